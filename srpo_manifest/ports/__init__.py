@@ -1,0 +1,1 @@
+"""The shapes of what plugs in: stages, transports, launchers."""

@@ -1,0 +1,27 @@
+"""How a job starts, is seen and is stopped: text out, text in; a launcher runs nothing itself."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from srpo_manifest.ports.probes import Answer
+from srpo_manifest.values.run import Status
+
+
+class Launcher(Protocol):
+    """Bash texts for the target and parsers of their answers. *folder* is `WORKSPACE/.srpo/runs/ID`."""
+
+    def start(self, folder: str, *, dry_run: bool) -> str:
+        """Start the unpacked bundle in *folder*; secrets come on standard input as one JSON object.
+
+        Returns: text that ends 0 only after the durable ack.
+        """
+
+    def status(self, folder: str) -> str:
+        """Ask for the state, changing nothing."""
+
+    def parse_status(self, answer: Answer) -> Status:
+        """Read the answer of `status`. Raises: LaunchError where it cannot be told."""
+
+    def stop(self, folder: str, *, grace_seconds: float | None, reason: str) -> str:
+        """Ask for a stop and return at once."""

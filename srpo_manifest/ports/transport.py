@@ -1,0 +1,24 @@
+"""How a bash is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from srpo_manifest.ports.probes import Answer
+
+
+class Transport(Protocol):
+    """One method reaches a place; everything else is built on it."""
+
+    @property
+    def place(self) -> str:
+        """The place's name for people: `this machine`, `gpu-1`."""
+
+    def exec(self, script: str, data: Iterable[bytes] = (), *, timeout_seconds: float) -> Answer:
+        """Run *script* in a fresh bash there, with *data* as its standard input, and wait for it.
+
+        Bytes arrive and come back exactly. The exit status is the script's own.
+        Raises: TransportError where the place could not be reached or did not answer in time; whatever the script had
+        started by then is ended on this side.
+        """

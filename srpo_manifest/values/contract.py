@@ -1,0 +1,156 @@
+"""What a script and its entry program accept, read from their source without running either."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from srpo_manifest.values.base import Value
+
+Scalar: TypeAlias = bool | int | float | str
+Setting: TypeAlias = Scalar | tuple[Scalar, ...]
+Action: TypeAlias = Literal["store", "store_true", "store_false", "store_const", "append", "count", "boolean", "other"]
+Effect: TypeAlias = Literal["used", "never-read", "no-effect", "unknown"]
+
+
+class Flag(Value):
+    """One option of an argument parser.
+
+    `name` is the first long spelling without dashes, as in the source (`train_guidence`); `aliases` are the other
+    spellings with their dashes. `type` is "int", "float", "str", "bool", "other", or None where the source gives none
+    (argparse then reads a string). `nargs` is an int, "?", "*", "+", or None. `default`, `choices`, `const` are None
+    where absent; `default_known` is False where the source's default is no literal.
+    `line` is 1-based in the entry's file; `read_at` the first line that reads it, None for none seen.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    dest: str = ""
+    positional: bool = False
+    type: Literal["int", "float", "str", "bool", "other"] | None = None
+    nargs: int | str | None = None
+    choices: tuple[Scalar, ...] | None = None
+    default: Setting | None = None
+    default_known: bool = True
+    const: Setting | None = None
+    required: bool = False
+    action: Action = "store"
+    line: int = 0
+    read_at: int | None = None
+    effect: Effect = "unknown"
+    conditional: bool = False
+    """Added only when the program's own condition holds: its presence is not certain."""
+
+
+class Gap(Value):
+    """Something in a source that could not be read: said, never guessed."""
+
+    line: int
+    reason: str
+
+
+class ArgumentContract(Value):
+    """The interface of one entry program.
+
+    Source: the `argparse` calls of `path` at the pinned commit. `digest` is the SHA-256 of the file's bytes, hex.
+    `gaps` are places that may hide flags; a contract with gaps is not `complete`, and an unknown flag is then not proven wrong.
+    """
+
+    path: str
+    digest: str
+    flags: tuple[Flag, ...] = ()
+    allows_unknown: bool = False
+    """The program calls `parse_known_args`: unknown flags are not fatal."""
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every flag is known."""
+        return not self.gaps
+
+
+class Plain(Value, tag="text"):
+    """Characters after bash took the quotes away."""
+
+    text: str
+
+
+class Variable(Value, tag="variable"):
+    """`$name` or `${name}` of the environment: read before the script sets it.
+
+    Unquoted it becomes no word when empty and several words when it holds blanks.
+    """
+
+    name: str
+    quoted: bool = False
+    default: str | None = None
+    """The text of `${name:-default}`, when that is what the script says."""
+
+
+class Opaque(Value, tag="unknown"):
+    """A piece that only running the script could tell."""
+
+    source: str
+    reason: str
+
+
+Piece: TypeAlias = Plain | Variable | Opaque
+
+
+class Token(Value):
+    """One shell word of a command, in pieces. `line` is 1-based."""
+
+    pieces: tuple[Piece, ...]
+    line: int
+    quoted: bool = False
+    """Some part stood in quotes: the word exists even when empty."""
+
+    @property
+    def text(self) -> str | None:
+        """The whole word when it is known, else None."""
+        texts = [piece.text for piece in self.pieces if isinstance(piece, Plain)]
+        return "".join(texts) if len(texts) == len(self.pieces) else None
+
+
+class Launch(Value):
+    """One command of a script that starts a trainer.
+
+    `launcher` runs from the program (`torchrun`) through its own options; `entry` is the program that is trained with
+    (`fastvideo/SRPO.py`, or a module name after `-m`); `arguments` is what follows it. `line` is that of the launcher.
+    """
+
+    launcher: tuple[Token, ...]
+    entry: Token
+    module: bool = False
+    arguments: tuple[Token, ...] = ()
+    line: int = 0
+    environment: tuple[tuple[str, Token], ...] = ()
+    """`NAME=value` words before the command."""
+
+
+class ScriptContract(Value):
+    """What a launch script reads, does and starts.
+
+    `digest` is the SHA-256 of the file's bytes, hex. `reads` are environment variables that it reads before setting
+    them; `dead` are variables that it sets and never reads; both name to the 1-based line. `makes` are the folders of
+    harmless `mkdir`s, as tokens. `indirect` says why the script is more than assignments, `mkdir` and one launch:
+    direct mode cannot serve it then.
+    """
+
+    path: str
+    digest: str
+    reads: dict[str, int] = {}
+    dead: dict[str, int] = {}
+    sets: dict[str, Token] = {}
+    """Plain assignments, exported or not, with their last value."""
+    exported: tuple[str, ...] = ()
+    makes: tuple[Token, ...] = ()
+    launches: tuple[Launch, ...] = ()
+    forwards_arguments: bool = False
+    errexit: bool = False
+    indirect: tuple[Gap, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def direct(self) -> bool:
+        """Whether the final argv alone does all that the script does."""
+        return len(self.launches) == 1 and not self.indirect and not self.gaps

@@ -1,0 +1,46 @@
+"""srpo.lock: what a url and ref meant when they were pinned, with everything that was read there."""
+
+from __future__ import annotations
+
+from srpo_manifest.values.base import Strict, Value
+from srpo_manifest.values.contract import ArgumentContract, ScriptContract
+
+FORMAT = 1
+READERS = 1
+"""The version of the source readers: contracts of another version are read again by `lock`."""
+
+
+class EntryContract(Value):
+    """What one entry script and its program accept.
+
+    `arguments` is None where the program's interface could not be found; `evidence` tells for each rule of the trainer
+    description (`description` is its digest) whether its pattern stands in the pinned source.
+    """
+
+    script: ScriptContract | None = None
+    arguments: ArgumentContract | None = None
+    description: str = ""
+    evidence: dict[str, bool] = {}
+    readers: int = READERS
+
+
+class Pin(Value):
+    """A commit with its tree (both git object ids, hex) and the contracts of the scripts that were asked for."""
+
+    url: str
+    ref: str | None
+    commit: str
+    tree: str
+    entries: dict[str, EntryContract] = {}
+    """By the script's path in the checkout."""
+
+
+class Lock(Strict):
+    """The whole file: one pin for each (url, ref)."""
+
+    format: int = FORMAT
+    pins: tuple[Pin, ...] = ()
+
+    def find(self, url: str, ref: str | None) -> Pin | None:
+        """The pin of this url and ref."""
+        return next((pin for pin in self.pins if (pin.url, pin.ref) == (url, ref)), None)

@@ -1,0 +1,58 @@
+"""A run: one apply. Its record on the controller, and what the target says of it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from srpo_manifest.values.base import Value
+
+FORMAT = 1
+State: TypeAlias = Literal["pending", "preparing", "running", "stopping", "ended"]
+Outcome: TypeAlias = Literal["succeeded", "failed", "stopped", "unverified", "lost"]
+
+
+class Record(Value):
+    """`runs/ID/record.json` of the controller: enough to ask, stop and read the run without its manifest.
+
+    `transport` and `launcher` are the frozen `[backend]` tables; `folder` is the run's node folder on the target.
+    """
+
+    format: int
+    id: str
+    name: str
+    plan: str
+    manifest: str
+    """Path of the manifest file on the controller."""
+    workspace: str
+    folder: str
+    transport: dict[str, Any]
+    launcher: dict[str, Any]
+    plugins: tuple[str, ...] = ()
+    started: str = ""
+
+
+class Checkpoint(Value):
+    """A checkpoint as the target sees it."""
+
+    path: str
+    bytes: int
+    whole: bool
+
+
+class Status(Value):
+    """What the target says: the answer of the supervisor's `status`."""
+
+    format: int
+    run: str
+    state: State
+    outcome: Outcome | None = None
+    exit: int | None = None
+    reason: str | None = None
+    phase: str | None = None
+    alive: bool = False
+    progress: dict[str, Any] | None = None
+    checkpoints: tuple[Checkpoint, ...] = ()
+    images: int = 0
+    started: str | None = None
+    ended: str | None = None
+    damaged: tuple[str, ...] = ()

@@ -1,0 +1,116 @@
+"""What stage handlers hand to the planner: steps, variables, checks, the job, and findings."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from srpo_manifest.finding import Finding, Level
+from srpo_manifest.values.base import Value
+from srpo_manifest.values.plan import Act, Op, Option, Place, SecretRef
+from srpo_manifest.values.words import Word
+
+
+class Content(Value):
+    """What a carried file holds: its text, a file of the controller, or the pinned commit's tree as a tar."""
+
+    text: str | None = None
+    controller_file: str | None = None
+    tree: str | None = None
+    digest: str = ""
+    """SHA-256 of the bytes (for a tree: its git id): what enters the plan's id."""
+
+
+class Put(Value):
+    """Carry a file in the bundle, under *name*."""
+
+    id: str
+    name: str
+    content: Content
+    reason: str
+
+
+class Sh(Value):
+    """Bash text that runs on the target, under the supervisor, before the trainer.
+
+    It settles for itself whether there is something to do, and may run twice. `place` "job" makes it lines that are
+    sourced before everything else, on every node. `action` and `reason` say what the facts let expect.
+    """
+
+    id: str
+    script: str
+    reason: str
+    action: Act = "run"
+    place: Place = "target"
+
+
+class Get(Value):
+    """Bring what *pattern* matches, in the working directory, home into *to*."""
+
+    id: str
+    pattern: str
+    to: str
+    reason: str
+
+
+class AtEnd(Value):
+    """Bash text that the target's supervisor runs on every end, with SRPO_RUN_OUTCOME, inside the grace."""
+
+    id: str
+    script: str
+    reason: str
+
+
+class Variable(Value):
+    """One variable of the job's environment. `weight` decides between two of the same name: the manifest's is 1."""
+
+    name: str
+    value: Word | SecretRef
+    weight: int = 0
+
+
+class Check(Value):
+    """A predicate over a fact, and the bash text that asks for the fact where the plan could not know it.
+
+    `probe` prints one value, or nothing; it runs in the job's working directory. `level` is what the check has when
+    no lint says otherwise.
+    """
+
+    code: str
+    level: Level
+    fact: str
+    op: Op
+    value: str | int | tuple[str, ...] | None
+    message: str
+    hints: tuple[str, ...] = ()
+    probe: str = ""
+    place: Place = "target"
+    key: str = ""
+    """The manifest key that is to blame, for the place in the file."""
+
+
+class Fault(Value):
+    """A finding whose place is a manifest key: the planner finds the line."""
+
+    finding: Finding
+    key: str = ""
+
+
+class JobStep(Value):
+    """The trainer's command: the launch stage's answer."""
+
+    mode: str
+    argv: tuple[Word, ...]
+    options: tuple[Option, ...] = ()
+    makes: tuple[Word, ...] = ()
+    """Folders that the script would have made, in the working directory."""
+
+
+class Assume(Value):
+    """Say that the plan rests on this."""
+
+    fact: str
+    op: Op
+    value: str | int | tuple[str, ...] | None = None
+
+
+Proposal: TypeAlias = Put | Sh | Get | AtEnd | Variable | Check | Fault | JobStep | Assume

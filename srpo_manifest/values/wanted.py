@@ -1,0 +1,40 @@
+"""The manifest with everything that was said beside it, and where each value came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from srpo_manifest.finding import Where
+from srpo_manifest.values.base import Value
+from srpo_manifest.values.manifest import AnyManifest, ArgsFile
+
+
+class Wanted(Value):
+    """What is planned: the merged manifest, the args file, and the arguments after `--`.
+
+    `folder` is the manifest's folder on the controller, which relative paths of the controller hang on. `origins` maps a
+    dotted key to where its value was written; keys that nobody wrote are absent.
+    """
+
+    manifest: AnyManifest
+    folder: str
+    file: str = "srpo.toml"
+    args_file: ArgsFile = ArgsFile()
+    passthrough: tuple[str, ...] = ()
+    origins: dict[str, Where] = {}
+    lints: dict[str, str] = {}
+    """Levels that `--allow`, `--warn` and `--deny` gave, by code or `all`: they beat the manifest's table."""
+    bash: str | None = None
+    """What `--bash` gave; concerns the local transport alone."""
+    digest: str = ""
+    """SHA-256 of the merged manifest's canonical JSON."""
+    data: dict[str, Any] = {}
+    """The merged manifest as plain data, for a saved plan."""
+
+    def where(self, key: str) -> Where | None:
+        """Where *key*, or the nearest table around it, was written."""
+        while key:
+            if key in self.origins:
+                return self.origins[key]
+            key = key.rpartition(".")[0]
+        return None

@@ -1,0 +1,71 @@
+"""Words for people: plurals, or-lists and near misses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def plural(count: int, noun: str, many: str | None = None) -> str:
+    """`1 file`, `2 files`; *many* for irregular nouns.
+
+    >>> plural(2, "entry", "entries")
+    '2 entries'
+    """
+    return f"{count} {noun if count == 1 else many or noun + 's'}"
+
+
+def ticked(text: object) -> str:
+    """The text in backticks, as messages show literals."""
+    return f"`{text}`"
+
+
+def listed(items: Iterable[object], last: str = "or") -> str:
+    """All items in backticks: "`a`, `b`, or `c`".
+
+    >>> listed(["a", "b"])
+    '`a` or `b`'
+    """
+    words = [ticked(item) for item in items]
+    if len(words) < 3:
+        return f" {last} ".join(words)
+    return f"{', '.join(words[:-1])}, {last} {words[-1]}"
+
+
+def nearest(wanted: str, known: Iterable[str]) -> str | None:
+    """The known word that *wanted* most likely means, or None.
+
+    Equal but for case, `-` and `_` wins; else the least number of edits (insert, delete, replace, swap of
+    neighbours), up to a third of the word's length.
+    """
+    folded = _folded(wanted)
+    best: tuple[int, str] | None = None
+    for word in known:
+        edits = _edits(folded, _folded(word))
+        if edits <= max(1, len(folded) // 3) and (best is None or edits < best[0]):
+            best = (edits, word)
+    return best[1] if best else None
+
+
+def did_you_mean(wanted: str, known: Iterable[str]) -> tuple[str, ...]:
+    """The hint for a near miss, as a tuple that joins other hints."""
+    found = nearest(wanted, known)
+    return (f"did you mean {ticked(found)}?",) if found else ()
+
+
+def _folded(word: str) -> str:
+    return word.lower().replace("-", "_")
+
+
+def _edits(a: str, b: str) -> int:
+    """The optimal string alignment distance."""
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        older, before = before, row
+        row = [i]
+        for j, y in enumerate(b, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                cost = min(cost, older[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
