@@ -235,6 +235,18 @@ class LauncherOptions(KindOptions):
     """The parent of a launcher's options."""
 
 
+class LocalOptions(TransportOptions):
+    """This machine."""
+
+    kind: Literal["local"]
+
+
+class DirectOptions(LauncherOptions):
+    """The bundle's own supervisor, without a scheduler."""
+
+    kind: Literal["direct"]
+
+
 T = TypeVar("T", bound=TransportOptions)
 L = TypeVar("L", bound=LauncherOptions)
 

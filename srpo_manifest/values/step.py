@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from srpo_manifest.finding import Finding, Level
 from srpo_manifest.values.base import Value
@@ -98,9 +98,11 @@ class Fault(Value):
 class JobStep(Value):
     """The trainer's command: the launch stage's answer."""
 
-    mode: str
+    mode: Literal["direct", "shim", "command"]
     argv: tuple[Word, ...]
     options: tuple[Option, ...] = ()
+    finals: dict[str, tuple[Word, ...]] = {}
+    """Values that arrive at the entry, by flag: what artifact patterns and forecasts rest on."""
     makes: tuple[Word, ...] = ()
     """Folders that the script would have made, in the working directory."""
 

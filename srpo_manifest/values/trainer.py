@@ -116,3 +116,7 @@ class Trainer(Strict):
     notes: dict[str, str] = {}
     """What to say about a flag that the manifest sets, by flag."""
     evidence: dict[str, Evidence] = {}
+
+
+GENERIC = Trainer(format=FORMAT, name="generic", title="any script", needs_gpu=False)
+"""Claims nothing: contracts, delivery and supervision still hold."""

@@ -7,6 +7,7 @@ from typing import Any
 from srpo_manifest.finding import Where
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.manifest import AnyManifest, ArgsFile
+from srpo_manifest.values.trainer import GENERIC, Trainer
 
 
 class Wanted(Value):
@@ -20,6 +21,9 @@ class Wanted(Value):
     folder: str
     file: str = "srpo.toml"
     args_file: ArgsFile = ArgsFile()
+    trainer: Trainer = GENERIC
+    """The description that `model.type` names."""
+    trainer_digest: str = ""
     passthrough: tuple[str, ...] = ()
     origins: dict[str, Where] = {}
     lints: dict[str, str] = {}

@@ -1,0 +1,234 @@
+"""Stage build-env: the job's variables, its interpreter, and the lines sourced before everything."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+
+from srpo_manifest.builtin.repo import PIN, script_of
+from srpo_manifest.builtin.resources import GPUS, gpu_probe, gpus_per_node, platform_variables
+from srpo_manifest.plugin import (
+    Answer,
+    Assume,
+    Content,
+    EnvVariable,
+    Facts,
+    Fault,
+    Finding,
+    Known,
+    Pin,
+    Probe,
+    Proposal,
+    Put,
+    Reference,
+    SecretRef,
+    StageHandler,
+    TargetProbe,
+    Unknown,
+    Wanted,
+    anchors,
+    hookimpl,
+    late,
+    listed,
+    ticked,
+    word,
+)
+
+LIMIT_BYTES = 131_071
+"""The longest `NAME=value` that Linux hands to a program (MAX_ARG_STRLEN, less the final NUL)."""
+_DENIED = ("LD_PRELOAD", "BASH_ENV", "ENV")
+_HARMLESS = frozenset({"HOME", "PATH", "USER", "LOGNAME", "PWD", "SHELL", "TMPDIR", "LANG", "HOSTNAME", "RANDOM", "SECONDS", "UID", "EUID", "PPID", "BASH", "OSTYPE", "PYTHONPATH", "LD_LIBRARY_PATH", "CUDA_HOME", "CONDA_PREFIX", "VIRTUAL_ENV"})  # fmt: skip
+_SECRET_PARTS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "ACCESS_KEY", "PRIVATE_KEY", "CREDENTIAL")
+_TOKEN_PREFIXES = ("hf_", "ghp_", "gho_", "github_pat_", "sk-", "xoxb-", "AKIA", "glpat-")
+
+
+@hookimpl
+def srpo_build_env(wanted: Wanted) -> StageHandler:  # noqa: ARG001 - every job has an environment
+    """The built-in answer; a plugin's variables of the same name win by weight."""
+    return Environment()
+
+
+class Environment:
+    """What the job finds in its environment."""
+
+    def probes(self, wanted: Wanted, facts: Facts) -> Iterable[Probe]:
+        yield TargetProbe(name="target.home", script='printf %s "$HOME"')
+        if wanted.manifest.resources.gpus_per_node is None and wanted.trainer.needs_gpu:
+            yield gpu_probe()
+        for name in _inherited(wanted, facts):
+            yield TargetProbe(
+                name=f"target.env.{name}",
+                script=f'[ -z "${{{name}+x}}" ] || printf "=%s" "${name}"',
+                parse=parse_inherited,
+            )
+
+    def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
+        yield from self._of_manifest(wanted)
+        yield from self._of_platform(wanted, facts)
+        yield from self._of_script(wanted, facts)
+        yield from self._given(wanted)
+
+    def _of_manifest(self, wanted: Wanted) -> Iterable[Proposal]:
+        manifest, here = wanted.manifest, anchors.working_dir(wanted)
+        place = anchors.workspace(wanted)
+        yield EnvVariable(name="SRPO_WORKSPACE_DIR", value=place)
+        if manifest.paths.cache_dir is not None:
+            yield EnvVariable(name="SRPO_CACHE_DIR", value=anchors.beneath(place, manifest.paths.cache_dir))
+        if manifest.paths.concept_file is not None:
+            name = "files/" + posixpath.basename(manifest.paths.concept_file.replace("\\", "/"))
+            yield Put(
+                id="concept-file",
+                name=name,
+                content=Content(controller_file=manifest.paths.concept_file),
+                reason="paths.concept_file",
+            )
+            yield EnvVariable(name="SRPO_CONCEPT_FILE", value=late("run.dir") + f"/../../bundle/{name}")
+        for name, value in (
+            ("SRPO_BASE_MODEL", manifest.model.base),
+            ("SRPO_VAE_MODEL", manifest.model.vae),
+            ("SRPO_LORA", manifest.model.lora),
+        ):
+            if value is not None:
+                yield EnvVariable(name=name, value=word(value) if is_name(value) else anchors.beneath(here, value))
+
+    def _of_platform(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
+        roots = [
+            late("repo.dir") if root == "." else late("repo.dir") + f"/{root}" for root in wanted.trainer.package_roots
+        ]
+        given = wanted.manifest.env.get("PYTHONPATH")
+        path = roots[0]
+        for more in [*roots[1:], *([word(given)] if isinstance(given, str) and given else [])]:
+            path = path + ":" + more
+        yield EnvVariable(name="PYTHONPATH", value=path, weight=2)
+        yield EnvVariable(name="PYTHONDONTWRITEBYTECODE", value=word("1"))
+        reads = _reads(wanted, facts)
+        for name, value in platform_variables(wanted, facts).items():
+            if name not in reads:
+                continue
+            if isinstance(value, Unknown):
+                yield Fault(
+                    finding=Finding(
+                        code="gpu-count-unknown",
+                        level="deny",
+                        message=f"the script reads {ticked(name)}, and the target's GPUs are not known: {value.reason}",
+                        hints=("set `resources.gpus_per_node`",),
+                    ),
+                    key="resources.gpus_per_node",
+                )
+            else:
+                yield EnvVariable(name=name, value=value)
+        if wanted.manifest.resources.gpus_per_node is None and wanted.trainer.needs_gpu:
+            count = gpus_per_node(wanted, facts)
+            if not isinstance(count, Unknown):
+                yield Assume(fact=GPUS, op="at-least", value=count)
+
+    def _of_script(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
+        """Inherited names that the script reads are pinned: a stray `INDEX=1` would hang for ever."""
+        missing = []
+        for name in _inherited(wanted, facts):
+            value = facts.get(f"target.env.{name}", str)
+            if isinstance(value, Unknown):
+                missing.append(name)
+            elif _secret_name(name):
+                continue
+            else:
+                yield EnvVariable(name=name, value=word(value))
+        if missing:
+            yield Fault(
+                finding=Finding(
+                    code="variable-unset",
+                    level="deny",
+                    message=f"{ticked(script_of(wanted))} reads {listed(missing, 'and')} before setting it, and nothing gives it a value",
+                    hints=("give it a value in `[env]`",),
+                ),
+                key="env",
+            )
+
+    def _given(self, wanted: Wanted) -> Iterable[Proposal]:
+        for name, value in wanted.manifest.env.items():
+            key = f"env.{name}"
+            if name in _DENIED or name.startswith("BASH_FUNC_"):
+                yield _fault(
+                    "env-denied",
+                    "deny",
+                    f"{ticked(name)} would run code in every shell of the job",
+                    "leave it out",
+                    key,
+                )
+            elif name.startswith("LD_"):
+                yield _fault(
+                    "env-loader",
+                    "warn",
+                    f"{ticked(name)} changes which libraries every program loads",
+                    "check that this is meant",
+                    key,
+                )
+            if isinstance(value, Reference):
+                yield EnvVariable(
+                    name=name, value=SecretRef(env=value.env, file=value.file, target_file=value.target_file), weight=1
+                )
+                continue
+            if len(f"{name}={value}".encode("utf-8", "surrogateescape")) > LIMIT_BYTES:
+                yield _fault(
+                    "env-too-long",
+                    "deny",
+                    f"the value of {ticked(name)} is {len(value.encode())} bytes long; Linux takes 131,071 with the name",
+                    "put it in a file",
+                    key,
+                )
+            if value.startswith(_TOKEN_PREFIXES) and len(value) >= 20 or (_secret_name(name) and value):  # noqa: RUF021
+                yield _fault(
+                    "secret-literal",
+                    "deny",
+                    f"the value of {ticked(name)} looks like a secret, and would be written into plan and record",
+                    f'refer to it: `{name} = {{ env = "{name}" }}`',
+                    key,
+                )
+            if "${" in value or "{{" in value:
+                yield _fault(
+                    "not-interpolated",
+                    "warn",
+                    f"the value of {ticked(name)} is taken as it stands: nothing in it is expanded",
+                    'a reference is a table: `{ env = "NAME" }`',
+                    key,
+                )
+            if name != "PYTHONPATH":
+                yield EnvVariable(name=name, value=word(value), weight=1)
+
+
+def parse_inherited(answer: Answer) -> Known | Unknown:
+    """`=value` when the variable is set, nothing otherwise."""
+    return (
+        Known(value=answer.text[1:]) if answer.text.startswith("=") else Unknown(reason="it is not set on the target")
+    )
+
+
+def is_name(value: str) -> bool:
+    """A model that is no path: a hub name, or a word that the trainer knows."""
+    return value.startswith("hf:") or value == "builtin"
+
+
+def _reads(wanted: Wanted, facts: Facts) -> dict[str, int]:
+    pin = facts.get(PIN, Pin)
+    entry = None if isinstance(pin, Unknown) else pin.entries.get(script_of(wanted) or "")
+    return entry.script.reads if entry and entry.script else {}
+
+
+def _inherited(wanted: Wanted, facts: Facts) -> list[str]:
+    """Names that the script reads and nobody of ours sets."""
+    ours = {"HOST_NUM", "HOST_GPU_NUM", "INDEX", "CHIEF_IP", *wanted.manifest.env}
+    return [
+        name
+        for name in _reads(wanted, facts)
+        if name not in ours and name not in _HARMLESS and not name.startswith("SRPO_")
+    ]
+
+
+def _secret_name(name: str) -> bool:
+    return any(part in name.upper() for part in _SECRET_PARTS) and not name.upper().startswith("TOKENIZERS_")
+
+
+def _fault(code: str, level: str, message: str, hint: str, key: str) -> Fault:
+    return Fault(
+        finding=Finding(code=code, level="deny" if level == "deny" else "warn", message=message, hints=(hint,)), key=key
+    )

@@ -1,0 +1,131 @@
+"""Stage build-env: the training interpreter, and the lines sourced before everything."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+
+from srpo_manifest.plugin import (
+    Answer,
+    Assume,
+    Check,
+    Content,
+    Facts,
+    Interpreter,
+    Known,
+    Probe,
+    Proposal,
+    Put,
+    Sh,
+    StageHandler,
+    TargetProbe,
+    Unknown,
+    Wanted,
+    anchors,
+    hookimpl,
+    quote,
+    shell,
+    ticked,
+)
+
+PYTHON = "target.python"
+_ASK_PYTHON = """python=$(command -v {python}) || exit 0
+"$python" -I -S -c 'import sys; print(sys.executable); print("%d.%d.%d" % sys.version_info[:3])'
+"""
+
+
+@hookimpl
+def srpo_build_env(wanted: Wanted) -> StageHandler:  # noqa: ARG001 - every job has an interpreter
+    """The built-in answer for `[python]`."""
+    return TrainingPython()
+
+
+class TrainingPython:
+    """An existing interpreter, a virtual environment made on the target, or a conda environment."""
+
+    def probes(self, wanted: Wanted, facts: Facts) -> Iterable[Probe]:
+        if not _comes_later(wanted):
+            script = prologue(wanted) + _ASK_PYTHON.format(python=quote(program(wanted)))
+            yield TargetProbe(name=PYTHON, script=script, parse=parse_python)
+
+    def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
+        if lines := prologue(wanted):
+            yield Sh(id="setup", script=lines, place="job", reason="python.setup and the interpreter's folder")
+        python = wanted.manifest.python
+        if python.kind == "venv" and _comes_later(wanted):
+            yield from _venv(wanted)
+            return
+        answer = facts.get(PYTHON, Interpreter)
+        if isinstance(answer, Interpreter):
+            yield Assume(fact=PYTHON, op="present")
+        yield Check(
+            code="python-missing",
+            level="deny",
+            fact=PYTHON,
+            op="present",
+            value=None,
+            message=f"the training interpreter {ticked(python.path)} does not answer on the target",
+            hints=("set `python.path` to the program, environment or prefix that has the trainer's packages",),
+            probe=f"{prologue(wanted)}command -v {quote(program(wanted))}",
+            key="python.path",
+        )
+
+
+def parse_python(answer: Answer) -> Known | Unknown:
+    """Two lines: the interpreter's own path, and its version. Nothing: it is not there, and that is known."""
+    lines = answer.text.splitlines()
+    if answer.status == 0 and not lines:
+        return Known(value="")
+    if answer.status != 0 or len(lines) != 2:
+        return Unknown(reason=answer.complaint)
+    return Known(value={"path": lines[0], "version": lines[1]})
+
+
+def program(wanted: Wanted) -> str:
+    """The interpreter as the job's PATH finds it."""
+    python = wanted.manifest.python
+    return posixpath.basename(python.path) if python.kind == "existing" else "python"
+
+
+def prologue(wanted: Wanted) -> str:
+    """Lines sourced before probes and job: the manifest's, then the interpreter's folder in front of PATH."""
+    python = wanted.manifest.python
+    lines = list(python.setup)
+    place = anchors.workspace(wanted)
+    if python.kind == "existing" and "/" in python.path:
+        lines.append(f'PATH={shell(anchors.beneath(place, posixpath.dirname(python.path)))}:"$PATH"')
+    elif python.kind == "venv" or (python.kind == "conda" and "/" in python.path):
+        home = anchors.beneath(place, python.path)
+        lines += [
+            f'PATH={shell(home + "/bin")}:"$PATH"',
+            f"export {'VIRTUAL_ENV' if python.kind == 'venv' else 'CONDA_PREFIX'}={shell(home)}",
+        ]
+    elif python.kind == "conda":
+        lines += ['eval "$(conda shell.bash hook)"', f"conda activate {quote(python.path)}"]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _venv(wanted: Wanted) -> Iterable[Proposal]:
+    home = anchors.beneath(anchors.workspace(wanted), wanted.manifest.python.path)
+    install = ""
+    if wanted.manifest.python.requirements is not None:
+        yield Put(
+            id="requirements",
+            name="files/requirements.txt",
+            content=Content(controller_file=wanted.manifest.python.requirements),
+            reason="python.requirements",
+        )
+        install = (
+            '"$home/bin/python" -m pip install --quiet --requirement "$SRPO_BUNDLE/files/requirements.txt" || exit\n'
+        )
+    yield Sh(id="venv", reason='python.kind = "venv"', script=f"""home={shell(home)}
+want=$(cat "$SRPO_BUNDLE/files/requirements.txt" 2>/dev/null | cksum)
+[ "$(cat "$home/.srpo-ready" 2>/dev/null)" = "$want" ] && exit 0
+PATH=${{PATH#"$home/bin:"}} python3 -m venv "$home" || exit
+{install}printf '%s\\n' "$want" >"$home/.srpo-ready.new" && mv -T -- "$home/.srpo-ready.new" "$home/.srpo-ready"
+""")  # fmt: skip
+
+
+def _comes_later(wanted: Wanted) -> bool:
+    """A virtual environment is made by a step: the plan does not rest on it."""
+    return wanted.manifest.python.kind == "venv"

@@ -1,0 +1,197 @@
+"""Stage resolve-repo: a url and ref become a commit; its tree goes to the target, unpacked once and read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from srpo_manifest.plugin import (
+    Answer,
+    Check,
+    Content,
+    ControllerProbe,
+    Facts,
+    Fault,
+    Finding,
+    Known,
+    Pin,
+    Probe,
+    Proposal,
+    Put,
+    ReadRepository,
+    Sh,
+    StageHandler,
+    TargetProbe,
+    Unknown,
+    Vendor,
+    Wanted,
+    anchors,
+    hookimpl,
+    listed,
+    quote,
+    shell,
+    ticked,
+)
+
+PIN = "repo.pin"
+
+
+@hookimpl
+def srpo_resolve_repo(wanted: Wanted) -> StageHandler:  # noqa: ARG001 - git serves every manifest
+    """The built-in answer: git on the controller, a tar on the target."""
+    return GitRepo()
+
+
+def script_of(wanted: Wanted) -> str | None:
+    """The entry script: the manifest's, else the trainer description's; None with a command."""
+    if wanted.manifest.entry.command is not None:
+        return None
+    return wanted.manifest.entry.script or wanted.trainer.script or "scripts/finetune/SRPO_training_hpsv2.sh"
+
+
+class GitRepo:
+    """Pins, carries and links the checkout."""
+
+    def probes(self, wanted: Wanted, facts: Facts) -> Iterable[Probe]:
+        repo = wanted.manifest.repo
+        yield ControllerProbe(
+            name=PIN,
+            question=ReadRepository(url=repo.url, ref=repo.ref, script=script_of(wanted), description=wanted.trainer),
+        )
+        pin = facts.get(PIN, Pin)
+        if isinstance(pin, Unknown):
+            return
+        yield TargetProbe(name="target.workspace", script=_writable(shell(anchors.workspace(wanted))))
+        yield TargetProbe(
+            name="target.checkout",
+            script=f"[ -d {shell(anchors.checkout(wanted, pin.tree))} ] && echo present || echo absent",
+        )
+        yield TargetProbe(name="target.vendor", script=_look_at_vendor(wanted), parse=parse_vendor)
+
+    def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
+        pin = facts.get(PIN, Pin)
+        if isinstance(pin, Unknown):
+            yield Fault(
+                finding=Finding(
+                    code="repo-unknown", level="deny", message=f"the repository is not pinned: {pin.reason}"
+                ),
+                key="repo.url",
+            )
+            return
+        yield Check(
+            code="workspace-unwritable",
+            level="deny",
+            fact="target.workspace",
+            op="equals",
+            value="writable",
+            message=f"the workspace {ticked(anchors.workspace(wanted))} cannot be written on the target",
+            hints=("set `paths.workspace` to a folder of yours",),
+            key="paths.workspace",
+        )
+        yield Put(
+            id="tree",
+            name="tree.tar",
+            content=Content(tree=pin.commit, digest=pin.tree),
+            reason="the pinned commit's tree",
+        )
+        present = facts.get("target.checkout", str) == "present"
+        again = wanted.manifest.repo.refresh == "always"
+        yield Sh(
+            id="checkout",
+            script=_unpack(wanted, pin.tree),
+            action="keep" if present and not again else "run",
+            reason="forced by repo.refresh"
+            if again
+            else f"tree {pin.tree[:12]} is {'there' if present else 'not there yet'}",
+        )
+        yield from self._vendor(wanted, facts, pin)
+
+    def _vendor(self, wanted: Wanted, facts: Facts, pin: Pin) -> Iterable[Proposal]:
+        path = wanted.manifest.repo.path
+        vendor = facts.get("target.vendor", Vendor)
+        if isinstance(vendor, Unknown):
+            vendor = Vendor(kind="absent")
+        if vendor.kind == "clean" and vendor.tree == pin.tree:
+            return
+        if vendor.kind in ("clean", "other"):
+            found = (
+                f"it is at tree {vendor.tree[:12]}, wanted is {pin.tree[:12]}"
+                if vendor.kind == "clean"
+                else "it differs"
+            )
+            changed = f": {listed(vendor.differs[:5], 'and')}" if vendor.differs else ""
+            yield Fault(
+                finding=Finding(
+                    code="vendor-differs",
+                    level="deny",
+                    message=f"{ticked(path)} is a folder of yours and {found}{changed}; it is never touched",
+                    hints=("move it away, or set `repo.path` to another place",),
+                ),
+                key="repo.path",
+            )
+            return
+        yield Sh(
+            id="vendor-link",
+            script=_link(wanted, pin.tree),
+            action="keep" if vendor.kind == "ours" and vendor.tree == pin.tree else "run",
+            reason=f"{path} shows the checkout",
+        )
+
+
+def parse_vendor(answer: Answer) -> Known | Unknown:
+    """First line the kind, second the tree, then one line for each path that differs."""
+    if answer.status != 0:
+        return Unknown(reason=answer.complaint)
+    kind, _, rest = answer.text.partition("\n")
+    tree, _, paths = rest.partition("\n")
+    return Known(value={"kind": kind, "tree": tree, "differs": [path for path in paths.split("\n") if path]})
+
+
+def _vendor_path(wanted: Wanted) -> str:
+    return shell(anchors.beneath(anchors.workspace(wanted), wanted.manifest.repo.path))
+
+
+def _writable(folder: str) -> str:
+    """Prints `writable` when the folder, or the nearest one above it that is there, can be written."""
+    return (
+        f'at={folder}\nwhile [ ! -e "$at" ]; do at=$(dirname -- "$at"); done\n'
+        '[ -d "$at" ] && [ -w "$at" ] && echo writable || echo "$at"'
+    )
+
+
+def _look_at_vendor(wanted: Wanted) -> str:
+    return f"""at={_vendor_path(wanted)}
+if [ -L "$at" ]; then
+  to=$(readlink -- "$at")
+  case $to in */{anchors.CHECKOUTS}/*) printf 'ours\\n%s\\n' "${{to##*/}}";; *) printf 'other\\n\\n%s\\n' "a link to $to";; esac
+elif [ ! -e "$at" ]; then echo absent
+elif [ -d "$at" ] && [ -z "$(ls -A -- "$at")" ]; then echo absent
+elif [ -e "$at/.git" ] && command -v git >/dev/null; then
+  changed=$(git -C "$at" -c core.fsmonitor=false status --porcelain --untracked-files=all | cut -c 4-) || exit 1
+  if [ -z "$changed" ]; then printf 'clean\\n%s\\n' "$(git -C "$at" rev-parse 'HEAD^{{tree}}')"; else printf 'other\\n\\n%s\\n' "$changed"; fi
+else printf 'other\\n\\n%s\\n' "no git checkout"
+fi
+"""
+
+
+def _unpack(wanted: Wanted, tree: str) -> str:
+    """Aside, read-only, then renamed: a checkout that is there is whole."""
+    again = "rm_old" if wanted.manifest.repo.refresh == "always" else '[ -d "$to" ] && exit 0'
+    return f"""to={shell(anchors.checkout(wanted, tree))}
+aside=$to.aside.$$
+discard() {{ [ ! -e "$1" ] || {{ chmod -R u+w -- "$1" && rm -rf -- "$1"; }}; }}
+rm_old() {{ [ ! -d "$to" ] || {{ mv -T -- "$to" "$to.old.$$" && discard "$to.old.$$"; }}; }}
+{again}
+mkdir -p -- "$aside" || exit
+trap 'discard "$aside"' EXIT
+tar -x --no-same-owner -f "$SRPO_BUNDLE/tree.tar" -C "$aside" && chmod -R a-w -- "$aside" || exit
+mv -T -- "$aside" "$to" 2>/dev/null || [ -d "$to" ]
+"""
+
+
+def _link(wanted: Wanted, tree: str) -> str:
+    return f"""at={_vendor_path(wanted)}
+to={shell(anchors.checkout(wanted, tree))}
+if [ -L "$at" ] && [ "$(readlink -- "$at")" = "$to" ]; then exit 0; fi
+if [ -d "$at" ] && [ ! -L "$at" ]; then rmdir -- "$at" 2>/dev/null || {{ echo {quote(wanted.manifest.repo.path)} 'is a folder of yours: left as it is' >&2; exit 1; }}; fi
+mkdir -p -- "$(dirname -- "$at")" && ln -s -- "$to" "$at.new.$$" && mv -T -- "$at.new.$$" "$at"
+"""

@@ -1,0 +1,52 @@
+"""How many nodes and GPUs the job sees, and what the four platform variables are then."""
+
+from __future__ import annotations
+
+from srpo_manifest.plugin import Answer, Facts, Gpu, Known, TargetProbe, Unknown, Wanted, Word, late, word
+
+GPUS = "target.gpus"
+_QUERY = "nvidia-smi --query-gpu=name,memory.total --format=csv,noheader,nounits"
+# In WSL nvidia-smi lies outside PATH (Nerogar/OneTrainer#527).
+_ASK = f'PATH="$PATH:/usr/lib/wsl/lib"; command -v nvidia-smi >/dev/null || {{ echo "nvidia-smi is not there" >&2; exit 1; }}\n{_QUERY}'
+
+
+def gpu_probe() -> TargetProbe:
+    """Ask nvidia-smi; absent, there is no fact, never a zero."""
+    return TargetProbe(name=GPUS, script=_ASK, parse=parse_gpus)
+
+
+def parse_gpus(answer: Answer) -> Known | Unknown:
+    """One `name, MiB` a line. Units: MiB. Source: nvidia-smi(1), --query-gpu."""
+    if answer.status != 0:
+        return Unknown(reason=answer.complaint)
+    gpus = []
+    for line in answer.text.splitlines():
+        name, comma, memory = line.rpartition(",")
+        if not comma or not memory.strip().isdigit():
+            return Unknown(reason=f"nvidia-smi said {line!r}")
+        gpus.append({"name": name.strip(), "memory_mib": int(memory)})
+    return Known(value=gpus)
+
+
+def gpus_per_node(wanted: Wanted, facts: Facts) -> int | Unknown:
+    """HOST_GPU_NUM: the manifest's, else what the target shows; a trainer without need of GPUs has one worker."""
+    given = wanted.manifest.resources.gpus_per_node
+    if given is not None:
+        return given
+    if not wanted.trainer.needs_gpu:
+        return 1
+    gpus = facts.get(GPUS, list[Gpu])
+    if isinstance(gpus, Unknown):
+        return gpus
+    return len(gpus) or Unknown(reason="nvidia-smi shows no GPU")
+
+
+def platform_variables(wanted: Wanted, facts: Facts) -> dict[str, Word | Unknown]:
+    """HOST_NUM, HOST_GPU_NUM, INDEX, CHIEF_IP: names of the platform that upstream's scripts were written for."""
+    gpus = gpus_per_node(wanted, facts)
+    return {
+        "HOST_NUM": word(str(wanted.manifest.resources.nodes)),
+        "HOST_GPU_NUM": gpus if isinstance(gpus, Unknown) else word(str(gpus)),
+        "INDEX": late("run.index"),
+        "CHIEF_IP": late("run.chief"),
+    }

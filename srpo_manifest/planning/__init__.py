@@ -1,0 +1,1 @@
+"""Facts and wishes to a plan; a plan to lines."""

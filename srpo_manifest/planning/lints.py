@@ -1,0 +1,22 @@
+"""Levels: what the manifest and the command line say of a check."""
+
+from __future__ import annotations
+
+from srpo_manifest.finding import Level
+from srpo_manifest.values.wanted import Wanted
+
+FIXED = frozenset({"repo-unknown", "no-bash", "target-not-linux", "vendor-differs", "already-running"})
+"""Codes without which no run can be: no lint lowers them."""
+
+
+def level_of(wanted: Wanted, code: str, level: Level) -> Level:
+    """The level that holds: `--deny CODE` beats `--deny all` beats the manifest's table beats the check's own."""
+    if code in FIXED or level == "note":
+        return level
+    for table in (wanted.lints, wanted.manifest.lints):
+        if code in table:
+            return table[code]  # type: ignore[return-value]
+        if table is wanted.lints and "all" in table:
+            raised = table["all"]
+            return raised if level != "deny" or raised == "deny" else level  # type: ignore[return-value]
+    return level

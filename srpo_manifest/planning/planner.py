@@ -1,0 +1,293 @@
+"""The planner: wishes, facts and proposals in, one plan out. Pure; the same in gives the same out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import msgspec
+
+from srpo_manifest.finding import Finding
+from srpo_manifest.planning import anchors
+from srpo_manifest.planning.forecast import forecast
+from srpo_manifest.planning.lints import level_of
+from srpo_manifest.planning.order import Proposed, ordered
+from srpo_manifest.planning.predicates import holds
+from srpo_manifest.planning.rules import rules
+from srpo_manifest.planning.runs import RUNS
+from srpo_manifest.reading.canonical import canonical_json, digest
+from srpo_manifest.values.base import Value
+from srpo_manifest.values.facts import Facts, PastRun, Unknown
+from srpo_manifest.values.lock import Pin
+from srpo_manifest.values.plan import (
+    FORMAT,
+    Act,
+    Assumption,
+    BackendId,
+    CheckEntry,
+    Job,
+    ManifestId,
+    Place,
+    Plan,
+    Predicate,
+    Provider,
+    RepoId,
+    SecretRef,
+    StepEntry,
+)
+from srpo_manifest.values.step import Assume, AtEnd, Check, Fault, Get, JobStep, Put, Sh, Variable
+from srpo_manifest.values.wanted import Wanted
+from srpo_manifest.values.words import Word
+from srpo_manifest.wording import ticked
+
+
+class Planned(Value):
+    """The plan, and the content behind its digests that a bundle is rendered from."""
+
+    plan: Plan
+    proposed: tuple[Proposed, ...]
+    job: JobStep | None
+    env: dict[str, Word | SecretRef]
+    cwd: Word
+    checks: tuple[Check, ...]
+    """Those whose state only the target can tell, with the level that holds."""
+
+
+def decide(
+    wanted: Wanted,
+    facts: Facts,
+    proposals: Iterable[Proposed],
+    *,
+    providers: tuple[Provider, ...] = (),
+    again: bool = False,
+) -> Planned:
+    """Decide what to do. *again* runs anew what has succeeded before."""
+    proposed = ordered(proposals)
+    pin = facts.get("repo.pin", Pin)
+    manifest = wanted.manifest
+    jobs = [one.proposal for one in proposed if isinstance(one.proposal, JobStep)]
+    job = jobs[0] if jobs else None
+    finals = job.finals if job else {}
+    env = _environment(proposed)
+    findings = [_placed(wanted, one.proposal) for one in proposed if isinstance(one.proposal, Fault)]
+    checks, open_checks, failed = _checks(wanted, facts, proposed)
+    findings += failed
+    cwd = anchors.working_dir(wanted)
+    plan = Plan(
+        format=FORMAT,
+        id="",
+        name=manifest.name,
+        manifest=ManifestId(name=manifest.name, digest=wanted.digest),
+        repo=RepoId(
+            url=manifest.repo.url,
+            ref=manifest.repo.ref,
+            commit="" if isinstance(pin, Unknown) else pin.commit,
+            tree="" if isinstance(pin, Unknown) else pin.tree,
+        ),
+        backend=BackendId(
+            transport=manifest.backend.transport.kind,
+            launcher=manifest.backend.launcher.kind,
+            plugins=tuple(sorted(providers, key=_name)),
+        ),
+        job=Job(
+            mode=job.mode if job else "direct",
+            argv=tuple(map(str, job.argv)) if job else (),
+            cwd=str(cwd),
+            env={name: value if isinstance(value, SecretRef) else str(value) for name, value in sorted(env.items())},
+            nodes=manifest.resources.nodes,
+            action="run",
+        ),
+        options=job.options if job else (),
+        forecast=forecast(wanted.trainer, finals, _workers(env)),
+        steps=tuple(_entry(one) for one in proposed if isinstance(one.proposal, Put | Sh | Get | AtEnd)),
+        rules=rules(wanted, finals),
+        checks=checks,
+        warnings=(),
+        refusals=(),
+        notes=(),
+        assumes=_assumptions(proposed),
+    )
+    plan = msgspec.structs.replace(plan, id=plan_id(plan))
+    act, told = _action(wanted, facts, plan, again=again)
+    findings += told
+    plan = msgspec.structs.replace(
+        plan,
+        job=msgspec.structs.replace(plan.job, action=act),
+        refusals=_of(findings, "deny"),
+        warnings=_of(findings, "warn"),
+        notes=_of(findings, "note"),
+    )
+    return Planned(plan=plan, proposed=proposed, job=job, env=env, cwd=cwd, checks=open_checks)
+
+
+def plan_id(plan: Plan) -> str:
+    """SHA-256 (hex) of what will happen: not of forecast, actions, reasons, findings, or what only chooses actions."""
+    identity = {
+        "format": plan.format,
+        "name": plan.name,
+        "repo": {"commit": plan.repo.commit, "tree": plan.repo.tree},
+        "backend": plan.backend,
+        "job": {key: value for key, value in msgspec.to_builtins(plan.job).items() if key != "action"},
+        "steps": [(step.stage, step.id, step.place, step.provider, step.digest) for step in plan.steps],
+        "rules": plan.rules,
+        "checks": [(check.code, check.level, check.place, check.predicate) for check in plan.checks],
+        "assumes": plan.assumes,
+    }
+    return digest(identity)
+
+
+def _name(provider: Provider) -> str:
+    return provider.name
+
+
+def _of(findings: Iterable[Finding], level: str) -> tuple[Finding, ...]:
+    """Findings of one level, in file order, each once."""
+    unique = {canonical_json(finding): finding for finding in findings if finding.level == level}
+    return tuple(
+        sorted(
+            unique.values(),
+            key=lambda one: (
+                (one.where.file, one.where.line, one.where.column, one.code, one.message)
+                if one.where
+                else ("", 0, 0, one.code, one.message)
+            ),
+        )
+    )
+
+
+def _placed(wanted: Wanted, fault: Fault) -> Finding:
+    finding = fault.finding
+    return msgspec.structs.replace(
+        finding,
+        level=level_of(wanted, finding.code, finding.level),
+        where=finding.where or (wanted.where(fault.key) if fault.key else None),
+    )
+
+
+def _environment(proposed: Iterable[Proposed]) -> dict[str, Word | SecretRef]:
+    heaviest: dict[str, Variable] = {}
+    for one in proposed:
+        variable = one.proposal
+        if isinstance(variable, Variable) and (
+            variable.name not in heaviest or heaviest[variable.name].weight <= variable.weight
+        ):
+            heaviest[variable.name] = variable
+    return {name: heaviest[name].value for name in sorted(heaviest)}
+
+
+def _checks(
+    wanted: Wanted, facts: Facts, proposed: Iterable[Proposed]
+) -> tuple[tuple[CheckEntry, ...], tuple[Check, ...], list[Finding]]:
+    entries: list[CheckEntry] = []
+    unknown: list[Check] = []
+    failed: list[Finding] = []
+    for one in proposed:
+        check = one.proposal
+        if not isinstance(check, Check):
+            continue
+        level = level_of(wanted, check.code, check.level)
+        state = holds(facts, check.fact, check.op, check.value)
+        entries.append(
+            CheckEntry(
+                code=check.code,
+                level=level,
+                place=check.place,
+                predicate=Predicate(fact=check.fact, op=check.op, value=check.value),
+                state=state,
+            )
+        )
+        if state == "unknown" and level != "allow":
+            unknown.append(msgspec.structs.replace(check, level=level))
+        if state == "false" and level != "allow":
+            failed.append(
+                Finding(
+                    code=check.code,
+                    level=level,
+                    message=check.message,
+                    hints=check.hints,
+                    where=wanted.where(check.key) if check.key else None,
+                )
+            )
+    return tuple(entries), tuple(unknown), failed
+
+
+def _assumptions(proposed: Iterable[Proposed]) -> tuple[Assumption, ...]:
+    found = {}
+    for one in proposed:
+        assume = one.proposal
+        if isinstance(assume, Assume):
+            predicate = Predicate(fact=assume.fact, op=assume.op, value=assume.value)
+            found[canonical_json(predicate)] = Assumption(fact=assume.fact, predicate=predicate)
+    return tuple(found[key] for key in sorted(found))
+
+
+def _entry(one: Proposed) -> StepEntry:
+    step = one.proposal
+    place: Place = "target"
+    act: Act = "run"
+    match step:
+        case Put(content=content):
+            place, content_digest = (
+                "controller",
+                content.digest or hashlib.sha256((content.text or content.controller_file or "").encode()).hexdigest(),
+            )
+        case Sh(script=script):
+            place, act, content_digest = (
+                step.place,
+                step.action,
+                hashlib.sha256(script.encode("utf-8", "surrogateescape")).hexdigest(),
+            )
+        case AtEnd(script=script):
+            content_digest = hashlib.sha256(script.encode("utf-8", "surrogateescape")).hexdigest()
+        case Get(pattern=pattern, to=to):
+            place, content_digest = "controller", digest([pattern, to])
+        case _:  # pragma: no cover - the caller asks for steps alone
+            raise AssertionError(step)
+    return StepEntry(
+        stage=one.stage,
+        id=step.id,
+        place=place,
+        action=act,
+        reason=step.reason,
+        provider=one.provider,
+        digest=content_digest,
+    )
+
+
+def _workers(env: dict[str, Word | SecretRef]) -> int | None:
+    nodes, gpus = env.get("HOST_NUM"), env.get("HOST_GPU_NUM")
+    if not isinstance(nodes, Word) or not isinstance(gpus, Word) or not nodes.text or not gpus.text:
+        return None
+    return int(nodes.text) * int(gpus.text)
+
+
+def _action(wanted: Wanted, facts: Facts, plan: Plan, *, again: bool) -> tuple[Act, list[Finding]]:
+    """`keep` what has succeeded with this id and is still whole; refuse beside one that runs."""
+    past = facts.get(RUNS, tuple[PastRun, ...])
+    if isinstance(past, Unknown):
+        return "run", []
+    for run in past:
+        if run.state != "ended":
+            return "run", [
+                Finding(
+                    code="already-running",
+                    level="deny",
+                    message=f"run {ticked(run.id)} of this name is {run.state} in this workspace",
+                    hints=(
+                        f"attach to it: `srpo-manifest attach {run.id}`",
+                        f"or stop it: `srpo-manifest stop {run.id}`",
+                    ),
+                    where=wanted.where("name"),
+                )
+            ]
+    kept = next((run for run in past if run.plan == plan.id and run.outcome == "succeeded" and run.whole), None)
+    if kept is None or again:
+        return "run", []
+    return "keep", [
+        Finding(
+            code="already-done",
+            level="note",
+            message=f"run {ticked(kept.id)} has succeeded with this very plan, and its results are whole",
+            hints=("`--again` runs it anew",),
+        )
+    ]

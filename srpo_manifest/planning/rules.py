@@ -1,0 +1,62 @@
+"""When it is done, how it stops, where results go: the manifest's wishes over the trainer description's."""
+
+from __future__ import annotations
+
+from srpo_manifest.values.plan import Rules
+from srpo_manifest.values.wanted import Wanted
+from srpo_manifest.values.words import Word, word
+
+
+def rules(wanted: Wanted, finals: dict[str, tuple[Word, ...]]) -> Rules:
+    """The rules as the supervisor reads them."""
+    manifest, trainer = wanted.manifest, wanted.trainer
+    given = manifest.done or trainer.done
+    done: dict[str, object] = {
+        "checkpoints": given.checkpoints,
+        "images": given.images,
+        "files": list((manifest.done.files if manifest.done else None) or ()),
+        "exit_zero": given.exit_zero
+        or not (given.checkpoints or given.images or (manifest.done and manifest.done.files)),
+    }
+    stop: dict[str, object] = {
+        "grace_seconds": manifest.stop.grace_seconds,
+        "checkpoint_seconds": manifest.stop.checkpoint_seconds,
+        "max_hours": manifest.stop.max_hours,
+        "stall_minutes": manifest.stop.stall_minutes,
+    }
+    artifacts = trainer.artifacts
+    outputs: dict[str, object] = {
+        "checkpoints": pattern(artifacts.checkpoints, finals),
+        "marker": artifacts.marker,
+        "weights": artifacts.weights,
+        "images": pattern(artifacts.images, finals),
+        "collect_images": artifacts.collect_images,
+        "fetch": list(manifest.outputs.fetch),
+    }
+    return Rules(done=done, stop=stop, outputs=outputs)
+
+
+def pattern(template: str | None, finals: dict[str, tuple[Word, ...]]) -> str | None:
+    """A glob with `{flag}` replaced by that flag's final value, whose own glob characters mean themselves."""
+    if template is None:
+        return None
+    made = Word()
+    rest = template
+    while rest:
+        before, brace, after = rest.partition("{")
+        made = made + before
+        if not brace:
+            break
+        flag, _, rest = after.partition("}")
+        values = finals.get(flag, ())
+        if len(values) != 1:
+            return None
+        made = made + _plain(values[0])
+    return str(made)
+
+
+def _plain(value: Word) -> Word:
+    text = value.text
+    if text is None:
+        return value
+    return word("".join(f"[{character}]" if character in "*?[" else character for character in text.rstrip("/")))

@@ -1,0 +1,38 @@
+"""Earlier runs of a manifest's name in the target's workspace."""
+
+from __future__ import annotations
+
+import msgspec
+
+from srpo_manifest.bundling.quoting import quote, shell
+from srpo_manifest.planning import anchors
+from srpo_manifest.ports.probes import Answer, TargetProbe
+from srpo_manifest.values.facts import Known, PastRun, Unknown
+from srpo_manifest.values.wanted import Wanted
+
+RUNS = "target.runs"
+_LIST = """cd -- {folder} 2>/dev/null || {{ echo '[]'; exit 0; }}
+last=
+for run in {name}-[0-9]*T*Z-*; do [ -f "$run/bundle/supervise.py" ] && last=$run; done
+[ -n "$last" ] || {{ echo '[]'; exit 0; }}
+exec "$(cat "$last/python")" "$last/bundle/supervise.py" runs . {name}
+"""
+
+
+def runs_probe(wanted: Wanted) -> TargetProbe:
+    """Asks the newest run's own supervisor file, which knows every older format."""
+    folder = shell(anchors.workspace(wanted) + f"/{anchors.RUNS}")
+    return TargetProbe(
+        name=RUNS, script=_LIST.format(folder=folder, name=quote(wanted.manifest.name)), parse=parse_runs
+    )
+
+
+def parse_runs(answer: Answer) -> Known | Unknown:
+    """A JSON list of PastRun."""
+    if answer.status != 0:
+        return Unknown(reason=answer.complaint)
+    try:
+        runs = msgspec.json.decode(answer.output, type=tuple[PastRun, ...])
+    except msgspec.DecodeError as error:
+        return Unknown(reason=f"the list of runs has an unknown shape: {error}")
+    return Known(value=msgspec.to_builtins(runs))

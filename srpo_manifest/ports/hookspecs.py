@@ -1,0 +1,76 @@
+"""The hooks: six stages in fixed order, and what a plugin may bring beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pluggy
+
+from srpo_manifest.ports.backend import LauncherKind, TransportKind
+from srpo_manifest.ports.stage import StageHandler
+from srpo_manifest.values.wanted import Wanted
+
+GROUP = "srpo_manifest"
+"""The entry-point group; an entry's name is the plugin's name and, for backends and trainers, the kind."""
+
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@hookspec
+def srpo_resolve_repo(wanted: Wanted) -> StageHandler | None:
+    """First stage: which source, at which commit, and how its tree comes to the target.
+
+    One answer: a plugin that the manifest names beats the built-in git; two plugins' answers are an error naming both.
+    The handler's probes must bring the fact `repo.pin` (a `values.lock.Pin`). Return None to leave it to others.
+    """
+
+
+@hookspec
+def srpo_resolve_bash(wanted: Wanted) -> StageHandler | None:
+    """Second stage: which bash runs things on the target. One answer, as for srpo_resolve_repo."""
+
+
+@hookspec
+def srpo_build_env(wanted: Wanted) -> StageHandler | None:
+    """Third stage: the job's environment and interpreter.
+
+    Many answers, ordered by plugin name after the built-in; of two `Variable`s of one name the heavier wins, the
+    manifest's own weigh 1.
+    """
+
+
+@hookspec
+def srpo_pre_launch(wanted: Wanted) -> StageHandler | None:
+    """Fourth stage: what must be there, carried or checked before the trainer starts. Many answers."""
+
+
+@hookspec
+def srpo_launch(wanted: Wanted) -> StageHandler | None:
+    """Fifth stage: the trainer's command, one `JobStep`. One answer, as for srpo_resolve_repo."""
+
+
+@hookspec
+def srpo_on_stop(wanted: Wanted) -> StageHandler | None:
+    """Last stage: the run has ended, outcome given. Many answers, each proposing `AtEnd` steps."""
+
+
+@hookspec
+def srpo_transport() -> TransportKind | None:
+    """A transport that the plugin brings, of the kind that is the plugin's name."""
+
+
+@hookspec
+def srpo_launcher() -> LauncherKind | None:
+    """A launcher that the plugin brings, of the kind that is the plugin's name."""
+
+
+@hookspec
+def srpo_trainer() -> Iterable[bytes] | None:
+    """Trainer descriptions that the plugin brings: the bytes of TOML files."""
+
+
+@hookspec
+def srpo_observe(event: dict[str, Any]) -> None:
+    """Called on the client for every event of a followed run. A fault is told once and never reaches the run."""

@@ -1,0 +1,1 @@
+"""Text to values: nothing here opens a file."""

@@ -1,0 +1,39 @@
+"""The plan's spelling of a word, read back."""
+
+from __future__ import annotations
+
+from srpo_manifest.errors import ManifestError
+from srpo_manifest.values.words import LATE_NAMES, Late, Text, Word, joined
+from srpo_manifest.wording import did_you_mean, listed, ticked
+
+
+def parse_word(spelled: str) -> Word:
+    """The inverse of `str(word)`: `${run.id}` is late, `$$` one literal `$`, any other `$` itself.
+
+    Raises: ManifestError `unknown-late-word` for a name that is not in the closed list.
+
+    >>> str(parse_word("out-${run.id}"))
+    'out-${run.id}'
+    """
+    pieces: list[Text | Late] = []
+    position = 0
+    while position < len(spelled):
+        if spelled.startswith("$$", position):
+            pieces.append(Text(text="$"))
+            position += 2
+        elif spelled.startswith("${", position):
+            name, closed, _ = spelled[position + 2 :].partition("}")
+            if not closed or name not in LATE_NAMES:
+                raise ManifestError(
+                    "unknown-late-word",
+                    f"{ticked('${' + name + '}')} is no word that is bound on the target",
+                    *did_you_mean(name, LATE_NAMES),
+                    f"there are {listed(sorted(LATE_NAMES), 'and')}",
+                )
+            pieces.append(Late(name=name))  # type: ignore[arg-type]
+            position += len(name) + 3
+        else:
+            end = spelled.find("$", position + 1)
+            pieces.append(Text(text=spelled[position : end if end >= 0 else len(spelled)]))
+            position = end if end >= 0 else len(spelled)
+    return joined(*pieces)

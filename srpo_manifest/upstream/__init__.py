@@ -1,0 +1,1 @@
+"""What upstream's source says: contracts, edits of its argv, trainer descriptions."""

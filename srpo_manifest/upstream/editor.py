@@ -1,0 +1,294 @@
+"""The argv editor: a script's own arguments, the manifest's wishes, and what arrives at the entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+
+from srpo_manifest.upstream.flags import arity, fault_of_values, spelled, tokens_of, typed
+from srpo_manifest.values.base import Value
+from srpo_manifest.values.contract import ArgumentContract, Flag, Scalar, Setting
+from srpo_manifest.values.plan import Option
+from srpo_manifest.values.words import Word, word
+from srpo_manifest.wording import did_you_mean, plural, ticked
+
+
+class Wish(Value):
+    """One flag as somebody wants it: its values, or a switch that is on or off, or taken away.
+
+    `origin` says who wants it (`entry.set`, `model.base`, `--`); `key` is the manifest key to blame.
+    """
+
+    name: str
+    values: tuple[Scalar, ...] = ()
+    on: bool = True
+    origin: str = ""
+    key: str = ""
+    late: Word | None = None
+    """A value that only the target knows, in place of `values`."""
+
+
+class Misfit(Value):
+    """A wish that cannot be delivered, or that has no effect: code, sentence, hints, and the key to blame."""
+
+    code: str
+    message: str
+    hints: tuple[str, ...] = ()
+    key: str = ""
+
+
+class Delivery(Value):
+    """What arrives: the entry's arguments, each flag's way there, and what is wrong on it."""
+
+    argv: tuple[Word, ...]
+    options: tuple[Option, ...]
+    misfits: tuple[Misfit, ...]
+    finals: dict[str, tuple[Word, ...]]
+    """Values that arrive, by flag."""
+
+
+class _Item(Value):
+    """A stretch of the script's arguments: a flag with its values, or a word that stands alone."""
+
+    words: tuple[Word, ...]
+    flag: Flag | None = None
+    values: tuple[Word, ...] = ()
+
+
+def wish_of(contract: ArgumentContract, name: str, setting: Setting, *, origin: str, key: str) -> Wish:
+    """A typed setting as a wish: a bool turns a switch on, or takes it away."""
+    flag = _flag(contract, f"--{name}")
+    if isinstance(setting, bool) and (flag is None or arity(flag) == (0, 0)):
+        return Wish(name=name, on=setting, origin=origin, key=key)
+    return Wish(name=name, values=setting if isinstance(setting, tuple) else (setting,), origin=origin, key=key)
+
+
+def read_tokens(
+    contract: ArgumentContract, tokens: Sequence[str], origin: str, key: str
+) -> tuple[list[Wish], list[Misfit]]:
+    """Read command-line tokens of a person (`--seed 7 --x=3`) as wishes."""
+    wishes: list[Wish] = []
+    misfits: list[Misfit] = []
+    position = 0
+    while position < len(tokens):
+        token = tokens[position]
+        position += 1
+        if not token.startswith("-"):
+            misfits.append(
+                Misfit(code="stray-argument", message=f"argument {ticked(token)} belongs to no flag", key=key)
+            )
+            continue
+        name, glued, value = token.partition("=")
+        flag = _flag(contract, name)
+        if flag is None:
+            misfits.append(_unknown(contract, name.lstrip("-"), key))
+            while position < len(tokens) and not tokens[position].startswith("--"):
+                position += 1
+            continue
+        values = [value] if glued else []
+        _, most = arity(flag)
+        while not glued and position < len(tokens) and (most is None or len(values) < most):
+            if _looks_like_flag(contract, tokens[position]):
+                break
+            values.append(tokens[position])
+            position += 1
+        wishes.append(
+            Wish(name=flag.name, values=tuple(values), on=not name.startswith("--no-"), origin=origin, key=key)
+        )
+    return wishes, misfits
+
+
+def deliver(contract: ArgumentContract, script: Sequence[Word], wishes: Iterable[Wish]) -> Delivery:
+    """Edit the script's arguments by the wishes; of two for one flag the later wins.
+
+    An overridden flag keeps its place, new flags come last in the order of the wishes, everything else stays as it is.
+    """
+    misfits: list[Misfit] = []
+    wanted: dict[str, Wish] = {}
+    for wish in wishes:
+        flag = _flag(contract, f"--{wish.name}")
+        if flag is None:
+            misfits.append(_unknown(contract, wish.name, wish.key))
+        elif fault := _fault(flag, wish):
+            misfits.append(fault)
+        else:
+            wanted.pop(flag.name, None)
+            wanted[flag.name] = wish
+            misfits.extend(_effects(contract, flag, wish))
+    items = _items(contract, script, misfits, overridden=wanted.keys())
+    argv: list[Word] = []
+    finals: dict[str, tuple[Word, ...]] = {}
+    placed: set[str] = set()
+    for item in items:
+        name = item.flag.name if item.flag else ""
+        if item.flag is None or name not in wanted:
+            argv.extend(item.words)
+            if item.flag:
+                finals[name] = item.values
+        elif name not in placed:
+            placed.add(name)
+            argv.extend(_place(item.flag, wanted[name], finals))
+    for name, wish in wanted.items():
+        if name not in placed and (flag := _flag(contract, f"--{name}")):
+            argv.extend(_place(flag, wish, finals))
+    given = {item.flag.name: item for item in items if item.flag}
+    options = tuple(
+        _option(flag, given.get(flag.name), wanted.get(flag.name), finals)
+        for flag in contract.flags
+        if not flag.positional
+    )
+    misfits.extend(
+        Misfit(
+            code="flag-missing",
+            message=f"flag {ticked(flag.name)} is required and nobody sets it",
+            hints=(f"set it: `[entry.set] {flag.name} = …`",),
+        )
+        for flag in contract.flags
+        if flag.required and not flag.positional and flag.name not in finals
+    )
+    return Delivery(argv=tuple(argv), options=options, misfits=tuple(misfits), finals=finals)
+
+
+def _flag(contract: ArgumentContract, spelling: str) -> Flag | None:
+    for flag in contract.flags:
+        if not flag.positional and (spelling == f"--{flag.name}" or spelling in flag.aliases):
+            return flag
+        if flag.action == "boolean" and spelling == f"--no-{flag.name}":
+            return flag
+    return None
+
+
+def _looks_like_flag(contract: ArgumentContract, token: str) -> bool:
+    return token.startswith("--") or (token.startswith("-") and _flag(contract, token.partition("=")[0]) is not None)
+
+
+def _unknown(contract: ArgumentContract, name: str, key: str) -> Misfit:
+    names = [flag.name for flag in contract.flags if not flag.positional]
+    longer = [known for known in names if known.startswith(name)] if name else []
+    if len(longer) == 1:
+        return Misfit(
+            code="flag-abbreviated",
+            message=f"flag {ticked(name)} is an abbreviation; upstream may give it another meaning later",
+            hints=(f"write {ticked(longer[0])}",),
+            key=key,
+        )
+    if not contract.complete:
+        gap = contract.gaps[0]
+        return Misfit(
+            code="flag-unproven",
+            message=f"flag {ticked(name)} is not among the {plural(len(names), 'flag')} read in {ticked(contract.path)}, which could not be read whole",
+            hints=(f"line {gap.line}: {gap.reason}",),
+            key=key,
+        )
+    if contract.allows_unknown:
+        return Misfit(
+            code="flag-unproven",
+            message=f"flag {ticked(name)} is unknown to {ticked(contract.path)}, which passes it over",
+            key=key,
+        )
+    return Misfit(
+        code="unknown-flag",
+        message=f"unknown flag {ticked(name)}: {ticked(contract.path)} has {plural(len(names), 'flag')} and would end with status 2",
+        hints=did_you_mean(name, names),
+        key=key,
+    )
+
+
+def _fault(flag: Flag, wish: Wish) -> Misfit | None:
+    if wish.late is not None or (not wish.on and not wish.values):
+        return None
+    message = fault_of_values(flag, wish.values)
+    typed_wrong = message is not None and "type=int" in message
+    code = "flag-type" if typed_wrong else "flag-value"
+    hints = (f"{ticked(flag.name)} is declared at line {flag.line} of the entry program",) if typed_wrong else ()
+    if not message and tokens_of(flag, tuple(map(spelled, wish.values)), on=wish.on) is None:
+        message = f"flag {ticked(flag.name)} cannot be given a value that begins with `-` beside others: argparse would read an option"
+    return Misfit(code=code, message=message, hints=hints, key=wish.key) if message else None
+
+
+def _effects(contract: ArgumentContract, flag: Flag, wish: Wish) -> Iterable[Misfit]:
+    if flag.effect in ("never-read", "no-effect"):
+        what = "never read" if flag.effect == "never-read" else "read without effect"
+        yield Misfit(
+            code=f"flag-{flag.effect}",
+            message=f"flag {ticked(flag.name)} is accepted by {ticked(contract.path)} (line {flag.line}) and {what}",
+            hints=("leave it out: it changes nothing",),
+            key=wish.key,
+        )
+
+
+def _items(
+    contract: ArgumentContract, script: Sequence[Word], misfits: list[Misfit], *, overridden: AbstractSet[str]
+) -> list[_Item]:
+    items: list[_Item] = []
+    position = 0
+    while position < len(script):
+        start = position
+        text = script[position].text
+        position += 1
+        name, glued, value = (text or "").partition("=")
+        flag = _flag(contract, name) if text and text.startswith("-") else None
+        if flag is None:
+            if text and text.startswith("--"):
+                misfit = _unknown(contract, name.lstrip("-"), "entry.script")
+                misfits.append(
+                    Misfit(
+                        code=misfit.code,
+                        message=f"the script itself: {misfit.message}",
+                        hints=misfit.hints,
+                        key=misfit.key,
+                    )
+                )
+            items.append(_Item(words=(script[start],)))
+            continue
+        values = [word(value)] if glued else []
+        least, most = arity(flag)
+        while not glued and position < len(script) and (most is None or len(values) < most):
+            following = script[position].text
+            if following is not None and _looks_like_flag(contract, following):
+                break
+            values.append(script[position])
+            position += 1
+        if len(values) < least and flag.name not in overridden:
+            misfits.append(
+                Misfit(code="flag-blank", message=f"the script gives flag {ticked(flag.name)} {plural(len(values), 'value')}, it takes {least}",
+                       hints=(f"set it: `[entry.set] {flag.name} = …`",), key="entry.script")
+            )  # fmt: skip
+        items.append(_Item(words=tuple(script[start:position]), flag=flag, values=tuple(values)))
+    return items
+
+
+def _place(flag: Flag, wish: Wish, finals: dict[str, tuple[Word, ...]]) -> tuple[Word, ...]:
+    if wish.late is not None:
+        finals[flag.name] = (wish.late,)
+        return (word(f"--{flag.name}"), wish.late)
+    texts = tuple(map(spelled, wish.values))
+    tokens = tokens_of(flag, texts, on=wish.on) or ()
+    if tokens:
+        finals[flag.name] = tuple(map(word, texts))
+    return tuple(map(word, tokens))
+
+
+def _option(flag: Flag, item: _Item | None, wish: Wish | None, finals: dict[str, tuple[Word, ...]]) -> Option:
+    script = None if item is None else typed(flag, tuple(str(value) for value in item.values))
+    manifest = None
+    if wish is not None:
+        manifest = (
+            str(wish.late)
+            if wish.late is not None
+            else (
+                wish.on
+                if not wish.values
+                else wish.values[0]
+                if len(wish.values) == 1 and flag.nargs is None
+                else wish.values
+            )
+        )
+    final: tuple[str, ...] | None = None
+    if flag.name in finals:
+        if wish is not None:
+            final = tuple(map(str, _place(flag, wish, dict(finals))))
+        elif item is not None:
+            final = tuple(map(str, item.words))
+    origin = wish.origin if wish else "script" if item else "default"
+    return Option(name=flag.name, script=script, manifest=manifest, final=final, origin=origin, effect=flag.effect)
