@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -45,3 +46,64 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     where: Where | None = None
     related: tuple[Related, ...] = ()
     fix: Fix | None = None
+
+
+def told(finding: Finding) -> str:
+    """The finding as lines for people, rustc's way: what, where with the line itself, what to do.
+
+    >>> print(told(Finding(code="no-bash", level="deny", message="no bash answers", hints=("install bash",))))
+    error[no-bash]: no bash answers
+    hint: install bash
+    """
+    title = {"deny": "error", "warn": "warning", "note": "note", "allow": "allowed"}[finding.level]
+    lines = [f"{title}[{finding.code}]: {visible(finding.message)}"]
+    if finding.where:
+        lines += _place(finding.where)
+    for related in finding.related:
+        lines += [f"note: {visible(related.message)}", *_place(related.where)]
+    lines += [f"hint: {visible(hint)}" for hint in finding.hints]
+    if finding.fix:
+        lines.append(f"fix: {visible(finding.fix.message)}")
+    return "\n".join(lines)
+
+
+def visible(text: str) -> str:
+    r"""*text* with what a terminal would obey or hide spelled out.
+
+    >>> visible("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    return "".join(character if _harmless(character) else _spelled(character) for character in text)
+
+
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def _harmless(character: str) -> bool:
+    return character.isprintable() and character not in _BIDI
+
+
+def _spelled(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
+
+
+def _place(where: Where) -> list[str]:
+    position = f":{where.line}:{where.column}" if where.line else f" ({where.key})" if where.key else ""
+    lines = [f"  --> {visible(where.file)}{position}"]
+    if where.text and where.line:
+        gutter = " " * len(str(where.line))
+        before = visible(where.text[: where.column - 1])
+        marked = visible(where.text[where.column - 1 : where.column - 1 + where.width])
+        lines += [
+            f"{gutter} |",
+            f"{where.line} | {visible(where.text)}",
+            f"{gutter} | {' ' * _cells(before)}{'^' * max(1, _cells(marked))}",
+        ]
+    return lines
+
+
+def _cells(text: str) -> int:
+    """How wide a terminal draws it."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from srpo_manifest.bundling.quoting import command, quote, shell
 from srpo_manifest.errors import FactError, LaunchError, ManifestError, PluginError, TransportError
 from srpo_manifest.finding import Finding, Level, Where
@@ -26,7 +28,8 @@ from srpo_manifest.ports.probes import (
 from srpo_manifest.ports.stage import StageHandler
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.reading.words import parse_word
-from srpo_manifest.upstream.editor import Delivery, Wish, deliver, read_tokens, wish_of
+from srpo_manifest.upstream.editor import Delivery, Misfit, Wish, deliver, read_tokens, wish_of
+from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import ArgumentContract, Launch, Opaque, Plain, ScriptContract, Token, Variable
 from srpo_manifest.values.facts import Bash, Facts, Gpu, Interpreter, Known, PastRun, Unknown, Vendor
 from srpo_manifest.values.lock import EntryContract, Pin
@@ -84,6 +87,7 @@ __all__ = [
     "Level",
     "LocalOptions",
     "ManifestError",
+    "Misfit",
     "Opaque",
     "Option",
     "PastRun",
@@ -110,6 +114,7 @@ __all__ = [
     "TransportKind",
     "TransportOptions",
     "Unknown",
+    "Value",
     "Variable",
     "Vendor",
     "Wanted",
@@ -128,6 +133,7 @@ __all__ = [
     "plural",
     "quote",
     "read_tokens",
+    "replace",
     "shell",
     "ticked",
     "wish_of",

@@ -70,6 +70,8 @@ class LocalBash:
                     hints=("install bash, or name one with `--bash PATH`, `backend.transport.bash` or SRPO_BASH",),
                 ),
                 key="backend.transport.bash",
+                final=True,
+                observed=True,
             )
         platform = facts.get("controller.platform", str)
         if platform != "linux":
@@ -81,6 +83,8 @@ class LocalBash:
                     hints=('write `[backend.transport]` with `kind = "ssh"`, or on Windows `kind = "wsl"`',),
                 ),
                 key="backend.transport",
+                final=True,
+                observed=True,
             )
 
 

@@ -14,6 +14,8 @@ from srpo_manifest.plugin import (
     Finding,
     JobStep,
     Launch,
+    Level,
+    Misfit,
     Pin,
     Plain,
     Probe,
@@ -22,6 +24,7 @@ from srpo_manifest.plugin import (
     StageHandler,
     Token,
     Unknown,
+    Value,
     Variable,
     Wanted,
     Wish,
@@ -29,6 +32,7 @@ from srpo_manifest.plugin import (
     deliver,
     hookimpl,
     late,
+    listed,
     parse_word,
     read_tokens,
     ticked,
@@ -48,12 +52,16 @@ _ENDPOINTS = {
 """Launcher options that two runs on one host must not share (T6, T7)."""
 
 
-class Undeliverable(Exception):
-    """The script cannot be served by direct mode: the finding says why."""
+_MANUAL = "give the whole command as `entry.command`"
 
-    def __init__(self, code: str, message: str, *hints: str) -> None:
+
+class Undeliverable(Exception):
+    """The script cannot be served by direct mode: the fault says why. *observed*: with other facts it could be."""
+
+    def __init__(self, code: str, message: str, *hints: str, observed: bool = False) -> None:
         super().__init__(message)
-        self.finding = Finding(code=code, level="deny", message=message, hints=hints)
+        finding = Finding(code=code, level="deny", message=message, hints=hints)
+        self.fault = Fault(finding=finding, key="entry.script", final=True, observed=observed)
 
 
 @hookimpl
@@ -80,6 +88,7 @@ class Command:
                         hints=("write the flags into `entry.command`",),
                     ),
                     key=key,
+                    final=True,
                 )
         words = (*(entry.command or ()), *wanted.args_file.args, *entry.extra_args, *wanted.passthrough)
         yield JobStep(mode="command", argv=tuple(map(word, words)))
@@ -97,76 +106,100 @@ class Script:
         if isinstance(pin, Unknown):
             return
         contract = pin.entries.get(script, EntryContract())
+        values = _values(wanted, facts)
         try:
-            launcher, entry, own, makes = _read(wanted, facts, script, contract)
+            own = _own(wanted, script, contract, values)
         except Undeliverable as refused:
-            yield Fault(finding=refused.finding, key="entry.script")
+            yield refused.fault
             return
-        if contract.arguments is None:
-            yield from _undescribed(wanted, script, (*launcher, entry), own, makes)
+        delivery = None
+        if contract.arguments is not None:
+            wishes, faults = _wishes(wanted, contract.arguments, own)
+            delivery = deliver(contract.arguments, own, wishes)
+            yield from faults
+            yield from map(_told, delivery.misfits)
+        elif wanted.manifest.entry.set or wanted.manifest.entry.unset:
+            yield _flags_unread(script)
+        try:
+            launch = _launch(wanted, script, contract, values)
+        except Undeliverable as refused:
+            yield refused.fault
             return
-        wishes, faults = _wishes(wanted, contract.arguments, own)
-        yield from faults
-        delivery = deliver(contract.arguments, own, wishes)
-        for misfit in delivery.misfits:
-            level = "warn" if misfit.code in ("flag-never-read", "flag-no-effect", "flag-unproven") else "deny"
-            if misfit.key in ("model.base", "model.vae", "model.lora", ""):
-                level = "note" if level == "warn" else level
-            finding = Finding(code=misfit.code, level=level, message=misfit.message, hints=misfit.hints)  # type: ignore[arg-type]
-            yield Fault(finding=finding, key=misfit.key)
-        yield JobStep(
-            mode="direct",
-            argv=(*launcher, entry, *delivery.argv),
-            options=delivery.options,
-            finals=delivery.finals,
-            makes=makes,
-        )
+        if delivery is not None:
+            yield JobStep(
+                mode="direct",
+                argv=(*launch.words, *delivery.argv),
+                options=delivery.options,
+                finals=delivery.finals,
+                makes=launch.makes,
+            )
+        else:
+            said = (*wanted.args_file.args, *wanted.manifest.entry.extra_args, *wanted.passthrough)
+            yield JobStep(mode="direct", argv=(*launch.words, *own, *map(word, said)), makes=launch.makes)
 
 
-def _read(
-    wanted: Wanted, facts: Facts, script: str, contract: EntryContract
-) -> tuple[tuple[Word, ...], Word, tuple[Word, ...], tuple[Word, ...]]:
-    """Launcher words, the entry, the script's own arguments, and the folders that it makes."""
+def settled(wanted: Wanted, facts: Facts) -> dict[str, str]:
+    """Values that will arrive at the entry, by flag, as far as they are known before the target is asked."""
+    pin = facts.get(PIN, Pin)
+    script = script_of(wanted) or ""
+    contract = EntryContract() if isinstance(pin, Unknown) else pin.entries.get(script, EntryContract())
+    if contract.arguments is None:
+        return {}
+    try:
+        own = _own(wanted, script, contract, _values(wanted, facts))
+    except Undeliverable:
+        return {}
+    wishes, _ = _wishes(wanted, contract.arguments, own)
+    finals = deliver(contract.arguments, own, wishes).finals
+    return {flag: text for flag, values in finals.items() if len(values) == 1 and (text := values[0].text) is not None}
+
+
+class _Launch(Value):
+    """Launcher and entry as words, and the folders that the script makes."""
+
+    words: tuple[Word, ...]
+    makes: tuple[Word, ...] = ()
+
+
+def _own(wanted: Wanted, script: str, contract: EntryContract, values: dict[str, Word | None]) -> tuple[Word, ...]:
+    """The script's own arguments for the entry."""
     if wanted.manifest.entry.mode == "shim":
         raise Undeliverable(
             "shim-unavailable", "shim mode is not part of this version", 'set `entry.mode = "auto"`, or `entry.command`'
         )
     if script.endswith(".py"):
-        return (word(_interpreter(wanted)),), late("repo.dir") + f"/{script}", (), ()
+        return ()
     if contract.script is None:
-        raise Undeliverable(
-            "script-unread",
-            f"{ticked(script)} could not be read as a script",
-            "give the whole command as `entry.command`",
-        )
+        raise Undeliverable("script-unread", f"{ticked(script)} could not be read as a script", _MANUAL)
+    return _words(script, _only_launch(script, contract.script).arguments, values)
+
+
+def _launch(wanted: Wanted, script: str, contract: EntryContract, values: dict[str, Word | None]) -> _Launch:
+    """What stands before the entry's arguments. The entry's path in the checkout becomes absolute."""
+    if contract.script is None:
+        return _Launch(words=(word(_interpreter(wanted)), late("repo.dir") + f"/{script}"))
     launch = _only_launch(script, contract.script)
-    values = _values(wanted, facts)
+    if launch.environment:
+        names = listed((name for name, _ in launch.environment), "and")
+        raise Undeliverable(
+            "script-indirect", f"{ticked(script)} line {launch.line} sets {names} for the launch alone",
+            f"set it in `[env]`, and {_MANUAL}",
+        )  # fmt: skip
     launcher = _pinned(_words(script, launch.launcher, values))
     entry = _words(script, (launch.entry,), values)
-    if launch.module or len(entry) != 1:
-        path = entry
-    else:
-        path = (entry[0] if str(entry[0]).startswith("/") else late("repo.dir") + "/" + entry[0],)
-    makes = _words(script, contract.script.makes, values)
-    if launch.environment:
-        names = ", ".join(name for name, _ in launch.environment)
-        raise Undeliverable(
-            "script-indirect",
-            f"{ticked(script)} line {launch.line} sets {ticked(names)} for the launch alone",
-            "set it in `[env]`, and give the whole command as `entry.command`",
-        )
-    return launcher, path[0], _words(script, launch.arguments, values), makes
+    if not launch.module:
+        entry = tuple(one if str(one).startswith("/") else late("repo.dir") + "/" + one for one in entry)
+    return _Launch(words=(*launcher, *entry), makes=_words(script, contract.script.makes, values))
 
 
 def _only_launch(script: str, contract: ScriptContract) -> Launch:
-    manual = "give the whole command as `entry.command`"
     for gap in (*contract.gaps, *contract.indirect):
-        raise Undeliverable("script-indirect", f"{ticked(script)} line {gap.line}: {gap.reason}", manual)
+        raise Undeliverable("script-indirect", f"{ticked(script)} line {gap.line}: {gap.reason}", _MANUAL)
     if len(contract.launches) != 1:
         found = (
             "starts no trainer that is known" if not contract.launches else f"starts {len(contract.launches)} programs"
         )
-        raise Undeliverable("script-indirect", f"{ticked(script)} {found}", manual)
+        raise Undeliverable("script-indirect", f"{ticked(script)} {found}", _MANUAL)
     return contract.launches[0]
 
 
@@ -199,6 +232,7 @@ def _words(script: str, tokens: Sequence[Token], values: dict[str, Word | None])
                             "variable-unset",
                             f"{ticked(script)} line {token.line} needs `${name}`, which has no value",
                             "give it a value in `[env]`",
+                            observed=True,
                         )
                     if (
                         not quoted
@@ -215,7 +249,7 @@ def _words(script: str, tokens: Sequence[Token], values: dict[str, Word | None])
                     raise Undeliverable(
                         "script-indirect",
                         f"{ticked(script)} line {token.line}: {piece.reason}",
-                        "give the whole command as `entry.command`",
+                        _MANUAL,
                     )
         if made.pieces or token.quoted:
             words.append(made)
@@ -277,7 +311,9 @@ def _read_into(wishes: list[Wish], contract: ArgumentContract, tokens: Sequence[
     wishes += read
     return [
         Fault(
-            finding=Finding(code=misfit.code, level="deny", message=misfit.message, hints=misfit.hints), key=misfit.key
+            finding=Finding(code=misfit.code, level="deny", message=misfit.message, hints=misfit.hints),
+            key=misfit.key,
+            final=True,
         )
         for misfit in misfits
     ]
@@ -303,25 +339,22 @@ def _per_run(wanted: Wanted, contract: ArgumentContract, own: Sequence[Word], wi
             yield Wish(name=name, late=word(text.rstrip("/") + joint) + late("run.id"), origin="outputs.per_run")
 
 
-def _undescribed(
-    wanted: Wanted, script: str, launch: tuple[Word, ...], own: tuple[Word, ...], makes: tuple[Word, ...]
-) -> Iterable[Proposal]:
-    """The entry's flags are not known: only what is said as whole arguments can be delivered."""
-    entry = wanted.manifest.entry
-    if entry.set or entry.unset:
-        yield Fault(
-            finding=Finding(
-                code="flags-unread",
-                level="deny",
-                message=f"the flags of the program that {ticked(script)} starts could not be read, so none can be set",
-                hints=("give the whole command as `entry.command`",),
-            ),
-            key="entry.set",
-        )
-    yield JobStep(
-        mode="direct",
-        argv=(*launch, *own, *map(word, (*wanted.args_file.args, *entry.extra_args, *wanted.passthrough))),
-        makes=makes,
+def _told(misfit: Misfit) -> Fault:
+    """A misfit as a finding: what the manifest's model table feeds is the trainer's habit, and only noted."""
+    doubt = misfit.code in ("flag-never-read", "flag-no-effect", "flag-unproven")
+    habit = misfit.key in ("", "model.base", "model.vae", "model.lora")
+    level: Level = "deny" if not doubt else "note" if habit else "warn"
+    finding = Finding(code=misfit.code, level=level, message=misfit.message, hints=misfit.hints)
+    return Fault(finding=finding, key=misfit.key, final=not doubt)
+
+
+def _flags_unread(script: str) -> Fault:
+    """Only what is said as whole arguments can be delivered."""
+    message = f"the flags of the program that {ticked(script)} starts could not be read, so none can be set"
+    return Fault(
+        finding=Finding(code="flags-unread", level="deny", message=message, hints=(_MANUAL,)),
+        key="entry.set",
+        final=True,
     )
 
 

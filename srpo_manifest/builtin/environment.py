@@ -56,9 +56,10 @@ class Environment:
         if wanted.manifest.resources.gpus_per_node is None and wanted.trainer.needs_gpu:
             yield gpu_probe()
         for name in _inherited(wanted, facts):
+            value = "" if _secret_name(name) else f"${name}"
             yield TargetProbe(
-                name=f"target.env.{name}",
-                script=f'[ -z "${{{name}+x}}" ] || printf "=%s" "${name}"',
+                name=_inherited_fact(name),
+                script=f'[ -z "${{{name}+x}}" ] || printf "=%s" "{value}"',
                 parse=parse_inherited,
             )
 
@@ -82,7 +83,9 @@ class Environment:
                 content=Content(controller_file=manifest.paths.concept_file),
                 reason="paths.concept_file",
             )
-            yield EnvVariable(name="SRPO_CONCEPT_FILE", value=late("run.dir") + f"/../../bundle/{name}")
+            yield EnvVariable(
+                name="SRPO_CONCEPT_FILE", value=place + "/.srpo/runs/" + late("run.id") + f"/bundle/{name}"
+            )
         for name, value in (
             ("SRPO_BASE_MODEL", manifest.model.base),
             ("SRPO_VAE_MODEL", manifest.model.vae),
@@ -114,6 +117,7 @@ class Environment:
                         hints=("set `resources.gpus_per_node`",),
                     ),
                     key="resources.gpus_per_node",
+                    observed=True,
                 )
             else:
                 yield EnvVariable(name=name, value=value)
@@ -126,7 +130,7 @@ class Environment:
         """Inherited names that the script reads are pinned: a stray `INDEX=1` would hang for ever."""
         missing = []
         for name in _inherited(wanted, facts):
-            value = facts.get(f"target.env.{name}", str)
+            value = facts.get(_inherited_fact(name), str)
             if isinstance(value, Unknown):
                 missing.append(name)
             elif _secret_name(name):
@@ -142,6 +146,7 @@ class Environment:
                     hints=("give it a value in `[env]`",),
                 ),
                 key="env",
+                observed=True,
             )
 
     def _given(self, wanted: Wanted) -> Iterable[Proposal]:
@@ -164,9 +169,12 @@ class Environment:
                     key,
                 )
             if isinstance(value, Reference):
-                yield EnvVariable(
-                    name=name, value=SecretRef(env=value.env, file=value.file, target_file=value.target_file), weight=1
+                at = (
+                    None
+                    if value.target_file is None
+                    else str(anchors.beneath(anchors.workspace(wanted), value.target_file))
                 )
+                yield EnvVariable(name=name, value=SecretRef(env=value.env, file=value.file, target_file=at), weight=1)
                 continue
             if len(f"{name}={value}".encode("utf-8", "surrogateescape")) > LIMIT_BYTES:
                 yield _fault(
@@ -222,6 +230,11 @@ def _inherited(wanted: Wanted, facts: Facts) -> list[str]:
         for name in _reads(wanted, facts)
         if name not in ours and name not in _HARMLESS and not name.startswith("SRPO_")
     ]
+
+
+def _inherited_fact(name: str) -> str:
+    """Of a secret only its presence is a fact: facts are saved."""
+    return f"target.secret.{name}" if _secret_name(name) else f"target.env.{name}"
 
 
 def _secret_name(name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 
+from srpo_manifest.builtin.command import settled
 from srpo_manifest.plugin import (
     Answer,
     Check,
@@ -18,10 +19,12 @@ from srpo_manifest.plugin import (
     StageHandler,
     TargetProbe,
     Unknown,
+    Value,
     Wanted,
     anchors,
     hookimpl,
     quote,
+    replace,
     shell,
     ticked,
 )
@@ -37,39 +40,36 @@ class Preflight:
     """Checks that need no GPU; the same predicates are asked on the target where the plan could not know."""
 
     def probes(self, wanted: Wanted, facts: Facts) -> Iterable[Probe]:
-        for path, sha256 in _files(wanted):
-            yield TargetProbe(
-                name=_fact(path, sha256), script=_in_working_dir(wanted, _probe(path, sha256)), parse=parse_presence
-            )
+        for file in _needed(wanted, facts):
+            yield TargetProbe(name=_fact(file), script=_in_working_dir(wanted, _probe(file)), parse=parse_presence)
 
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
         folder = anchors.working_dir(wanted)
         yield Sh(id="working-dir", script=f"mkdir -p -- {shell(folder)}\n", reason=f"the job runs in {folder}")
         yield from _method(wanted)
-        given = {file.path: file.sha256 for file in wanted.manifest.files}
-        for path, sha256 in _files(wanted):
-            why = _why(wanted, path)
+        for file in _needed(wanted, facts):
+            why = f": {file.why}" if file.why else ""
             yield Check(
                 code="file-missing",
                 level="deny",
-                fact=_fact(path, sha256),
+                fact=_fact(file),
                 op="present",
                 value=None,
-                message=f"{ticked(path)} is not in the working directory {ticked(folder)}{why}",
-                hints=("put it there, or correct the path",),
-                probe=_probe(path, sha256),
-                key="files" if path in given else "model.base",
+                message=f"{ticked(file.path)} is not in the working directory {ticked(folder)}{why}",
+                hints=file.hints,
+                probe=_probe(file),
+                key=file.key,
             )
-            if sha256 is not None:
+            if file.sha256 is not None:
                 yield Check(
                     code="file-differs",
                     level="deny",
-                    fact=_fact(path, sha256),
-                    op="equals",
-                    value=sha256,
-                    message=f"{ticked(path)} does not hash to the `sha256` that the manifest gives",
+                    fact=_fact(file),
+                    op="one-of",
+                    value=("", file.sha256),
+                    message=f"{ticked(file.path)} does not hash to the `sha256` that the manifest gives",
                     hints=("fetch it again: an interrupted download looks like this",),
-                    probe=_probe(path, sha256),
+                    probe=_probe(file),
                     key="files",
                 )
 
@@ -81,19 +81,39 @@ def parse_presence(answer: Answer) -> Known | Unknown:
     return Known(value=answer.text)
 
 
-def _files(wanted: Wanted) -> list[tuple[str, str | None]]:
-    """Paths in the working directory, each once, with the digest that is wanted."""
-    found: dict[str, str | None] = {file.path: file.sha256 for file in wanted.manifest.files}
-    settings = wanted.manifest.entry.set
-    for needed in wanted.trainer.files:
-        flag, _, value = needed.when.partition("=")
-        if flag and str(settings.get(flag, wanted.trainer.defaults.get(flag, ""))) != value:
+class _Needed(Value):
+    """A path that must be there, what it must hash to, and why."""
+
+    path: str
+    key: str
+    sha256: str | None = None
+    why: str = ""
+    hints: tuple[str, ...] = ("put it there, or correct the path",)
+
+
+def _needed(wanted: Wanted, facts: Facts) -> list[_Needed]:
+    """Paths in the working directory, each once: the manifest's, the trainer description's, the base model."""
+    found = {file.path: _Needed(path=file.path, key="files", sha256=file.sha256) for file in wanted.manifest.files}
+    values = settled(wanted, facts)
+    for file in wanted.trainer.files:
+        flag, _, value = file.when.partition("=")
+        if flag and values.get(flag, str(wanted.trainer.defaults.get(flag, ""))) != value:
             continue
-        found.setdefault(needed.path, None)
+        path = _filled(file.path, values)
+        if path and path != "builtin":
+            needed = _Needed(path=path, key="entry.script", why=file.why)
+            found.setdefault(path, replace(needed, hints=(file.hint,)) if file.hint else needed)
     base = wanted.manifest.model.base
     if base and wanted.trainer.needs_base and base != "builtin" and not base.startswith("hf:"):
-        found.setdefault(base, None)
-    return list(found.items())
+        found.setdefault(base, _Needed(path=base, key="model.base", why="the base model"))
+    return list(found.values())
+
+
+def _filled(template: str, values: dict[str, str]) -> str | None:
+    """The path with `{flag}` replaced by the flag's value; None where that is not known."""
+    if not template.startswith("{"):
+        return template
+    return values.get(template.strip("{}"))
 
 
 def _method(wanted: Wanted) -> Iterable[Proposal]:
@@ -126,18 +146,14 @@ def _refusal(code: str, message: str, hint: str, key: str) -> Fault:
     return Fault(finding=Finding(code=code, level="deny", message=message, hints=(hint,)), key=key)
 
 
-def _why(wanted: Wanted, path: str) -> str:
-    return next((f": {needed.why}" for needed in wanted.trainer.files if needed.path == path and needed.why), "")
+def _fact(file: _Needed) -> str:
+    return f"{'file' if file.sha256 is None else 'sha256'}.{posixpath.normpath(file.path)}"
 
 
-def _fact(path: str, sha256: str | None) -> str:
-    return f"file.{posixpath.normpath(path)}" if sha256 is None else f"sha256.{posixpath.normpath(path)}"
-
-
-def _probe(path: str, sha256: str | None) -> str:
+def _probe(file: _Needed) -> str:
     """Prints the size, or the digest, of what is there; nothing where nothing is."""
-    at = quote(path) if not path.startswith("~/") else f'"$HOME"/{quote(path[2:])}'
-    if sha256 is not None:
+    at = quote(file.path) if not file.path.startswith("~/") else f'"$HOME"/{quote(file.path[2:])}'
+    if file.sha256 is not None:
         return f"[ ! -e {at} ] || sha256sum -- {at} | cut -c 1-64"
     return f"[ ! -e {at} ] || {{ [ -d {at} ] && echo folder || stat -L -c %s -- {at}; }}"
 

@@ -72,9 +72,14 @@ class GitRepo:
         if isinstance(pin, Unknown):
             yield Fault(
                 finding=Finding(
-                    code="repo-unknown", level="deny", message=f"the repository is not pinned: {pin.reason}"
+                    code=pin.code or "repo-unknown",
+                    level="deny",
+                    message=pin.reason if pin.code else f"the repository is not pinned: {pin.reason}",
+                    hints=pin.hints,
                 ),
-                key="repo.url",
+                key="repo.ref" if pin.code == "ref-missing" else "repo.url",
+                final=True,
+                observed=True,
             )
             return
         yield Check(
@@ -127,6 +132,8 @@ class GitRepo:
                     hints=("move it away, or set `repo.path` to another place",),
                 ),
                 key="repo.path",
+                final=True,
+                observed=True,
             )
             return
         yield Sh(

@@ -5,13 +5,10 @@ from __future__ import annotations
 from srpo_manifest.finding import Level
 from srpo_manifest.values.wanted import Wanted
 
-FIXED = frozenset({"repo-unknown", "no-bash", "target-not-linux", "vendor-differs", "already-running"})
-"""Codes without which no run can be: no lint lowers them."""
-
 
 def level_of(wanted: Wanted, code: str, level: Level) -> Level:
     """The level that holds: `--deny CODE` beats `--deny all` beats the manifest's table beats the check's own."""
-    if code in FIXED or level == "note":
+    if level == "note":
         return level
     for table in (wanted.lints, wanted.manifest.lints):
         if code in table:

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from srpo_manifest.values.base import Value
-from srpo_manifest.values.plan import STAGES, Stage
-from srpo_manifest.values.step import Proposal
+from srpo_manifest.values.plan import STAGES
+from srpo_manifest.values.planned import Proposed
 
 BUILTIN = "srpo-manifest"
-
-
-class Proposed(Value):
-    """A proposal, with the stage and the plugin that it comes from. `turn` is its place in that answer."""
-
-    stage: Stage
-    provider: str
-    turn: int
-    proposal: Proposal
 
 
 def ordered(proposed: Iterable[Proposed]) -> tuple[Proposed, ...]:

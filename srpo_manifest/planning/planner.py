@@ -11,12 +11,11 @@ from srpo_manifest.finding import Finding
 from srpo_manifest.planning import anchors
 from srpo_manifest.planning.forecast import forecast
 from srpo_manifest.planning.lints import level_of
-from srpo_manifest.planning.order import Proposed, ordered
+from srpo_manifest.planning.order import ordered
 from srpo_manifest.planning.predicates import holds
 from srpo_manifest.planning.rules import rules
 from srpo_manifest.planning.runs import RUNS
 from srpo_manifest.reading.canonical import canonical_json, digest
-from srpo_manifest.values.base import Value
 from srpo_manifest.values.facts import Facts, PastRun, Unknown
 from srpo_manifest.values.lock import Pin
 from srpo_manifest.values.plan import (
@@ -35,22 +34,11 @@ from srpo_manifest.values.plan import (
     SecretRef,
     StepEntry,
 )
+from srpo_manifest.values.planned import Planned, Proposed
 from srpo_manifest.values.step import Assume, AtEnd, Check, Fault, Get, JobStep, Put, Sh, Variable
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.values.words import Word
 from srpo_manifest.wording import ticked
-
-
-class Planned(Value):
-    """The plan, and the content behind its digests that a bundle is rendered from."""
-
-    plan: Plan
-    proposed: tuple[Proposed, ...]
-    job: JobStep | None
-    env: dict[str, Word | SecretRef]
-    cwd: Word
-    checks: tuple[Check, ...]
-    """Those whose state only the target can tell, with the level that holds."""
 
 
 def decide(
@@ -117,7 +105,18 @@ def decide(
         warnings=_of(findings, "warn"),
         notes=_of(findings, "note"),
     )
-    return Planned(plan=plan, proposed=proposed, job=job, env=env, cwd=cwd, checks=open_checks)
+    return Planned(
+        plan=plan,
+        proposed=proposed,
+        job=job,
+        env=env,
+        workspace=anchors.workspace(wanted),
+        cwd=cwd,
+        checkout=anchors.checkout(wanted, plan.repo.tree),
+        checks=open_checks,
+        log=wanted.trainer.log,
+        port=manifest.resources.port,
+    )
 
 
 def plan_id(plan: Plan) -> str:
@@ -159,7 +158,7 @@ def _placed(wanted: Wanted, fault: Fault) -> Finding:
     finding = fault.finding
     return msgspec.structs.replace(
         finding,
-        level=level_of(wanted, finding.code, finding.level),
+        level=finding.level if fault.final else level_of(wanted, finding.code, finding.level),
         where=finding.where or (wanted.where(fault.key) if fault.key else None),
     )
 

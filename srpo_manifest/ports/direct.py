@@ -11,7 +11,7 @@ from srpo_manifest.values.manifest import DirectOptions, LauncherOptions
 from srpo_manifest.values.run import Status
 
 NODE = "attempt-1/node-0"
-_PYTHON = 'python=$(cat "$run/python" 2>/dev/null) || { echo "no run in $run" >&2; exit 3; }\n'
+PYTHON = 'python=$(cat "$run/python" 2>/dev/null) || { echo "no run in $run" >&2; exit 3; }\n'
 
 
 class DirectLauncher:
@@ -20,11 +20,13 @@ class DirectLauncher:
     def start(self, folder: str, *, dry_run: bool) -> str:
         """Start the bundle that was unpacked in *folder*."""
         flags = "--detach --secrets-on-stdin" + (" --dry-run" if dry_run else "")
-        return f'run={folder}\nexec bash --noprofile --norc "$run/bundle/launch.sh" --run-id "${{run##*/}}" {flags}\n'
+        return (
+            f'run={folder}\nexec "$BASH" --noprofile --norc "$run/bundle/launch.sh" --run-id "${{run##*/}}" {flags}\n'
+        )
 
     def status(self, folder: str) -> str:
         """Ask the supervisor's file; it changes nothing."""
-        return f'run={folder}\n{_PYTHON}exec "$python" "$run/bundle/supervise.py" status "$run/{NODE}"\n'
+        return f'run={folder}\n{PYTHON}exec "$python" "$run/bundle/supervise.py" status "$run/{NODE}"\n'
 
     def parse_status(self, answer: Answer) -> Status:
         """One JSON object. Raises: LaunchError for anything else."""
@@ -38,7 +40,7 @@ class DirectLauncher:
     def stop(self, folder: str, *, grace_seconds: float | None, reason: str) -> str:
         """Write the request durably and wake the supervisor."""
         grace = "" if grace_seconds is None else f"--grace {grace_seconds:g} "
-        return f'run={folder}\n{_PYTHON}exec "$python" "$run/bundle/supervise.py" stop "$run/{NODE}" {grace}--reason {quote(reason)}\n'
+        return f'run={folder}\n{PYTHON}exec "$python" "$run/bundle/supervise.py" stop "$run/{NODE}" {grace}--reason {quote(reason)}\n'
 
 
 class DirectKind:

@@ -19,9 +19,11 @@ class Known(Value, tag="known"):
 
 
 class Unknown(Value, tag="unknown"):
-    """No answer, and why. Never a default, never a guess."""
+    """No answer, and why. Never a default, never a guess. `code` and `hints` are those of the error behind it."""
 
     reason: str
+    code: str = ""
+    hints: tuple[str, ...] = ()
 
 
 class Facts(Value):

@@ -89,10 +89,16 @@ class Check(Value):
 
 
 class Fault(Value):
-    """A finding whose place is a manifest key: the planner finds the line."""
+    """A finding whose place is a manifest key: the planner finds the line.
+
+    A `final` one tells why there can be no run at all: no lint lowers it. An `observed` one rests on what a machine
+    answered: `validate`, which asks none, leaves it out.
+    """
 
     finding: Finding
     key: str = ""
+    final: bool = False
+    observed: bool = False
 
 
 class JobStep(Value):

@@ -1,0 +1,188 @@
+"""A decision to files that run by themselves (`docs/run-folder.md`). Deterministic: no clock, no run id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from srpo_manifest.bundling.quoting import command, quote, shell
+from srpo_manifest.values.base import Value
+from srpo_manifest.values.bundle import Bundle, BundleFile
+from srpo_manifest.values.plan import SecretRef
+from srpo_manifest.values.planned import Planned, Proposed
+from srpo_manifest.values.step import AtEnd, Check, Put, Sh
+from srpo_manifest.values.words import Word
+
+RULES_FORMAT = 1
+PYTHONS = ("python3", "/usr/bin/python3", *(f"python3.{minor}" for minor in range(14, 8, -1)))
+"""Where a Python of at least 3.9 is looked for on the target, to supervise with."""
+
+_LEADER = """\
+# The job of {name}, plan {plan}: everything long runs here, under the supervisor.
+prepare() {{
+  printf '%s\\n' "$1" >>"$SRPO_RUN_DIR/phases"
+  "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
+  echo "srpo-manifest: preparation step $1 failed (steps/$2)" >&2
+  exit 70
+}}
+supervise() {{ "$SRPO_PYTHON" -I "$SRPO_BUNDLE/supervise.py" "$@"; }}
+export SRPO_REPO_DIR={checkout}
+{sourced}{prepared}
+printf 'checks\\n' >>"$SRPO_RUN_DIR/phases"
+cd -- {cwd} || exit 70
+{made}supervise checks || exit
+SRPO_RUN_PORT=$(supervise port) || exit
+export SRPO_RUN_PORT
+{exported}
+if [ -n "${{SRPO_DRY_RUN:-}}" ]; then exit 0; fi
+printf 'job\\n' >>"$SRPO_RUN_DIR/phases"
+exec {argv}
+"""
+
+
+class _Script(Value):
+    """A step's own file: its name sorts as it runs."""
+
+    id: str
+    name: str
+    text: str
+    sourced: bool = False
+
+
+def render(planned: Planned, *, launch: bytes, supervise: bytes) -> Bundle:
+    """The bundle of an applicable plan. *launch* and *supervise* are the files that every bundle carries.
+
+    Raises: AssertionError where the plan has no job: the caller refuses such a plan first.
+    """
+    assert planned.job is not None  # noqa: S101 - a plan without a command has a refusal
+    steps = tuple(_scripts(planned.proposed))
+    ends = tuple(_ends(planned.proposed))
+    files = [
+        BundleFile(name="launch.sh", data=launch, executable=True),
+        BundleFile(name="supervise.py", data=supervise, executable=True),
+        _text("settings.sh", _settings(planned)),
+        _text("leader.sh", _leader(planned, planned.job.argv, planned.job.makes, steps)),
+        _text("rules.json", _json(_rules(planned))),
+        _text("plan.json", _json(planned.plan)),
+        *(_text(f"steps/{script.name}", script.text) for script in (*steps, *ends)),
+        *_carried(planned.proposed),
+    ]
+    if ends:
+        files.append(
+            _text(
+                "on_stop.sh", "".join(f'"$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/{end.name}"\n' for end in ends)
+            )
+        )
+    return Bundle(plan=planned.plan.id, files=tuple(sorted(files, key=lambda file: file.name)))
+
+
+def secrets(planned: Planned) -> dict[str, SecretRef]:
+    """Variables that the controller reads at apply, by name: they travel on standard input alone."""
+    return {
+        name: value for name, value in planned.env.items() if isinstance(value, SecretRef) and value.target_file is None
+    }
+
+
+def _settings(planned: Planned) -> str:
+    names = " ".join(sorted(secrets(planned)))
+    return (
+        f"name={quote(planned.plan.name)}\nworkspace={shell(planned.workspace)}\n"
+        f"secrets=({names})\npython_candidates=({' '.join(map(quote, PYTHONS))})\n"
+    )
+
+
+def _leader(planned: Planned, argv: tuple[Word, ...], makes: tuple[Word, ...], steps: Iterable[_Script]) -> str:
+    steps = tuple(steps)
+    exported = (
+        f"export {name}={shell(value)}" for name, value in sorted(planned.env.items()) if isinstance(value, Word)
+    )
+    return _LEADER.format(
+        name=planned.plan.name,
+        plan=planned.plan.id,
+        checkout=shell(planned.checkout),
+        sourced="".join(f'. "$SRPO_BUNDLE/steps/{step.name}"\n' for step in steps if step.sourced),
+        prepared="".join(f"prepare {quote(step.id)} {quote(step.name)}\n" for step in steps if not step.sourced),
+        cwd=shell(planned.cwd),
+        made=f"mkdir -p -- {command(makes)} || exit 70\n" if makes else "",
+        exported="\n".join(exported),
+        argv=command(argv),
+    )
+
+
+def _scripts(proposed: Iterable[Proposed]) -> Iterable[_Script]:
+    steps = [one.proposal for one in proposed if isinstance(one.proposal, Sh)]
+    for number, step in enumerate(steps, 1):
+        yield _Script(
+            id=step.id, name=f"{number:02}-{step.id}.sh", text=_ended(step.script), sourced=step.place == "job"
+        )
+
+
+def _ends(proposed: Iterable[Proposed]) -> Iterable[_Script]:
+    ends = [one.proposal for one in proposed if isinstance(one.proposal, AtEnd)]
+    for number, end in enumerate(ends, 1):
+        yield _Script(id=end.id, name=f"end-{number:02}-{end.id}.sh", text=_ended(end.script))
+
+
+def _carried(proposed: Iterable[Proposed]) -> Iterable[BundleFile]:
+    for one in proposed:
+        put = one.proposal
+        if not isinstance(put, Put):
+            continue
+        content = put.content
+        if content.text is not None:
+            yield _text(put.name, content.text)
+        else:
+            yield BundleFile(name=put.name, controller_file=content.controller_file, tree=content.tree)
+
+
+def _rules(planned: Planned) -> dict[str, object]:
+    plan = planned.plan
+    outputs = dict(plan.rules.outputs)
+    outputs.pop("fetch", None)
+    return {
+        "format": RULES_FORMAT,
+        "name": plan.name,
+        "plan": plan.id,
+        "cwd": str(planned.cwd),
+        "done": plan.rules.done,
+        "stop": plan.rules.stop,
+        "artifacts": outputs,
+        "log": [
+            {key: value for key, value in msgspec.to_builtins(rule).items() if value and key != "rule"}
+            for rule in planned.log
+        ],
+        "checks": [_check(check) for check in planned.checks if check.probe],
+        "target_files": {
+            name: value.target_file
+            for name, value in sorted(planned.env.items())
+            if isinstance(value, SecretRef) and value.target_file is not None
+        },
+        "port": planned.port,
+        "repo": str(planned.checkout),
+    }
+
+
+def _check(check: Check) -> dict[str, object]:
+    return {
+        "code": check.code,
+        "level": check.level,
+        "fact": check.fact,
+        "probe": check.probe,
+        "op": check.op,
+        "value": check.value,
+        "message": check.message,
+        "hints": list(check.hints),
+    }
+
+
+def _json(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
+
+
+def _ended(script: str) -> str:
+    return script if script.endswith("\n") else script + "\n"
+
+
+def _text(name: str, text: str) -> BundleFile:
+    return BundleFile(name=name, data=text.encode("utf-8", "surrogateescape"))

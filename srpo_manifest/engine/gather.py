@@ -1,0 +1,175 @@
+"""Asking: the controller until nothing new comes up, then the target, all at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from srpo_manifest import piped
+from srpo_manifest.bundling.quoting import quote
+from srpo_manifest.engine.registry import Part
+from srpo_manifest.errors import FactError, SrpoManifestError, TransportError
+from srpo_manifest.planning.runs import runs_probe
+from srpo_manifest.ports.probes import (
+    Answer,
+    Ask,
+    ControllerProbe,
+    Environment,
+    Find,
+    Question,
+    ReadFile,
+    ReadRepository,
+    TargetProbe,
+)
+from srpo_manifest.ports.transport import Transport
+from srpo_manifest.values.facts import Facts, Known, Unknown
+from srpo_manifest.values.lock import Pin
+from srpo_manifest.values.wanted import Wanted
+
+ASK_SECONDS = 30.0
+TARGET_SECONDS = 120.0
+_MARK = b"srpo-facts 1\n"
+_ONE = """( eval {script} ) >"$t/o" 2>"$t/e" </dev/null
+s=$?
+o=$(wc -c <"$t/o") e=$(wc -c <"$t/e")
+printf '%d %d %d\\n' "$s" "$o" "$e"
+cat "$t/o" "$t/e"
+"""
+
+
+class Repositories(Protocol):
+    """What pins a url and ref."""
+
+    def pin(self, question: ReadRepository) -> Pin:
+        """The pin. Raises: SrpoManifestError."""
+
+
+def gather(
+    wanted: Wanted,
+    parts: Iterable[Part],
+    repositories: Repositories,
+    open_transport: Callable[[Facts], Transport],
+    *,
+    again: Facts | None = None,
+) -> Facts:
+    """Every fact that the handlers want. *again* are facts whose pin is kept, for a saved plan.
+
+    Raises: TransportError where the target cannot be reached, PluginError for a fault of a plugin.
+    """
+    parts = tuple(parts)
+    facts = Facts(
+        facts={
+            "controller.folder": Known(value=wanted.folder),
+            "controller.platform": Known(value="linux" if sys.platform.startswith("linux") else sys.platform),
+        }
+    )
+    if again is not None and "repo.pin" in again:
+        facts = facts.joined({"repo.pin": again.facts["repo.pin"]})
+    facts = _ask_controller(wanted, parts, repositories, facts)
+    while probes := _target_probes(wanted, parts, facts):
+        try:
+            transport = open_transport(facts)
+        except SrpoManifestError as error:
+            return facts.joined(dict.fromkeys((probe.name for probe in probes), _unknown(error)))
+        facts = facts.joined(ask_target(transport, probes))
+        facts = _ask_controller(wanted, parts, repositories, facts)
+    return facts
+
+
+def ask_target(transport: Transport, probes: Iterable[TargetProbe]) -> dict[str, Known | Unknown]:
+    """All answers in one round trip, framed by length, so that no answer can be taken for another.
+
+    Raises: TransportError where the target cannot be reached or its answers are cut off.
+    """
+    probes = tuple(probes)
+    script = "".join(
+        (
+            't=$(mktemp -d "${TMPDIR:-/tmp}/srpo-facts.XXXXXX") || exit\n',
+            """trap 'rm -rf -- "$t"' EXIT\n""",
+            f"printf '{_MARK.decode().strip()}\\n'\n",
+            *(_ONE.format(script=quote(probe.script)) for probe in probes),
+        )
+    )
+    answer = transport.exec(script, timeout_seconds=TARGET_SECONDS)
+    _, mark, rest = answer.output.partition(_MARK)
+    if not mark:
+        raise TransportError(
+            "target-mute",
+            f"{transport.place} runs a bash, but the questions were not answered: {answer.complaint}",
+            "is its temporary folder writable and not full?",
+        )
+    found = {}
+    for probe in probes:
+        one, rest = _frame(rest, transport.place)
+        found[probe.name] = _parsed(probe, one)
+    return found
+
+
+def _frame(data: bytes, place: str) -> tuple[Answer, bytes]:
+    head, newline, rest = data.partition(b"\n")
+    fields = head.split()
+    if not newline or len(fields) != 3 or not all(field.isdigit() for field in fields):
+        raise TransportError("target-mute", f"the answers of {place} are cut off or mixed with other output")
+    status, output, error = map(int, fields)
+    if len(rest) < output + error:
+        raise TransportError("target-mute", f"the answers of {place} are cut off")
+    answer = Answer(status=status, output=rest[:output], error=rest[output : output + error])
+    return answer, rest[output + error :]
+
+
+def _ask_controller(wanted: Wanted, parts: Iterable[Part], repositories: Repositories, facts: Facts) -> Facts:
+    while True:
+        new = {
+            probe.name: _parsed(probe, _put(probe.question, wanted, repositories))
+            for part in parts
+            for probe in part.probes(wanted, facts)
+            if isinstance(probe, ControllerProbe) and probe.name not in facts
+        }
+        if not new:
+            return facts
+        facts = facts.joined(new)
+
+
+def _target_probes(wanted: Wanted, parts: Iterable[Part], facts: Facts) -> list[TargetProbe]:
+    probes = [probe for part in parts for probe in part.probes(wanted, facts) if isinstance(probe, TargetProbe)]
+    named = {probe.name: probe for probe in [*probes, runs_probe(wanted)]}
+    return [named[name] for name in sorted(named) if name not in facts]
+
+
+def _put(question: Question, wanted: Wanted, repositories: Repositories) -> Answer | Known | Unknown:
+    try:
+        match question:
+            case Ask(argv=argv):
+                return piped.run(argv, timeout_seconds=ASK_SECONDS)
+            case Environment(variable=variable):
+                value = os.environ.get(variable)
+                return Unknown(reason=f"{variable} is not set") if value is None else Known(value=value)
+            case Find(program=program):
+                return Answer(status=0, output="\n".join(piped.which(program)).encode("utf-8", "surrogateescape"))
+            case ReadFile(path=path):
+                return Answer(status=0, output=(Path(wanted.folder) / path).read_bytes())
+            case ReadRepository():
+                return Known(value=msgspec.to_builtins(repositories.pin(question)))
+    except OSError as error:
+        return Unknown(reason=f"{error.strerror}: {error.filename}")
+    except SrpoManifestError as error:
+        return _unknown(error)
+
+
+def _unknown(error: SrpoManifestError) -> Unknown:
+    first = error.findings[0]
+    return Unknown(reason=first.message, code=first.code, hints=first.hints)
+
+
+def _parsed(probe: ControllerProbe | TargetProbe, answer: Answer | Known | Unknown) -> Known | Unknown:
+    if not isinstance(answer, Answer):
+        return answer
+    try:
+        return probe.parse(answer)
+    except FactError as error:
+        return Unknown(reason=str(error))

@@ -1,0 +1,122 @@
+"""Starting: the bundle travels on the standard input of the very command that launches it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+
+from srpo_manifest.bundling.quoting import shell
+from srpo_manifest.bundling.render import render, secrets
+from srpo_manifest.engine.packing import Packer
+from srpo_manifest.errors import LaunchError, ManifestError, TransportError
+from srpo_manifest.planning.anchors import RUNS
+from srpo_manifest.ports.launcher import Launcher
+from srpo_manifest.ports.transport import Transport
+from srpo_manifest.values.bundle import Bundle
+from srpo_manifest.values.plan import SecretRef
+from srpo_manifest.values.planned import Planned
+from srpo_manifest.values.words import word
+from srpo_manifest.wording import ticked
+
+LAUNCH_SECONDS = 600.0
+# GNU tar reads its pipe to the end: the secrets come first, and `read` takes them byte by byte.
+_RECEIVE = """run={folder}
+umask 077
+IFS= read -r secrets
+mkdir -p -- "${{run%/*}}" && mkdir -- "$run" "$run/bundle" || exit 73
+tar -x --no-same-owner -f - -C "$run/bundle" || {{ rm -rf -- "$run"; exit 74; }}
+printf '%s\\n' "$secrets" | (
+{start})
+status=$?
+[ "$status" -eq 0 ] || [ -e "$run/attempt-1/node-0/slots" ] || rm -rf -- "$run"
+exit "$status"
+"""
+
+
+def bundle_of(planned: Planned) -> Bundle:
+    """The bundle of an applicable plan."""
+    folder = resources.files("srpo_manifest.bundling").joinpath("runtime")
+    return render(
+        planned,
+        launch=folder.joinpath("launch.sh").read_bytes(),
+        supervise=folder.joinpath("supervise.py").read_bytes(),
+    )
+
+
+def folder_of(planned: Planned, run: str) -> str:
+    """The run's folder on the target, as shell text."""
+    return shell(planned.workspace + word(f"/{RUNS}/{run}"))
+
+
+def read_secrets(planned: Planned, folder: str) -> dict[str, str]:
+    """Values of the references that the controller holds. *folder* is the manifest's.
+
+    Raises: ManifestError `secret-missing` naming every reference without a value.
+    """
+    found = {name: _secret(reference, folder) for name, reference in secrets(planned).items()}
+    missing = [name for name, value in found.items() if value is None]
+    if missing:
+        raise ManifestError(
+            "secret-missing",
+            f"no value for {', '.join(_said(name, planned) for name in missing)}",
+            "set the variable, or write the file, on this machine",
+        )
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def launch(
+    bundle: Bundle,
+    folder: str,
+    values: dict[str, str],
+    packer: Packer,
+    transport: Transport,
+    launcher: Launcher,
+    *,
+    dry_run: bool,
+) -> None:
+    """Send and start. When it returns, the supervisor on the target has it, durably.
+
+    Raises: LaunchError `launch-failed` when the target says no (nothing is left there), or `launch-unsure` when
+    contact broke before its answer.
+    """
+
+    def stream() -> Iterator[bytes]:
+        yield msgspec.json.encode(values) + b"\n"
+        yield from packer.tar(bundle)
+
+    script = _RECEIVE.format(folder=folder, start=launcher.start(folder, dry_run=dry_run))
+    try:
+        answer = transport.exec(script, stream(), timeout_seconds=LAUNCH_SECONDS)
+    except TransportError as error:
+        raise LaunchError(
+            "launch-unsure",
+            f"contact with {transport.place} broke during the launch: {error}",
+            "`srpo-manifest status last` asks whether it started",
+        ) from error
+    if answer.status != 0:
+        lines = answer.error.decode("utf-8", "replace").strip().splitlines()[-10:]
+        raise LaunchError(
+            "launch-failed",
+            f"the job was not started on {transport.place} (exit status {answer.status}): {' / '.join(lines) or 'it said nothing'}",
+            "nothing was left behind; mend what it says and apply again",
+        )
+
+
+def _secret(reference: SecretRef, folder: str) -> str | None:
+    if reference.env is not None:
+        return os.environ.get(reference.env)
+    path = Path(folder) / Path(reference.file or "").expanduser()
+    try:
+        return path.read_text("utf-8", "surrogateescape").removesuffix("\n")
+    except OSError:
+        return None
+
+
+def _said(name: str, planned: Planned) -> str:
+    reference = secrets(planned)[name]
+    source = f"variable {ticked(reference.env)}" if reference.env else f"file {ticked(reference.file)}"
+    return f"{ticked(name)} ({source} of this machine)"

@@ -1,0 +1,81 @@
+"""A bundle on its way: as a tar stream, or as files in a folder."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from srpo_manifest.errors import ManifestError, UsageError
+from srpo_manifest.values.bundle import Bundle, BundleFile
+from srpo_manifest.wording import ticked
+
+_BLOCK = 512
+_CHUNK = 1 << 20
+
+
+class Packer:
+    """Brings the long parts of bundles: files of the controller beneath *folder*, and trees by *archive*."""
+
+    def __init__(self, folder: str, archive: Callable[[str], Iterator[bytes]]) -> None:
+        self._folder, self._archive = Path(folder), archive
+
+    def tar(self, bundle: Bundle) -> Iterator[bytes]:
+        """The bundle as tar: sorted, without owners and times, so that equal bundles are equal bytes.
+
+        Raises: ManifestError `carried-file-missing` for a file of the controller that is not there.
+        """
+        for file in bundle.files:
+            with self._open(file) as source:
+                size = source.seek(0, os.SEEK_END)
+                source.seek(0)
+                yield _header(file, size)
+                while chunk := source.read(_CHUNK):
+                    yield chunk
+                yield b"\0" * (-size % _BLOCK)
+        yield b"\0" * (2 * _BLOCK)
+
+    def write(self, bundle: Bundle, folder: Path) -> None:
+        """The bundle as files in *folder*, which must be empty or absent.
+
+        Raises: UsageError `folder-taken`; ManifestError `carried-file-missing`.
+        """
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UsageError("folder-taken", f"{ticked(folder)} is there and not empty", "name a new folder")
+        for file in bundle.files:
+            path = folder / file.name
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._open(file) as source, path.open("wb") as target:
+                while chunk := source.read(_CHUNK):
+                    target.write(chunk)
+            path.chmod(0o700 if file.executable else 0o600)
+
+    def _open(self, file: BundleFile) -> BinaryIO:
+        if file.tree is not None:
+            return self._spooled(self._archive(file.tree))
+        if file.controller_file is None:
+            return self._spooled(iter((file.data,)))
+        path = self._folder / file.controller_file
+        try:
+            return path.open("rb")
+        except OSError as error:
+            raise ManifestError(
+                "carried-file-missing",
+                f"{ticked(path)}, which the bundle carries, cannot be read: {error.strerror}",
+                "correct the path in the manifest",
+            ) from error
+
+    def _spooled(self, chunks: Iterator[bytes]) -> BinaryIO:
+        spool = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        for chunk in chunks:
+            spool.write(chunk)
+        return spool
+
+
+def _header(file: BundleFile, size: int) -> bytes:
+    info = tarfile.TarInfo(file.name)
+    info.size, info.mode = size, 0o700 if file.executable else 0o600
+    return info.tobuf(tarfile.GNU_FORMAT)

@@ -1,0 +1,268 @@
+"""Who answers: the built-in stages and the plugins that a manifest names, called one by one so that a fault has a name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from importlib import resources
+from typing import Any, TypeVar
+
+import pluggy
+
+from srpo_manifest import __version__
+from srpo_manifest.builtin import bash, command, environment, interpreter, local, preflight, repo
+from srpo_manifest.errors import PluginError, SrpoManifestError
+from srpo_manifest.planning.order import BUILTIN
+from srpo_manifest.ports import hookspecs
+from srpo_manifest.ports.backend import LauncherKind, TransportKind
+from srpo_manifest.ports.direct import DirectKind
+from srpo_manifest.ports.hookspecs import GROUP
+from srpo_manifest.ports.probes import ControllerProbe, Probe, TargetProbe
+from srpo_manifest.ports.stage import StageHandler
+from srpo_manifest.values.base import Value
+from srpo_manifest.values.facts import Facts
+from srpo_manifest.values.plan import STAGES, Provider, Stage
+from srpo_manifest.values.planned import Proposed
+from srpo_manifest.values.step import Proposal
+from srpo_manifest.values.wanted import Wanted
+from srpo_manifest.wording import did_you_mean, listed, ticked
+
+A = TypeVar("A")
+_STAGES = (repo, bash, environment, interpreter, preflight, command)
+_ONE_ANSWER = ("resolve-repo", "resolve-bash", "launch")
+_PROPOSALS: tuple[type, ...] = Proposal.__args__
+
+
+class Part:
+    """One stage handler and whose it is: its faults carry that name."""
+
+    def __init__(self, stage: Stage, provider: Provider, handler: StageHandler) -> None:
+        self.stage, self.provider, self._handler = stage, provider, handler
+
+    def probes(self, wanted: Wanted, facts: Facts) -> list[Probe]:
+        """The handler's questions. Raises: PluginError."""
+        found = self._call("probes", lambda: list(self._handler.probes(wanted, facts)))
+        return self._typed(found, (ControllerProbe, TargetProbe), "a probe")
+
+    def steps(self, wanted: Wanted, facts: Facts) -> list[Proposal]:
+        """The handler's proposals. Raises: PluginError."""
+        found: list[Proposal] = self._call("steps", lambda: list(self._handler.steps(wanted, facts)))
+        return self._typed(found, _PROPOSALS, "a proposal")
+
+    def _call(self, what: str, call: Callable[[], A]) -> A:
+        return _guarded(self.provider, f"{what}() of stage {self.stage}", call)
+
+    def _typed(self, found: list[A], types: tuple[type, ...], what: str) -> list[A]:
+        for one in found:
+            if not isinstance(one, types):
+                raise _wrong_answer(self.provider, f"stage {self.stage}", what, one)
+        return found
+
+
+def propose(parts: Iterable[Part], wanted: Wanted, facts: Facts) -> list[Proposed]:
+    """What all handlers propose, each numbered in the order of its stage and provider."""
+    turns: Counter[tuple[Stage, str]] = Counter()
+    found: list[Proposed] = []
+    for part in parts:
+        whose = (part.stage, part.provider.name)
+        for proposal in part.steps(wanted, facts):
+            found.append(Proposed(stage=part.stage, provider=part.provider.name, turn=turns[whose], proposal=proposal))
+            turns[whose] += 1
+    return found
+
+
+class Registry:
+    """Built-ins through pluggy like everybody else; entry points are looked up only when something is named."""
+
+    def __init__(self) -> None:
+        self._manager = pluggy.PluginManager(GROUP)
+        self._manager.add_hookspecs(hookspecs)
+        self._providers: dict[str, Provider] = {}
+        for module in _STAGES:
+            self._manager.register(module, name=f"{BUILTIN}:{module.__name__.rpartition('.')[2]}")
+
+    def load(self, name: str, *, key: str) -> None:
+        """Load the plugin *name* that manifest key *key* asks for.
+
+        Raises: PluginError `plugin-missing` or `plugin-broken`.
+        """
+        if name in self._providers:
+            return
+        from importlib.metadata import entry_points  # noqa: PLC0415 - costs as much as a whole validate
+
+        found = list(entry_points(group=GROUP, name=name))
+        if not found:
+            names = sorted({entry.name for entry in entry_points(group=GROUP)})
+            raise PluginError(
+                "plugin-missing",
+                f"{ticked(key)} names {ticked(name)}, and no plugin of that name is installed",
+                *did_you_mean(name, names),
+                f"installed: {listed(names, 'and')}" if names else f"install one: `pip install srpo-manifest-{name}`",
+            )
+        if len(found) > 1:
+            dists = listed(sorted(entry.dist.name if entry.dist else "?" for entry in found), "and")
+            raise PluginError(
+                "plugin-conflict", f"several distributions bring a plugin {ticked(name)}: {dists}", "uninstall one"
+            )
+        provider = Provider(name=name, version=found[0].dist.version if found[0].dist else "")
+        try:
+            module = found[0].load()
+            self._manager.register(module, name=name)
+            self._manager.check_pending()
+        except Exception as error:
+            raise PluginError(
+                "plugin-broken",
+                f"plugin {_said(provider)} cannot be loaded: {type(error).__name__}: {error}",
+                "update it, or take it out of the manifest",
+            ) from error
+        self._providers[name] = provider
+
+    @property
+    def providers(self) -> tuple[Provider, ...]:
+        """Plugins that were loaded."""
+        return tuple(self._providers[name] for name in sorted(self._providers))
+
+    def parts(self, wanted: Wanted) -> tuple[Part, ...]:
+        """Every stage's handlers. Raises: PluginError where two answer one question, or one answers wrongly."""
+        found: list[Part] = []
+        for stage in STAGES:
+            hook = f"srpo_{stage.replace('-', '_')}"
+            answers = [
+                Part(stage, provider, _handler(provider, hook, answer))
+                for provider, answer in self._answers(hook, wanted=wanted)
+            ]
+            if stage in _ONE_ANSWER:
+                given = [part for part in answers if part.provider.name != BUILTIN]
+                if len(given) > 1:
+                    who = listed((part.provider.name for part in given), "and")
+                    raise PluginError(
+                        "plugin-conflict", f"plugins {who} both answer stage {stage}", "take one out of the manifest"
+                    )
+                answers = given or answers
+            found += sorted(answers, key=lambda part: (part.provider.name != BUILTIN, part.provider.name))
+        return tuple(found)
+
+    def transport(self, kind: str) -> TransportKind:
+        """The transport of *kind*, loaded before. Raises: PluginError where the plugin brings none."""
+        return local.LocalKind() if kind == "local" else self._kind("srpo_transport", kind)
+
+    def launcher(self, kind: str) -> LauncherKind:
+        """The launcher of *kind*, loaded before. Raises: PluginError where the plugin brings none."""
+        return DirectKind() if kind == "direct" else self._kind("srpo_launcher", kind)
+
+    def trainers(self, name: str) -> list[bytes]:
+        """Description files that plugin *name* brings."""
+        return [data for who, answer in self._answers("srpo_trainer") if who.name == name for data in answer]
+
+    def observe(self, event: dict[str, Any]) -> Iterator[PluginError]:
+        """Hand *event* to every observer; faults come back, and reach nobody else."""
+        for impl in self._manager.hook.srpo_observe.get_hookimpls():
+            provider = self._provider(impl.plugin_name)
+            try:
+                _guarded(provider, "srpo_observe", partial(impl.function, event))
+            except PluginError as error:
+                yield error
+
+    def _kind(self, hook: str, kind: str) -> Any:
+        for provider, answer in self._answers(hook):
+            if provider.name == kind:
+                if not hasattr(answer, "options") or not callable(getattr(answer, "open", None)):
+                    raise _wrong_answer(provider, hook, "a kind with `options` and `open`", answer)
+                return answer
+        raise PluginError(
+            "unknown-kind", f"plugin {ticked(kind)} brings no {hook.removeprefix('srpo_')}", "name another kind"
+        )
+
+    def _answers(self, hook: str, **arguments: Any) -> Iterator[tuple[Provider, Any]]:
+        """Every answer that is not None, implementations in the order of registration."""
+        for impl in getattr(self._manager.hook, hook).get_hookimpls():
+            provider = self._provider(impl.plugin_name)
+            given = [arguments[name] for name in impl.argnames]
+            answer = _guarded(provider, hook, partial(impl.function, *given))
+            if answer is not None:
+                yield provider, answer
+
+    def _provider(self, name: str) -> Provider:
+        return self._providers.get(name) or Provider(name=BUILTIN, version=__version__)
+
+
+class Installed(Value):
+    """An entry point of our group, as `plugins list` shows it. `fault` says why it cannot be loaded."""
+
+    name: str
+    distribution: str
+    version: str
+    provides: tuple[str, ...] = ()
+    fault: str | None = None
+
+
+def installed() -> list[Installed]:
+    """Every plugin that is installed, each loaded to see what it provides."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - only `plugins list` pays for it
+
+    found = []
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        registry = Registry()
+        try:
+            registry.load(entry.name, key="plugins")
+            provides, fault = tuple(sorted(_hooks(registry, entry.name))), None
+        except PluginError as error:
+            provides, fault = (), str(error)
+        distribution, version = (entry.dist.name, entry.dist.version) if entry.dist else ("", "")
+        found.append(
+            Installed(name=entry.name, distribution=distribution, version=version, provides=provides, fault=fault)
+        )
+    return found
+
+
+def built_in_trainer(name: str) -> bytes | None:
+    """The description file *name* that ships with us."""
+    file = resources.files("srpo_manifest.upstream").joinpath("trainers", f"{name}.toml")
+    return file.read_bytes() if name in built_in_trainers() else None
+
+
+def built_in_trainers() -> tuple[str, ...]:
+    """Names of the descriptions that ship with us, without `generic`, which claims nothing."""
+    folder = resources.files("srpo_manifest.upstream").joinpath("trainers")
+    return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
+
+
+def _hooks(registry: Registry, name: str) -> Iterator[str]:
+    plugin = registry._manager.get_plugin(name)  # noqa: SLF001 - the registry's own helper
+    for caller in registry._manager.get_hookcallers(plugin) or ():  # noqa: SLF001
+        yield caller.name
+
+
+def _handler(provider: Provider, hook: str, answer: Any) -> StageHandler:
+    if callable(getattr(answer, "probes", None)) and callable(getattr(answer, "steps", None)):
+        return answer  # type: ignore[no-any-return]
+    raise _wrong_answer(provider, hook, "a StageHandler", answer)
+
+
+def _wrong_answer(provider: Provider, where: str, wanted: str, found: object) -> PluginError:
+    return PluginError(
+        "plugin-answer",
+        f"plugin {_said(provider)} answered {where} with {ticked(type(found).__name__)}, expected {wanted}",
+        "this is a fault of the plugin: tell its authors",
+    )
+
+
+def _guarded(provider: Provider, what: str, call: Callable[[], A]) -> A:
+    """Built-ins speak for themselves; a plugin's surprise becomes a fault with its name."""
+    try:
+        return call()
+    except SrpoManifestError:
+        raise
+    except Exception as error:
+        if provider.name == BUILTIN:
+            raise
+        raise PluginError(
+            "plugin-failed",
+            f"plugin {_said(provider)} failed in {what}: {type(error).__name__}: {error}",
+            "this is a fault of the plugin: tell its authors, or take it out of the manifest",
+        ) from error
+
+
+def _said(provider: Provider) -> str:
+    return f"{ticked(provider.name)} {provider.version}".strip()

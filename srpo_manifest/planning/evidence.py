@@ -1,0 +1,46 @@
+"""Rules of a trainer description that the pinned source does not bear out are not claimed."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from srpo_manifest.finding import Finding
+from srpo_manifest.values.facts import Facts, Unknown
+from srpo_manifest.values.lock import EntryContract, Pin
+from srpo_manifest.values.trainer import Trainer
+from srpo_manifest.values.wanted import Wanted
+from srpo_manifest.wording import listed, ticked
+
+
+def settled(wanted: Wanted, facts: Facts, script: str) -> tuple[Wanted, tuple[Finding, ...]]:
+    """*wanted* with the rules alone whose evidence stands in the pinned source, and a note on the others."""
+    trainer = wanted.trainer
+    pin = facts.get("repo.pin", Pin)
+    if not trainer.evidence or isinstance(pin, Unknown):
+        return wanted, ()
+    entry = pin.entries.get(script, EntryContract())
+    current = entry.description == wanted.trainer_digest
+    proven = {rule for rule, holds in entry.evidence.items() if holds} if current else set()
+    missing = sorted(set(trainer.evidence) - proven)
+    if not missing:
+        return wanted, ()
+    note = Finding(
+        code="rule-unproven" if current else "lock-outdated",
+        level="note",
+        message=(
+            f"unknown at this commit: {listed(missing, 'and')} of trainer {ticked(trainer.name)}"
+            if current
+            else f"what `srpo.lock` says of trainer {ticked(trainer.name)} is of another version: its rules are unknown"
+        ),
+        hints=("nothing is claimed that rests on it",) if current else ("run `srpo-manifest lock`",),
+    )
+    return replace(wanted, trainer=_without(trainer, set(missing))), (note,)
+
+
+def _without(trainer: Trainer, missing: set[str]) -> Trainer:
+    return replace(
+        trainer,
+        loop=None if trainer.loop and trainer.loop.rule in missing else trainer.loop,
+        files=tuple(file for file in trainer.files if file.rule not in missing),
+        log=tuple(rule for rule in trainer.log if rule.rule not in missing),
+    )

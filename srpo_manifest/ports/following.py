@@ -1,0 +1,62 @@
+"""Following a run: what the supervisor's `follow` is asked, and how its answer is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from srpo_manifest.errors import LaunchError
+from srpo_manifest.ports.direct import NODE, PYTHON
+from srpo_manifest.ports.probes import Answer
+from srpo_manifest.values.base import Value
+
+
+class Chunk(Value):
+    """What is new since the offsets that were asked: whole events, log bytes, and the offsets to ask next."""
+
+    events: tuple[dict[str, Any], ...]
+    log: bytes
+    events_offset: int
+    log_offset: int
+    state: str
+
+
+class _Head(Value):
+    events: int
+    log: int
+    state: str
+
+
+def follow(folder: str, *, events: int, log: int | None, wait_seconds: float) -> str:
+    """Bash text: what lies beyond these byte offsets, waiting so long for something new; None leaves the log out."""
+    offsets = f"--events {events}" + ("" if log is None else f" --log {log}")
+    return (
+        f'run={folder}\n{PYTHON}exec "$python" "$run/bundle/supervise.py" follow "$run/{NODE}" '
+        f"{offsets} --wait {wait_seconds:g}\n"
+    )
+
+
+def parse_follow(answer: Answer, *, events: int, log: int) -> Chunk:
+    """One JSON line of byte counts and state, then exactly so many bytes of events and log.
+
+    Raises: LaunchError `run-unreadable` where the answer has another shape.
+    """
+    line, newline, rest = answer.output.partition(b"\n")
+    try:
+        if answer.status != 0 or not newline:
+            raise LaunchError("run-unreadable", f"the run's folder cannot be followed: {answer.complaint}")
+        head = msgspec.json.decode(line, type=_Head)
+        told = rest[: head.events].splitlines()
+        found = tuple(msgspec.json.decode(event, type=dict[str, Any]) for event in told if event)
+    except msgspec.DecodeError as error:
+        raise LaunchError("run-unreadable", f"the run's events have an unknown shape: {error}") from error
+    if len(rest) != head.events + head.log:
+        raise LaunchError("run-unreadable", "the run's answer is cut off")
+    return Chunk(
+        events=found,
+        log=rest[head.events :],
+        events_offset=events + head.events,
+        log_offset=log + head.log,
+        state=head.state,
+    )
