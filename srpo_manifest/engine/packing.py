@@ -23,6 +23,12 @@ class Packer:
     def __init__(self, folder: str, archive: Callable[[str], Iterator[bytes]]) -> None:
         self._folder, self._archive = Path(folder), archive
 
+    def check(self, bundle: Bundle) -> None:
+        """Raises: ManifestError `carried-file-missing` for a file of the controller that cannot be read."""
+        for file in bundle.files:
+            if file.controller_file is not None:
+                self._open(file).close()
+
     def tar(self, bundle: Bundle) -> Iterator[bytes]:
         """The bundle as tar: sorted, without owners and times, so that equal bundles are equal bytes.
 

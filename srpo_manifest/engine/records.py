@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ import msgspec
 
 from srpo_manifest.engine.home import state_folder
 from srpo_manifest.errors import TransportError, UsageError
-from srpo_manifest.values.run import FORMAT, Record
+from srpo_manifest.values.run import FORMAT, Record, Status
 from srpo_manifest.wording import did_you_mean, listed, ticked
 
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -38,10 +39,24 @@ def save(record: Record, plan: bytes) -> None:
         ) from error
 
 
+def saw(run: str, status: Status) -> None:
+    """Remember what the target said last; a memory that cannot be written is no loss."""
+    with contextlib.suppress(OSError):
+        _write(_runs() / run / "seen.json", msgspec.json.encode(status))
+
+
+def seen(run: str) -> Status | None:
+    """What the target said last, if anybody asked."""
+    try:
+        return msgspec.json.decode((_runs() / run / "seen.json").read_bytes(), type=Status)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
 def discard(record: Record) -> None:
     """Take a record away whose run was never started."""
     folder = _runs() / record.id
-    for name in ("record.json", "plan.json"):
+    for name in ("record.json", "plan.json", "seen.json"):
         (folder / name).unlink(missing_ok=True)
     if folder.is_dir():
         folder.rmdir()

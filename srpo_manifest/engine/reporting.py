@@ -17,20 +17,29 @@ Sink: TypeAlias = Callable[[dict[str, Any]], None]
 Observe: TypeAlias = Callable[[dict[str, Any]], Iterable[SrpoManifestError]]
 
 
+def _nobody(_event: dict[str, Any]) -> Iterable[SrpoManifestError]:
+    return ()
+
+
 class Reporter:
     """Emits events, as structlog does: each passes a chain of processors, and the sink is its end.
 
     An observer's fault becomes one `warning.raised` event, told once for each code and sentence.
     """
 
-    def __init__(self, sink: Sink, observe: Observe = lambda _: ()) -> None:
-        self._sink, self._observe = sink, observe
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._observe: Observe = _nobody
         self._seq = 0
         self._told: set[str] = set()
         self._log = structlog.wrap_logger(
             self, processors=[self._numbered, self._handed], wrapper_class=structlog.BoundLogger
         )
         self.emit("stream.opened", version=__version__)
+
+    def observe(self, observe: Observe) -> None:
+        """From now on *observe* sees every event."""
+        self._observe = observe
 
     def emit(self, event: str, **data: Any) -> None:
         """Emit *event*; `run` and `time` may stand among *data*."""

@@ -48,8 +48,9 @@ def decide(
     *,
     providers: tuple[Provider, ...] = (),
     again: bool = False,
+    notes: tuple[Finding, ...] = (),
 ) -> Planned:
-    """Decide what to do. *again* runs anew what has succeeded before."""
+    """Decide what to do. *again* runs anew what has succeeded before; *notes* are told with the rest."""
     proposed = ordered(proposals)
     pin = facts.get("repo.pin", Pin)
     manifest = wanted.manifest
@@ -57,7 +58,7 @@ def decide(
     job = jobs[0] if jobs else None
     finals = job.finals if job else {}
     env = _environment(proposed)
-    findings = [_placed(wanted, one.proposal) for one in proposed if isinstance(one.proposal, Fault)]
+    findings = [*notes, *(_placed(wanted, one.proposal) for one in proposed if isinstance(one.proposal, Fault))]
     checks, open_checks, failed = _checks(wanted, facts, proposed)
     findings += failed
     cwd = anchors.working_dir(wanted)

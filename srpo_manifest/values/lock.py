@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from srpo_manifest.values.base import Strict, Value
 from srpo_manifest.values.contract import ArgumentContract, ScriptContract
 
@@ -44,3 +46,11 @@ class Lock(Strict):
     def find(self, url: str, ref: str | None) -> Pin | None:
         """The pin of this url and ref."""
         return next((pin for pin in self.pins if (pin.url, pin.ref) == (url, ref)), None)
+
+    def with_pin(self, pin: Pin) -> Lock:
+        """This lock and *pin*: entries of other scripts stay while the commit is the same. Pins are sorted."""
+        old = self.find(pin.url, pin.ref)
+        entries = (old.entries if old and old.commit == pin.commit else {}) | pin.entries
+        new = replace(pin, entries=dict(sorted(entries.items())))
+        others = (other for other in self.pins if (other.url, other.ref) != (pin.url, pin.ref))
+        return replace(self, pins=tuple(sorted((*others, new), key=lambda one: (one.url, one.ref or ""))))

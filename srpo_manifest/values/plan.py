@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -170,3 +170,5 @@ class SavedPlan(Value):
     plan: Plan
     manifest: msgspec.Raw
     facts: msgspec.Raw
+    said: dict[str, Any] = {}
+    """What was said beside the manifest: `args_file`, `passthrough`, `lints`, `bash`, and the `file` that it was."""

@@ -14,7 +14,8 @@ Outcome: TypeAlias = Literal["succeeded", "failed", "stopped", "unverified", "lo
 class Record(Value):
     """`runs/ID/record.json` of the controller: enough to ask, stop and read the run without its manifest.
 
-    `transport` and `launcher` are the frozen `[backend]` tables; `folder` is the run's node folder on the target.
+    `transport` and `launcher` are the frozen `[backend]` tables; `folder` is
+    the run's folder on the target, in the plan's spelling (`${target.home}/…`).
     """
 
     format: int

@@ -1,0 +1,41 @@
+# `make demo` and `make test` are all that a new user needs; `make check` is what the CI runs.
+.PHONY: demo test check lint schema golden clean
+.DELETE_ON_ERROR:
+
+MODERN := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+            $$python -c '$(MODERN)' 2>/dev/null && { echo $$python; break; }; done)
+BIN    := .venv/bin
+PLUGINS := $(patsubst %/pyproject.toml,-e ./%,$(wildcard plugins/*/pyproject.toml))
+
+demo: .venv/core
+	$(BIN)/srpo-manifest apply --again manifests/demo.toml
+
+test: .venv/dev
+	$(BIN)/python -m pytest -q -n auto -m "not slow"
+
+check: lint test
+	$(BIN)/python -m pytest -q -m slow; status=$$?; [ $$status -eq 5 ] || exit $$status
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+schema golden: .venv/dev
+	$(BIN)/python -m pytest -q -n auto --update-golden
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	@[ -n "$(PYTHON)" ] || { echo "no Python of 3.11 or newer is on PATH: install one, or give PYTHON=..." >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+
+.venv/core: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+.venv/dev: .venv/core $(wildcard plugins/*/pyproject.toml)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' $(PLUGINS)
+	touch $@

@@ -1,0 +1,26 @@
+"""`attach`: follow a run again."""
+
+from __future__ import annotations
+
+import click
+
+from srpo_manifest.cli import following
+from srpo_manifest.cli.output import line
+from srpo_manifest.cli.view import View
+from srpo_manifest.engine import records
+from srpo_manifest.engine.contact import Contact
+from srpo_manifest.engine.reporting import Reporter
+
+
+@click.command("attach")
+@click.argument("run", default="last")
+@click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
+def command(*, run: str, as_json: bool) -> int:
+    """Follow RUN from its beginning to its end; Ctrl-C asks whether to detach or stop."""
+    contact = Contact(records.find(run))
+    view = View()
+    reporter = Reporter(line if as_json else view)
+    reporter.observe(contact.registry.observe)
+    status = following.stay(contact, reporter, view)
+    following.summary(contact)
+    return status

@@ -1,0 +1,75 @@
+"""The outermost wall: every error becomes a sentence and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from srpo_manifest import __version__
+
+OUR_BUG = 3
+INTERRUPTED = 130
+
+
+def run(arguments: list[str]) -> int:
+    """Run one verb. Returns: its exit status (D8)."""
+    try:
+        status = _dispatch(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Who read our output has gone; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - this is the wall
+        return _told(error, arguments)
+    return status
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if arguments in (["--version"], ["-V"]):
+        print(f"srpo-manifest {__version__}")
+        return 0
+    if not arguments or arguments in (["--help"], ["-h"]):
+        from srpo_manifest.cli.verbs import overview  # noqa: PLC0415 - not needed by a verb
+
+        print(overview())
+        return 0 if arguments else 2
+    if arguments[0] == "validate":
+        from srpo_manifest.cli.validate import quick  # noqa: PLC0415 - the verb that CI calls by the hundred
+
+        status = quick(arguments[1:])
+        if status is not None:
+            return status
+    from srpo_manifest.cli.app import call  # noqa: PLC0415 - click costs twice a bare Python
+
+    return call(arguments)
+
+
+def _told(error: Exception, arguments: list[str]) -> int:
+    from srpo_manifest.errors import SrpoManifestError  # noqa: PLC0415 - costs as much as all of `--version`
+    from srpo_manifest.finding import told  # noqa: PLC0415
+
+    if not isinstance(error, SrpoManifestError):
+        _report(error, arguments)
+        return OUR_BUG
+    print("\n\n".join(map(told, error.findings)), file=sys.stderr)
+    return error.exit_code
+
+
+def _report(error: Exception, arguments: list[str]) -> None:
+    """What to paste into an issue: no environment, and of the arguments the verb alone."""
+    import platform  # noqa: PLC0415 - only a bug needs them
+    import traceback  # noqa: PLC0415
+
+    trace = "".join(traceback.format_exception(error))
+    lines = (
+        f"error[our-bug]: {type(error).__name__}: {error}",
+        "hint: this is a fault of srpo-manifest: please report it with the lines below",
+        "",
+        f"srpo-manifest {__version__} · Python {platform.python_version()} · {platform.platform()}",
+        f"verb: {arguments[0]}",
+        trace,
+    )
+    print("\n".join(lines), file=sys.stderr)

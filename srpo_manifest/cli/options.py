@@ -1,0 +1,50 @@
+"""Options that every verb with a manifest takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from srpo_manifest.values.said import Said
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.argument("manifest", default="srpo.toml"),
+    click.option("--profile", "profiles", multiple=True, metavar="NAME", help="Merge this profile; repeatable."),
+    click.option("--with", "parts", multiple=True, metavar="FILE", help="Merge this part after the profiles; repeatable."),
+    click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set one key; the strongest of all."),
+    click.option("--bash", metavar="PATH", help="The bash of this machine, for the local transport."),
+    click.option("--lock", metavar="FILE", help="Use this lock file, not the nearest srpo.lock."),
+    click.option("--locked", is_flag=True, help="Want a fitting lock entry, and never change it."),
+    click.option("--offline", is_flag=True, help="Open no network for the repository."),
+    click.option("--allow", "allowed", multiple=True, metavar="CODE", help="Silence a check, or `all`."),
+    click.option("--warn", "warned", multiple=True, metavar="CODE", help="Only warn of a check, or `all`."),
+    click.option("--deny", "denied", multiple=True, metavar="CODE", help="Refuse where a check fails, or `all`."),
+)
+
+
+def manifest_options(command: F) -> F:
+    """Add the options; the command gets them as one `said`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def said(context: click.Context, given: dict[str, Any]) -> Said:
+    """What the command line said, taken out of *given*; arguments after `--` come with the context."""
+    levels = {"allow": given.pop("allowed"), "warn": given.pop("warned"), "deny": given.pop("denied")}
+    return Said(
+        manifest=given.pop("manifest"),
+        profiles=given.pop("profiles"),
+        parts=given.pop("parts"),
+        sets=given.pop("sets"),
+        passthrough=context.obj or (),
+        lints={code: level for level, codes in levels.items() for code in codes},
+        bash=given.pop("bash"),
+        lock=given.pop("lock"),
+        locked=given.pop("locked"),
+        offline=given.pop("offline"),
+    )

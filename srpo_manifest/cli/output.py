@@ -1,0 +1,40 @@
+"""Data on stdout, talk on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+import msgspec
+
+from srpo_manifest.finding import Finding, told
+
+
+def say(*lines: str) -> None:
+    """Talk."""
+    print(*lines, sep="\n", file=sys.stderr)
+
+
+def tell(findings: Iterable[Finding]) -> None:
+    """Findings, with a blank line between."""
+    for finding in findings:
+        say(told(finding), "")
+
+
+def data(value: object) -> None:
+    """One JSON document."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def line(value: object) -> None:
+    """One JSON object of a stream, on its own line at once."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def gigabytes(size: float) -> str:
+    """A size for people: `47.6 GB`, `312 kB`."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}" if size < 100 * factor else f"{size / factor:.0f} {unit}"
+    return f"{size:.0f} bytes"

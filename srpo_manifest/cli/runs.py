@@ -1,0 +1,64 @@
+"""`runs`: the runs on record here."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import click
+
+from srpo_manifest.cli.output import data, say
+from srpo_manifest.engine import records
+from srpo_manifest.errors import SrpoManifestError
+from srpo_manifest.finding import visible
+from srpo_manifest.values.run import Record, Status
+
+FORMAT = 1
+
+
+@click.command("runs")
+@click.option("--refresh", is_flag=True, help="Ask every run's target, in parallel.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def command(*, refresh: bool, as_json: bool) -> int:
+    """List the runs on record here, newest first, with what was last seen of each."""
+    found = records.load_all()[::-1]
+    if refresh:
+        with ThreadPoolExecutor(max_workers=16) as pool:
+            rows = list(pool.map(_asked, found))
+    else:
+        rows = [_row(record, records.seen(record.id), "not-asked") for record in found]
+    if as_json:
+        data({"format": FORMAT, "runs": rows, "damaged": records.damaged()})
+        return 0
+    for row in rows:
+        lost = "  (no contact)" if row["contact"] == "lost" else ""
+        print(f"{row['id']}  {row['outcome'] or row['state'] or 'not asked yet'}{lost}  {visible(row['manifest'])}")
+    if not rows:
+        say("no run is on record here")
+    for name in records.damaged():
+        say(f"warning[record-damaged]: the record of {name} cannot be read")
+    return 0
+
+
+def _asked(record: Record) -> dict[str, Any]:
+    from srpo_manifest.engine.contact import Contact  # noqa: PLC0415 - only --refresh needs the backends
+
+    try:
+        status = Contact(record).status()
+    except SrpoManifestError:
+        return _row(record, records.seen(record.id), "lost")
+    records.saw(record.id, status)
+    return _row(record, status, "ok")
+
+
+def _row(record: Record, status: Status | None, contact: str) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "name": record.name,
+        "plan": record.plan,
+        "manifest": record.manifest,
+        "started": record.started,
+        "state": status.state if status else None,
+        "outcome": status.outcome if status else None,
+        "contact": contact,
+    }

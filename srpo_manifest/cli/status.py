@@ -1,0 +1,52 @@
+"""`status`: how a run is."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from srpo_manifest.cli.output import data, gigabytes
+from srpo_manifest.engine import records
+from srpo_manifest.engine.contact import Contact
+from srpo_manifest.errors import TransportError
+from srpo_manifest.finding import visible
+from srpo_manifest.values.run import Status
+
+
+@click.command("status")
+@click.argument("run", default="last")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def command(*, run: str, as_json: bool) -> int:
+    """Ask the target how RUN is: an id, its beginning, a name, or `last`."""
+    record = records.find(run)
+    contact = Contact(record)
+    try:
+        status = contact.status()
+    except TransportError as error:
+        last = records.seen(record.id)
+        if as_json:
+            data({"contact": "lost", "reason": str(error)} | (msgspec.to_builtins(last) if last else {}))
+        raise
+    records.saw(record.id, status)
+    if as_json:
+        data(msgspec.to_builtins(status) | {"contact": "ok", "folder": contact.where})
+    else:
+        print("\n".join(lines(status, contact.where)))
+    return 0
+
+
+def lines(status: Status, where: str) -> list[str]:
+    """The state as lines for people."""
+    found = [f"{status.run}  {status.outcome or status.state}" + (f": {status.reason}" if status.reason else "")]
+    if status.phase and status.state != "ended":
+        found.append(f"  phase       {status.phase}")
+    if status.progress:
+        found.append("  progress    " + "  ".join(f"{key} {value}" for key, value in status.progress.items()))
+    found += [
+        f"  checkpoint  {checkpoint.path}  {gigabytes(checkpoint.bytes)}{'' if checkpoint.whole else '  not whole'}"
+        for checkpoint in status.checkpoints
+    ]
+    if status.images:
+        found.append(f"  previews    {status.images}")
+    found += [f"  damaged     {what}" for what in status.damaged]
+    return [visible(line) for line in [*found, f"  folder      {where}"]]

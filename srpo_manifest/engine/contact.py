@@ -1,0 +1,106 @@
+"""A run on record: reaching its target, asking, stopping, following."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from srpo_manifest.bundling.quoting import shell
+from srpo_manifest.engine.registry import Registry
+from srpo_manifest.errors import ContactLost, LaunchError, PluginError, SrpoManifestError, TransportError
+from srpo_manifest.ports.direct import NODE
+from srpo_manifest.ports.following import Chunk, follow, parse_follow
+from srpo_manifest.ports.launcher import Launcher
+from srpo_manifest.ports.probes import Answer
+from srpo_manifest.ports.transport import Transport
+from srpo_manifest.reading.words import parse_word
+from srpo_manifest.values.facts import Facts
+from srpo_manifest.values.run import Record, Status
+
+ASK_SECONDS = 60.0
+WAIT_SECONDS = 20.0
+_PATIENCE = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Pauses between tries while contact is lost; the last one repeats."""
+
+
+class Contact:
+    """One run's target, by the backend tables that its record froze."""
+
+    def __init__(self, record: Record) -> None:
+        """Open nothing yet but the kinds. Raises: PluginError where a kind is no longer installed."""
+        self.record = record
+        self._folder = shell(parse_word(record.folder))
+        self.registry = Registry()
+        transport, launcher = record.transport["kind"], record.launcher["kind"]
+        for kind, builtin in ((transport, "local"), (launcher, "direct")):
+            if kind != builtin:
+                self.registry.load(kind, key="backend")
+        self.observers = tuple(self._load_observers())
+        kinds = self.registry.transport(transport), self.registry.launcher(launcher)
+        self.transport: Transport = kinds[0].open(msgspec.convert(record.transport, kinds[0].options), None, Facts())
+        self.launcher: Launcher = kinds[1].open(msgspec.convert(record.launcher, kinds[1].options))
+
+    @property
+    def where(self) -> str:
+        """The run's node folder as people write it."""
+        return f"{self.record.folder.replace('${target.home}', '~')}/{NODE}"
+
+    def status(self) -> Status:
+        """Ask how it is. Raises: TransportError; LaunchError for an answer that cannot be read."""
+        return self.launcher.parse_status(self._exec(self.launcher.status(self._folder)))
+
+    def stop(self, *, grace_seconds: float | None, reason: str) -> None:
+        """Ask it to end; returns once the request lies there durably. Raises: TransportError; LaunchError."""
+        answer = self._exec(self.launcher.stop(self._folder, grace_seconds=grace_seconds, reason=reason))
+        if answer.status != 0:
+            raise LaunchError("stop-failed", f"the request to stop was not taken: {answer.complaint}")
+
+    def chunks(
+        self,
+        *,
+        events: int = 0,
+        log: int | None = None,
+        wait_seconds: float = WAIT_SECONDS,
+        lost: Callable[[str | None], None] = lambda _: None,
+        patience_tries: int | None = None,
+    ) -> Iterator[Chunk]:
+        """What is new beyond the offsets, again and again, to the end of the run.
+
+        *lost* hears the reason when contact breaks, and None when it is back: the offsets make up for the gap.
+        *patience_tries* limits the tries; None goes on for ever. Raises: ContactLost; LaunchError.
+        """
+        failures = 0
+        while True:
+            text = follow(self._folder, events=events, log=log, wait_seconds=wait_seconds)
+            try:
+                answer = self.transport.exec(text, timeout_seconds=wait_seconds + ASK_SECONDS)
+            except TransportError as error:
+                if failures == 0:
+                    lost(str(error))
+                if patience_tries is not None and failures >= patience_tries:
+                    raise ContactLost("contact-lost", f"no contact with {self.transport.place}: {error}") from error
+                time.sleep(_PATIENCE[min(failures, len(_PATIENCE) - 1)])
+                failures += 1
+                continue
+            if failures:
+                lost(None)
+                failures = 0
+            chunk = parse_follow(answer, events=events, log=log or 0)
+            yield chunk
+            events = chunk.events_offset
+            log = None if log is None else chunk.log_offset
+            if chunk.state == "ended" and not chunk.events and not chunk.log:
+                return
+
+    def _exec(self, script: str) -> Answer:
+        return self.transport.exec(script, timeout_seconds=ASK_SECONDS)
+
+    def _load_observers(self) -> Iterator[SrpoManifestError]:
+        """Stage plugins of the run may observe; one that is broken is told, and changes nothing."""
+        for name in self.record.plugins:
+            try:
+                self.registry.load(name, key="plugins")
+            except PluginError as error:
+                yield error

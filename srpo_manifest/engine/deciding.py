@@ -1,0 +1,117 @@
+"""From a loaded manifest to a decision: ask, propose, decide."""
+
+from __future__ import annotations
+
+import msgspec
+
+from srpo_manifest.builtin.repo import script_of
+from srpo_manifest.engine.gather import Repositories, gather
+from srpo_manifest.engine.registry import Registry, propose
+from srpo_manifest.errors import ManifestError, StalePlan
+from srpo_manifest.finding import Finding
+from srpo_manifest.planning import evidence
+from srpo_manifest.planning.diff import diff
+from srpo_manifest.planning.planner import decide
+from srpo_manifest.ports.transport import Transport
+from srpo_manifest.values.base import Value
+from srpo_manifest.values.facts import Facts
+from srpo_manifest.values.plan import Plan
+from srpo_manifest.values.planned import Planned
+from srpo_manifest.values.step import Fault
+from srpo_manifest.values.wanted import Wanted
+from srpo_manifest.wording import ticked
+
+
+class Decision(Value):
+    """What was wanted, what is known, and what was decided from both."""
+
+    wanted: Wanted
+    facts: Facts
+    planned: Planned
+
+    @property
+    def plan(self) -> Plan:
+        """The plan itself."""
+        return self.planned.plan
+
+
+def decided(wanted: Wanted, facts: Facts, registry: Registry, *, again: bool = False) -> Decision:
+    """Decide from what is known. The manifest's folder is that of the facts: anybody's plan can be made anew.
+
+    Raises: PluginError.
+    """
+    folder = facts.get("controller.folder", str)
+    if isinstance(folder, str):
+        wanted = msgspec.structs.replace(wanted, folder=folder)
+    wanted, notes = evidence.settled(wanted, facts, script_of(wanted) or "")
+    proposed = propose(registry.parts(wanted), wanted, facts)
+    planned = decide(wanted, facts, proposed, providers=registry.providers, again=again, notes=notes)
+    return Decision(wanted=wanted, facts=facts, planned=planned)
+
+
+def asked(wanted: Wanted, registry: Registry, repositories: Repositories, *, keep: Facts | None = None) -> Facts:
+    """Ask the controller, then the target. *keep* are facts whose pin stays.
+
+    Raises: TransportError where the target cannot be reached; PluginError.
+    """
+    parts = registry.parts(wanted)
+    return gather(wanted, parts, repositories, lambda facts: open_transport(wanted, registry, facts), again=keep)
+
+
+def open_transport(wanted: Wanted, registry: Registry, facts: Facts) -> Transport:
+    """The manifest's transport. Raises: TransportError where what it needs here is missing."""
+    options = wanted.manifest.backend.transport
+    return registry.transport(options.kind).open(options, wanted, facts)
+
+
+def manifest_faults(wanted: Wanted, facts: Facts, registry: Registry) -> tuple[Finding, ...]:
+    """What `validate` can say: findings that no machine has to be asked for. *facts* hold at most the lock's pin.
+
+    Raises: PluginError.
+    """
+    wanted, notes = evidence.settled(wanted, facts, script_of(wanted) or "")
+    proposed = [
+        one
+        for one in propose(registry.parts(wanted), wanted, facts)
+        if isinstance(one.proposal, Fault) and not one.proposal.observed
+    ]
+    plan = decide(wanted, facts, proposed, notes=notes).plan
+    return (*plan.refusals, *plan.warnings, *plan.notes)
+
+
+def same_or_stale(saved: Plan, now: Decision) -> None:
+    """Refuse where the plan that the facts give now is not the saved one.
+
+    Raises: StalePlan naming each difference that enters the id.
+    """
+    if saved.id == now.plan.id:
+        return
+    lines = [line for line in diff(saved, now.plan) if not line.startswith(_NOT_IN_ID)]
+    changed = lines or diff(saved, now.plan)
+    raise StalePlan(
+        tuple(
+            Finding(
+                code="plan-stale",
+                level="deny",
+                message=f"the saved plan {ticked(saved.id[:12])} no longer fits: {line}",
+                hints=("plan again, look at it, and apply that",),
+            )
+            for line in changed[:20]
+        )
+    )
+
+
+def unfaithful(saved: Plan, again: Decision) -> None:
+    """Refuse a saved plan that its own manifest and facts do not give.
+
+    Raises: ManifestError `plan-unfaithful`.
+    """
+    if saved.id != again.plan.id:
+        raise ManifestError(
+            "plan-unfaithful",
+            f"the saved plan says {ticked(saved.id[:12])}, and its own manifest and facts give {ticked(again.plan.id[:12])}",
+            "it was edited, or another version wrote it: plan again",
+        )
+
+
+_NOT_IN_ID = ("id:", "forecast", "options", "manifest", "warnings", "refusals", "notes", "repo.ref", "repo.url")

@@ -1,0 +1,209 @@
+"""The one place that starts short processes. The training passes through none of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from srpo_manifest.errors import TransportError
+from srpo_manifest.ports.probes import Answer
+from srpo_manifest.wording import ticked
+
+REMOTE_COMMAND = """LC_ALL=C IFS= read -r -d '' script && eval "$script" """.strip()
+"""What bash is told to do: read a script up to a NUL byte, whole or not at all, and run it; the rest is its data."""
+_UNWANTED = ("BASH_ENV", "ENV", "CDPATH", "SHELLOPTS", "BASHOPTS", "POSIXLY_CORRECT")
+
+
+class _Late(Exception):
+    """The time is over."""
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    data: Iterable[bytes] = (),
+    timeout_seconds: float,
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    hot: bool = False,
+) -> Answer:
+    """Run a short command in a session of its own and wait for it; *data* streams to its standard input.
+
+    Bytes go in and come out exactly; the status of a signal is negative. Whatever ends the waiting (the time, Ctrl-C,
+    an error while *data* is made) ends the command with everything in its process group. *hot* commands, and all on
+    Windows, do without `sh`, whose import costs as much as nine Pythons.
+    Raises: TransportError `program-missing`, `program-unusable` or `command-timeout`; what *data* raises.
+    """
+    command = _Command(tuple(argv), _Feed(data), timeout_seconds, env, cwd)
+    try:
+        status = command.by_subprocess() if hot or sys.platform == "win32" else command.by_sh()
+    except FileNotFoundError as missing:
+        raise TransportError(
+            "program-missing", f"{ticked(argv[0])} is not there", "install it, or correct its path"
+        ) from missing
+    except OSError as failure:
+        raise TransportError(
+            "program-unusable", f"{ticked(argv[0])} cannot be started: {failure.strerror}", "correct its path, or make it executable"
+        ) from failure  # fmt: skip
+    except _Late as late:
+        raise TransportError(
+            "command-timeout",
+            f"{ticked(argv[0])} did not end within {timeout_seconds:g} seconds and was ended",
+            "see whether the machine or the network is overloaded, and try again",
+        ) from late
+    if command.feed.failure is not None:
+        raise command.feed.failure
+    return Answer(status=status, output=_whole(command.output), error=_whole(command.error))
+
+
+def which(program: str) -> tuple[str, ...]:
+    """Every program of that name on PATH, in order, as absolute paths; a path itself when it is one."""
+    if Path(program).name != program:
+        found = shutil.which(program)
+        return (str(Path(found).absolute()),) if found else ()
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    places = (shutil.which(program, path=folder) for folder in folders if folder)
+    return tuple(dict.fromkeys(str(Path(place).absolute()) for place in places if place))
+
+
+class PipedTransport:
+    """A bash behind a command: nothing for this machine, `ssh HOST` and the like for others.
+
+    The command line is constant: the script goes on standard input, before its data, and is seen in no list of
+    processes.
+    """
+
+    def __init__(self, prefix: Sequence[str] = (), bash: str = "bash", place: str = "this machine") -> None:
+        self.prefix, self.bash, self.place = tuple(prefix), bash, place
+
+    def exec(self, script: str, data: Iterable[bytes] = (), *, timeout_seconds: float) -> Answer:
+        """Run *script*, which holds no NUL, with *data* as its standard input.
+
+        Raises: TransportError where the command cannot be started or does not end in time.
+        """
+
+        def stream() -> Iterator[bytes]:
+            yield script.encode("utf-8", "surrogateescape") + b"\0"
+            yield from data
+
+        argv = (*self.prefix, self.bash, "--noprofile", "--norc", "-c", REMOTE_COMMAND)
+        return run(argv, data=stream(), timeout_seconds=timeout_seconds, env=_clean_environment(), hot=not self.prefix)
+
+
+class _Feed:
+    """Chunks on their way to a standard input; what making them raises is kept."""
+
+    def __init__(self, data: Iterable[bytes]) -> None:
+        self._data = data
+        self.failure: Exception | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._data
+        except Exception as failure:  # noqa: BLE001 - it is raised again where the caller waits
+            self.failure = failure
+
+
+class _Command:
+    """One command, its files for output, and two ways to start it."""
+
+    def __init__(
+        self,
+        argv: tuple[str, ...],
+        feed: _Feed,
+        timeout_seconds: float,
+        env: Mapping[str, str] | None,
+        cwd: str | None,
+    ) -> None:
+        self.argv, self.feed, self._timeout_seconds = argv, feed, timeout_seconds
+        self._env, self._cwd = env, cwd
+        self.output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed once read
+        self.error: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - likewise
+
+    def by_subprocess(self) -> int:
+        """The exit status. Raises: OSError; _Late."""
+        process = subprocess.Popen(  # noqa: S603 - no shell reads the argv
+            self.argv,
+            stdin=subprocess.PIPE,
+            stdout=self.output,
+            stderr=self.error,
+            env=self._env,
+            cwd=self._cwd,
+            start_new_session=True,
+        )
+        feeder = threading.Thread(target=self._write, args=(process.stdin,), daemon=True)
+        feeder.start()
+        try:
+            return process.wait(self._timeout_seconds)
+        except subprocess.TimeoutExpired as late:
+            raise _Late from late
+        finally:
+            if process.returncode is None:
+                _end_group(process.pid)
+                process.wait()
+            feeder.join()
+
+    def by_sh(self) -> int:
+        """The exit status, through `sh`. Raises: OSError; _Late."""
+        import sh  # noqa: PLC0415 - does not import on Windows, and costs
+
+        try:
+            program = sh.Command(self.argv[0])
+        except sh.CommandNotFound as missing:
+            raise FileNotFoundError(2, "no such program", self.argv[0]) from missing
+        running = program(
+            *self.argv[1:], _in=self.feed, _out=self.output, _err=self.error, _env=dict(os.environ if self._env is None else self._env),
+            _cwd=self._cwd, _new_session=True, _tty_out=False, _bg=True, _bg_exc=False, _no_pipe=True, _return_cmd=True,
+        )  # fmt: skip
+        try:
+            running.wait(timeout=self._timeout_seconds)
+        except sh.ErrorReturnCode as ended:
+            return int(ended.exit_code)
+        except sh.TimeoutException as late:
+            raise _Late from late
+        finally:
+            if running.process.is_alive()[0]:
+                _end_group(running.pid)
+                with contextlib.suppress(sh.ErrorReturnCode):
+                    running.wait()
+        return int(running.exit_code)
+
+    def _write(self, stdin: IO[bytes]) -> None:
+        with contextlib.suppress(BrokenPipeError, ValueError):
+            for chunk in self.feed:
+                stdin.write(chunk)
+            stdin.close()
+        if self.feed.failure is not None:
+            with contextlib.suppress(OSError):
+                stdin.close()
+
+
+def _whole(file: IO[bytes]) -> bytes:
+    with file:
+        file.seek(0)
+        return file.read()
+
+
+def _end_group(pid: int) -> None:
+    """KILL the command and all that stayed in its process group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if sys.platform == "win32":
+            os.kill(pid, signal.SIGTERM)
+        else:
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _clean_environment() -> dict[str, str]:
+    """Ours, without what would make a bash run other things first."""
+    return {
+        name: value for name, value in os.environ.items() if name not in _UNWANTED and not name.startswith("BASH_FUNC_")
+    }

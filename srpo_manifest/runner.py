@@ -1,0 +1,182 @@
+"""The embedding interface: what the command line does, as calls for another program.
+
+    runner = Runner(Said(manifest="manifests/flux.toml"))
+    decision = runner.plan()
+    record = runner.apply(decision)
+    status = Contact(record).status()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+from srpo_manifest.engine import launching, records
+from srpo_manifest.engine.contact import Contact
+from srpo_manifest.engine.deciding import (
+    Decision,
+    asked,
+    decided,
+    manifest_faults,
+    open_transport,
+    same_or_stale,
+    unfaithful,
+)
+from srpo_manifest.engine.loading import load, load_plugins, unsaved
+from srpo_manifest.engine.packing import Packer
+from srpo_manifest.engine.repositories import Repositories
+from srpo_manifest.errors import LaunchError, PlanRefused
+from srpo_manifest.finding import Finding
+from srpo_manifest.planning.anchors import RUNS, workspace
+from srpo_manifest.values.facts import Facts, Unknown
+from srpo_manifest.values.lock import Pin
+from srpo_manifest.values.plan import FORMAT as PLAN_FORMAT
+from srpo_manifest.values.plan import SavedPlan
+from srpo_manifest.values.run import FORMAT, Record
+from srpo_manifest.values.said import Said
+from srpo_manifest.values.wanted import Wanted
+
+__all__ = ["Contact", "Decision", "Runner", "Said"]
+
+Emit: TypeAlias = Callable[..., None]
+
+
+def _silent(_event: str, **_data: Any) -> None:
+    """Nobody listens."""
+
+
+class Runner:
+    """One manifest: plan it, save the plan, apply it.
+
+    Raises on construction: ManifestError where the manifest does not decode; PluginError for a plugin that it names.
+    """
+
+    def __init__(self, said: Said, *, emit: Emit = _silent, saved: SavedPlan | None = None) -> None:
+        """*saved* takes the place of the manifest file. *emit* hears the events of what is done here."""
+        self.emit = emit
+        self.saved = saved
+        self.wanted: Wanted = load(said) if saved is None else unsaved(saved, said)
+        self.registry = load_plugins(self.wanted)
+        self.repositories = Repositories(self.wanted, lock=said.lock, locked=said.locked, offline=said.offline)
+
+    def check(self) -> tuple[Finding, ...]:
+        """What is wrong, as far as no machine has to be asked; flags by the lock, where it knows the script."""
+        return manifest_faults(self.wanted, self.repositories.known(), self.registry)
+
+    def plan(self, facts: Facts | None = None, *, again: bool = False) -> Decision:
+        """Decide; *facts* take the place of asking. Raises: TransportError; PluginError; ManifestError."""
+        if facts is None:
+            facts = asked(self.wanted, self.registry, self.repositories)
+            unknown = sum(isinstance(fact, Unknown) for fact in facts.facts.values())
+            self.emit("facts.gathered", known=len(facts.facts) - unknown, unknown=unknown)
+        return self._decided(facts, again=again)
+
+    def replan(self, *, again: bool = False) -> Decision:
+        """The saved plan, made anew from its own facts and then from the facts of now.
+
+        Raises: ManifestError where the file was edited; StalePlan where a fact changed that the plan rests on.
+        """
+        if self.saved is None:
+            raise AssertionError("there is no saved plan")
+        facts = msgspec.json.decode(self.saved.facts, type=Facts)
+        unfaithful(self.saved.plan, decided(self.wanted, facts, self.registry, again=again))
+        now = decided(
+            self.wanted, asked(self.wanted, self.registry, self.repositories, keep=facts), self.registry, again=again
+        )
+        same_or_stale(self.saved.plan, now)
+        self._told(now)
+        return now
+
+    def save(self, decision: Decision) -> SavedPlan:
+        """The plan with everything needed to plan again; no secrets."""
+        wanted = decision.wanted
+        return SavedPlan(
+            format=PLAN_FORMAT,
+            plan=decision.plan,
+            manifest=msgspec.Raw(msgspec.json.encode(wanted.data)),
+            facts=msgspec.Raw(msgspec.json.encode(decision.facts)),
+            said={
+                "file": wanted.file,
+                "args_file": msgspec.to_builtins(wanted.args_file),
+                "passthrough": list(wanted.passthrough),
+                "lints": wanted.lints,
+                "bash": wanted.bash,
+            },
+        )
+
+    def lock(self, decision: Decision) -> bool:
+        """Write the decision's pin into the lock. Returns: whether the file changed."""
+        pin = decision.facts.get("repo.pin", Pin)
+        return not isinstance(pin, Unknown) and self.repositories.write(pin)
+
+    def relock(self, *, upgrade: bool = False) -> tuple[Pin, bool]:
+        """Read the pinned commit anew, or with *upgrade* what the ref means now. Returns: the pin, and whether the lock changed."""
+        pin = self.repositories.renewed(upgrade=upgrade)
+        return pin, self.repositories.write(pin)
+
+    def packer(self) -> Packer:
+        """What brings the long files of a bundle."""
+        return Packer(self.wanted.folder, self.repositories.archive)
+
+    def apply(self, decision: Decision, *, dry_run: bool = False) -> Record:
+        """Start what was decided; it goes on by itself from here.
+
+        Raises: PlanRefused; ManifestError for a secret or carried file without value; LaunchError; TransportError.
+        """
+        plan = decision.plan
+        if not plan.applicable:
+            raise PlanRefused(plan.refusals)
+        values = launching.read_secrets(decision.planned, self.wanted.folder)
+        bundle = launching.bundle_of(decision.planned)
+        packer = self.packer()
+        packer.check(bundle)
+        self.lock(decision)
+        backend = decision.wanted.manifest.backend
+        transport = open_transport(decision.wanted, self.registry, decision.facts)
+        record = Record(
+            format=FORMAT,
+            id=(run := records.new_id(plan.name)),
+            name=plan.name,
+            plan=plan.id,
+            manifest=str(Path(self.wanted.file).absolute()),
+            workspace=str(workspace(decision.wanted)),
+            folder=str(workspace(decision.wanted) + f"/{RUNS}/{run}"),
+            transport=msgspec.to_builtins(backend.transport) | self._proven_bash(transport),
+            launcher=msgspec.to_builtins(backend.launcher),
+            plugins=decision.wanted.manifest.plugins,
+            started=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        )
+        records.save(record, msgspec.json.encode(plan))
+        try:
+            launching.launch(
+                bundle,
+                launching.folder_of(decision.planned, run),
+                values,
+                packer,
+                transport,
+                self.registry.launcher(backend.launcher.kind).open(backend.launcher),
+                dry_run=dry_run,
+            )
+        except LaunchError as error:
+            if error.code != "launch-unsure":
+                records.discard(record)
+            raise
+        return record
+
+    def _decided(self, facts: Facts, *, again: bool) -> Decision:
+        decision = decided(self.wanted, facts, self.registry, again=again)
+        self._told(decision)
+        return decision
+
+    def _told(self, decision: Decision) -> None:
+        plan = decision.plan
+        self.emit("plan.made", plan=plan.id, warnings=len(plan.warnings), refusals=len(plan.refusals))
+
+    def _proven_bash(self, transport: object) -> dict[str, str]:
+        """The bash that answered, so that `status` and `stop` use the very same one."""
+        bash = getattr(transport, "bash", None)
+        return {"bash": bash} if isinstance(bash, str) else {}

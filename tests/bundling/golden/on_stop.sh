@@ -1,0 +1,1 @@
+"$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/end-01-tell.sh"

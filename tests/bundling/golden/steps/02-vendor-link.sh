@@ -1,0 +1,5 @@
+at='/srv/it'\''s here/third_party/srpo/vendor'
+to='/srv/it'\''s here/.srpo/checkouts/eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee'
+if [ -L "$at" ] && [ "$(readlink -- "$at")" = "$to" ]; then exit 0; fi
+if [ -d "$at" ] && [ ! -L "$at" ]; then rmdir -- "$at" 2>/dev/null || { echo third_party/srpo/vendor 'is a folder of yours: left as it is' >&2; exit 1; }; fi
+mkdir -p -- "$(dirname -- "$at")" && ln -s -- "$to" "$at.new.$$" && mv -T -- "$at.new.$$" "$at"

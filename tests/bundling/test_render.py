@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from srpo_manifest.bundling.quoting import quote, shell
+from srpo_manifest.bundling.render import render, secrets
+from srpo_manifest.reading.words import parse_word
+from srpo_manifest.values.facts import Facts
+from srpo_manifest.values.planned import Proposed
+from srpo_manifest.values.step import AtEnd
+from srpo_manifest.values.words import LATE_NAMES, Late, Text, Word, joined, late, word
+
+GOLDEN = Path(__file__).parent / "golden"
+characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+words = st.lists(
+    st.one_of(
+        st.builds(Text, text=st.text(characters)),
+        st.builds(Text, text=st.text("${}ab.")),
+        st.builds(Late, name=st.sampled_from(sorted(LATE_NAMES))),
+    )
+).map(lambda pieces: joined(*pieces))
+
+
+def bundle(make, **tables):
+    """A plan with everything in it: secrets, a venv, a setup line, an end step, checks that only the target knows."""
+    wanted = make.wanted(
+        name="all-of-it",
+        paths={"workspace": "/srv/it's here", "working_dir": "~/job dir", "concept_file": "concepts.json"},
+        env={
+            "PLAIN": "a b'c\n$HOME",
+            "HF_TOKEN": {"env": "MY_TOKEN"},
+            "KEY": {"target_file": "~/.key"},
+        },
+        python={"kind": "venv", "path": "venv", "requirements": "requirements.txt", "setup": ["module load cuda"]},
+        files=[{"path": "data/it's.bin", "sha256": "0" * 64}],
+        resources={"port": 29601},
+        **tables,
+    )
+    facts = make.facts()
+    planned = make.planned(wanted, facts)
+    assert planned.plan.applicable, planned.plan.refusals
+    from srpo_manifest.engine.registry import Registry, propose
+    from srpo_manifest.planning.planner import decide
+
+    end = Proposed(stage="on-stop", provider="alpha", turn=0, proposal=AtEnd(id="tell", script="echo ended", reason=""))
+    proposed = [*propose(Registry().parts(wanted), wanted, facts), end]
+    return decide(wanted, facts, proposed)
+
+
+def test_the_bundle_is_as_it_was(make, golden):
+    """Every rendered file equals its golden record, and twice rendered is equal."""
+    planned = bundle(make)
+    first = render(planned, launch=b"launch", supervise=b"supervise")
+    assert first == render(planned, launch=b"launch", supervise=b"supervise")
+    assert [file.name for file in first.files] == sorted(file.name for file in first.files)
+    for file in first.files:
+        if file.name.endswith((".sh", ".json")) and file.name != "launch.sh":
+            golden(GOLDEN / file.name, file.data)
+    assert {file.name: (file.tree, file.controller_file) for file in first.files if not file.data} == {
+        "tree.tar": ("c" * 40, None),
+        "files/concepts.json": (None, "concepts.json"),
+        "files/requirements.txt": (None, "requirements.txt"),
+    }
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.rglob("*.sh")), ids=lambda path: path.name)
+def test_rendered_scripts_are_sound_shell(path: Path):
+    """`bash -n` and shellcheck have nothing to say."""
+    subprocess.run(["bash", "-n", path], check=True)
+    done = subprocess.run(
+        ["shellcheck", "--shell=bash", "--exclude=SC1090,SC1091,SC2016,SC2034,SC2089,SC2090,SC2317", path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_secret_is_in_the_bundle(make):
+    """References travel by name; what is read on the target is told to the supervisor by path."""
+    planned = bundle(make)
+    assert list(secrets(planned)) == ["HF_TOKEN"]
+    files = {file.name: file.data for file in render(planned, launch=b"", supervise=b"").files}
+    assert b"secrets=(HF_TOKEN)" in files["settings.sh"]
+    rules = json.loads(files["rules.json"])
+    assert rules["target_files"] == {"KEY": "${target.home}/.key"}
+    assert b"HF_TOKEN=" not in files["leader.sh"]
+
+
+@given(st.lists(st.text(characters), min_size=1, max_size=8))
+def test_a_text_survives_the_shell(texts: list[str]):
+    """What is quoted arrives byte for byte."""
+    script = "printf '%s\\0' " + " ".join(map(quote, texts))
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=True)
+    assert done.stdout == b"".join(text.encode() + b"\0" for text in texts)
+
+
+@given(words)
+def test_a_word_survives_its_spelling(made: Word):
+    """`parse_word` is the inverse of `str`."""
+    assert parse_word(str(made)) == made
+
+
+@given(st.lists(words, min_size=1, max_size=5))
+def test_late_words_are_bound_by_the_shell(made: list[Word]):
+    """Late pieces become the target's values, texts beside them stay as they are."""
+    from srpo_manifest.bundling.quoting import VARIABLES
+
+    values = {name: f"<{name} *$ >" for name in LATE_NAMES}
+    environment = {VARIABLES[name]: values[name] for name in LATE_NAMES} | {
+        "PATH": "/usr/bin:/bin",
+        "LC_ALL": "C.UTF-8",
+    }
+    script = "printf '%s\\0' " + " ".join(map(shell, made))
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=True, env=environment)
+    expected = [
+        "".join(piece.text if isinstance(piece, Text) else values[piece.name] for piece in one.pieces) for one in made
+    ]
+    assert done.stdout.decode() == "".join(f"{text}\0" for text in expected)
+
+
+def test_a_word_joins_texts():
+    """Words are compared by what they say."""
+    assert word("a") + "b" == word("ab")
+    assert str(word("$") + late("run.id")) == "$$${run.id}"
+    assert msgspec.json.decode(msgspec.json.encode(word("a") + late("run.id")), type=Word) == word("a") + late("run.id")
+    assert Facts().get("nothing", str)

@@ -1,0 +1,114 @@
+"""The floors of the house, and what may be named on them."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "srpo_manifest"
+FLOORS = (
+    ("errors", "finding", "wording", "__init__"),
+    ("values",),
+    ("reading", "bundling", "upstream"),
+    ("planning", "ports"),
+    ("piped",),
+    ("plugin",),
+    ("builtin", "demo"),
+    ("engine",),
+    ("runner",),
+    ("cli", "__main__"),
+)
+SHIPPED = ("bundling/runtime/", "demo/trainer/")
+IMPURE = {
+    "os",
+    "subprocess",
+    "socket",
+    "time",
+    "random",
+    "pathlib",
+    "structlog",
+    "shutil",
+    "tempfile",
+    "secrets",
+    "datetime",
+    "sys",
+}
+POSIX_ONLY = ("fcntl", "pwd", "grp", "resource", "termios", "pty", "sh")
+
+
+def modules() -> list[Path]:
+    found = (path for path in sorted(PACKAGE.rglob("*.py")) if "__pycache__" not in path.parts)
+    return [path for path in found if not path.relative_to(PACKAGE).as_posix().startswith(SHIPPED)]
+
+
+def floor_of(name: str) -> int:
+    top = name.split(".")[0]
+    return next(number for number, names in enumerate(FLOORS) if top in names)
+
+
+def own_name(path: Path) -> str:
+    return (
+        path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__") or "__init__"
+    )
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def ours(names: set[str]) -> set[str]:
+    return {name.removeprefix("srpo_manifest.") for name in names if name.startswith("srpo_manifest.")} - {
+        "__version__"
+    }
+
+
+@pytest.mark.parametrize("path", modules(), ids=own_name)
+def test_a_module_imports_only_its_own_floor_and_those_below(path: Path) -> None:
+    """No import runs back up."""
+    floor = floor_of(own_name(path))
+    above = {name for name in ours(imports(path)) if floor_of(name) > floor}
+    assert not above
+
+
+@pytest.mark.parametrize("path", [path for path in modules() if floor_of(own_name(path)) <= 3], ids=own_name)
+def test_deciding_is_pure(path: Path) -> None:
+    """Floors 0 to 3 name no disk, clock, chance or process."""
+    assert not {name.split(".")[0] for name in imports(path)} & IMPURE
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "builtin").glob("*.py")), ids=own_name)
+def test_built_ins_come_in_by_the_door(path: Path) -> None:
+    """A built-in imports what a stranger may import, and its own siblings."""
+    assert {name.split(".")[0] for name in ours(imports(path))} <= {"plugin", "builtin"}
+
+
+def test_no_module_of_the_client_needs_posix_at_import() -> None:
+    """On Windows every module of ours imports: the POSIX modules and `sh` are absent there."""
+    names = [f"srpo_manifest.{own_name(path)}" for path in modules() if own_name(path) not in ("__init__", "__main__")]
+    program = f"""
+import importlib, sys
+import click, filelock, msgspec, platformdirs, pluggy, rich.console, structlog, tree_sitter, tree_sitter_bash
+import asyncio, concurrent.futures, getpass, importlib.metadata, importlib.resources, multiprocessing, platform, pty, signal, subprocess, tarfile, tempfile
+for name in [name for name in sys.modules if name.startswith("srpo_manifest")]:
+    del sys.modules[name]
+for name in {POSIX_ONLY!r}:
+    sys.modules[name] = None
+sys.platform = "win32"
+for name in {names!r}:
+    importlib.import_module(name)
+print(len({names!r}))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(len(names))
