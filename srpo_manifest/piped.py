@@ -43,26 +43,27 @@ def run(
     Windows, do without `sh`, whose import costs as much as nine Pythons.
     Raises: TransportError `program-missing`, `program-unusable` or `command-timeout`; what *data* raises.
     """
-    command = _Command(tuple(argv), _Feed(data), timeout_seconds, env, cwd)
-    try:
-        status = command.by_subprocess() if hot or sys.platform == "win32" else command.by_sh()
-    except FileNotFoundError as missing:
-        raise TransportError(
-            "program-missing", f"{ticked(argv[0])} is not there", "install it, or correct its path"
-        ) from missing
-    except OSError as failure:
-        raise TransportError(
-            "program-unusable", f"{ticked(argv[0])} cannot be started: {failure.strerror}", "correct its path, or make it executable"
-        ) from failure  # fmt: skip
-    except _Late as late:
-        raise TransportError(
-            "command-timeout",
-            f"{ticked(argv[0])} did not end within {timeout_seconds:g} seconds and was ended",
-            "see whether the machine or the network is overloaded, and try again",
-        ) from late
-    if command.feed.failure is not None:
-        raise command.feed.failure
-    return Answer(status=status, output=_whole(command.output), error=_whole(command.error))
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as error:
+        command = _Command(tuple(argv), _Feed(data), (output, error), timeout_seconds, env, cwd)
+        try:
+            status = command.by_subprocess() if hot or sys.platform == "win32" else command.by_sh()
+        except FileNotFoundError as missing:
+            raise TransportError(
+                "program-missing", f"{ticked(argv[0])} is not there", "install it, or correct its path"
+            ) from missing
+        except OSError as failure:
+            raise TransportError(
+                "program-unusable", f"{ticked(argv[0])} cannot be started: {failure.strerror}", "correct its path, or make it executable"
+            ) from failure  # fmt: skip
+        except _Late as late:
+            raise TransportError(
+                "command-timeout",
+                f"{ticked(argv[0])} did not end within {timeout_seconds:g} seconds and was ended",
+                "see whether the machine or the network is overloaded, and try again",
+            ) from late
+        if command.feed.failure is not None:
+            raise command.feed.failure
+        return Answer(status=status, output=_whole(output), error=_whole(error))
 
 
 def which(program: str) -> tuple[str, ...]:
@@ -120,25 +121,26 @@ class _Command:
         self,
         argv: tuple[str, ...],
         feed: _Feed,
+        files: tuple[IO[bytes], IO[bytes]],
         timeout_seconds: float,
         env: Mapping[str, str] | None,
         cwd: str | None,
     ) -> None:
         self.argv, self.feed, self._timeout_seconds = argv, feed, timeout_seconds
         self._env, self._cwd = env, cwd
-        self.output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed once read
-        self.error: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - likewise
+        self._output, self._error = files
 
     def by_subprocess(self) -> int:
         """The exit status. Raises: OSError; _Late."""
         process = subprocess.Popen(  # noqa: S603 - no shell reads the argv
             self.argv,
             stdin=subprocess.PIPE,
-            stdout=self.output,
-            stderr=self.error,
+            stdout=self._output,
+            stderr=self._error,
             env=self._env,
             cwd=self._cwd,
             start_new_session=True,
+            bufsize=0,
         )
         feeder = threading.Thread(target=self._write, args=(process.stdin,), daemon=True)
         feeder.start()
@@ -161,7 +163,7 @@ class _Command:
         except sh.CommandNotFound as missing:
             raise FileNotFoundError(2, "no such program", self.argv[0]) from missing
         running = program(
-            *self.argv[1:], _in=self.feed, _out=self.output, _err=self.error, _env=dict(os.environ if self._env is None else self._env),
+            *self.argv[1:], _in=self.feed, _out=self._output, _err=self._error, _env=dict(os.environ if self._env is None else self._env),
             _cwd=self._cwd, _new_session=True, _tty_out=False, _bg=True, _bg_exc=False, _no_pipe=True, _return_cmd=True,
         )  # fmt: skip
         try:
@@ -178,19 +180,16 @@ class _Command:
         return int(running.exit_code)
 
     def _write(self, stdin: IO[bytes]) -> None:
-        with contextlib.suppress(BrokenPipeError, ValueError):
+        with contextlib.suppress(BrokenPipeError), stdin:
             for chunk in self.feed:
-                stdin.write(chunk)
-            stdin.close()
-        if self.feed.failure is not None:
-            with contextlib.suppress(OSError):
-                stdin.close()
+                rest = memoryview(chunk)
+                while rest:
+                    rest = rest[os.write(stdin.fileno(), rest) :]
 
 
 def _whole(file: IO[bytes]) -> bytes:
-    with file:
-        file.seek(0)
-        return file.read()
+    file.seek(0)
+    return file.read()
 
 
 def _end_group(pid: int) -> None:

@@ -51,7 +51,7 @@ class Mirror:
         Raises: ManifestError for a url that git must not be given.
         """
         checked = checked_url(url, base)
-        stem = re.sub(r"[^A-Za-z0-9]+", "-", checked.removesuffix(".git")).strip("-")[-40:]
+        stem = re.sub(r"[^A-Za-z0-9]+", "-", checked.removesuffix(".git"))[-40:].strip("-")
         return cls(checked, cache / f"{stem}-{hashlib.sha256(checked.encode()).hexdigest()[:16]}.git")
 
     def ensure(self, ref: str | None, *, offline: bool = False, refresh: bool = False) -> str:
@@ -153,8 +153,6 @@ class Mirror:
     def _made_aside(self, make: Callable[[Path], object]) -> None:
         """Make the mirror beside its place and rename it: a half-made one is never taken for a whole one."""
         self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for old in self.folder.parent.glob(f"{self.folder.name}.aside.*"):
-            shutil.rmtree(old, ignore_errors=True)
         aside = Path(tempfile.mkdtemp(prefix=f"{self.folder.name}.aside.", dir=self.folder.parent))
         try:
             _checked(["init", "--quiet", "--bare", "--", str(aside)])
@@ -211,6 +209,8 @@ class Mirror:
         self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             with FileLock(f"{self.folder}.lock", timeout=FETCH_SECONDS, mode=0o600):
+                for killed in self.folder.parent.glob(f"{self.folder.name}.aside.*"):
+                    shutil.rmtree(killed, ignore_errors=True)
                 yield
         except Timeout as late:
             raise TransportError(
