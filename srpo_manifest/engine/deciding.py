@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from srpo_manifest.builtin.repo import script_of
-from srpo_manifest.engine.gather import Repositories, gather
+from srpo_manifest.engine.gather import Pins, gather
 from srpo_manifest.engine.registry import Registry, propose
 from srpo_manifest.errors import ManifestError, StalePlan
 from srpo_manifest.finding import Finding
@@ -49,7 +49,7 @@ def decided(wanted: Wanted, facts: Facts, registry: Registry, *, again: bool = F
     return Decision(wanted=wanted, facts=facts, planned=planned)
 
 
-def asked(wanted: Wanted, registry: Registry, repositories: Repositories, *, keep: Facts | None = None) -> Facts:
+def asked(wanted: Wanted, registry: Registry, repositories: Pins, *, keep: Facts | None = None) -> Facts:
     """Ask the controller, then the target. *keep* are facts whose pin stays.
 
     Raises: TransportError where the target cannot be reached; PluginError.

@@ -42,7 +42,7 @@ cat "$t/o" "$t/e"
 """
 
 
-class Repositories(Protocol):
+class Pins(Protocol):
     """What pins a url and ref."""
 
     def pin(self, question: ReadRepository) -> Pin:
@@ -52,7 +52,7 @@ class Repositories(Protocol):
 def gather(
     wanted: Wanted,
     parts: Iterable[Part],
-    repositories: Repositories,
+    repositories: Pins,
     open_transport: Callable[[Facts], Transport],
     *,
     again: Facts | None = None,
@@ -122,7 +122,7 @@ def _frame(data: bytes, place: str) -> tuple[Answer, bytes]:
     return answer, rest[output + error :]
 
 
-def _ask_controller(wanted: Wanted, parts: Iterable[Part], repositories: Repositories, facts: Facts) -> Facts:
+def _ask_controller(wanted: Wanted, parts: Iterable[Part], repositories: Pins, facts: Facts) -> Facts:
     while True:
         new = {
             probe.name: _parsed(probe, _put(probe.question, wanted, repositories))
@@ -141,7 +141,7 @@ def _target_probes(wanted: Wanted, parts: Iterable[Part], facts: Facts) -> list[
     return [named[name] for name in sorted(named) if name not in facts]
 
 
-def _put(question: Question, wanted: Wanted, repositories: Repositories) -> Answer | Known | Unknown:
+def _put(question: Question, wanted: Wanted, repositories: Pins) -> Answer | Known | Unknown:
     try:
         match question:
             case Ask(argv=argv):

@@ -155,7 +155,7 @@ class Mirror:
         self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f"{self.folder.name}.aside.", dir=self.folder.parent))
         try:
-            _checked(["init", "--quiet", "--bare", "--", str(aside)])
+            _checked(["init", "--quiet", "--bare", "--initial-branch=main", "--", str(aside)])
             make(aside)
             if self.folder.exists():
                 shutil.rmtree(self.folder)

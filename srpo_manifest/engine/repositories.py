@@ -68,7 +68,7 @@ class Repositories:
         from srpo_manifest.engine.pin import read_pin  # noqa: PLC0415 - the readers cost what a locked plan need not pay
 
         mirror = self._mirror(question.url)
-        at = mirror.ensure(commit or question.ref, offline=self._offline)
+        at = mirror.ensure(commit or question.ref, offline=self._offline or question.url == DEMO)
         scripts = [] if question.script is None else [question.script]
         return read_pin(
             mirror, question.url, question.ref, at, scripts, question.description, self._wanted.trainer_digest
@@ -82,7 +82,7 @@ class Repositories:
         """The commit's tree as a tar. Raises: ManifestError; TransportError."""
         repo = self._wanted.manifest.repo
         mirror = self._mirror(repo.url)
-        mirror.ensure(commit, offline=self._offline, refresh=repo.refresh == "always")
+        mirror.ensure(commit, offline=self._offline or repo.url == DEMO, refresh=repo.refresh == "always")
         return mirror.archive(commit)
 
     def _question(self) -> ReadRepository:

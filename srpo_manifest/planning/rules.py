@@ -52,7 +52,7 @@ def pattern(template: str | None, finals: dict[str, tuple[Word, ...]]) -> str | 
         if len(values) != 1:
             return None
         made = made + _plain(values[0])
-    return str(made)
+    return str(made).removeprefix("./")
 
 
 def _plain(value: Word) -> Word:

@@ -62,9 +62,9 @@ def _options(options: Iterable[Option], *, whole: bool) -> Iterable[str]:
     yield ""
     yield "  flags" if whole else "  flags that change"
     for option in shown:
-        final = "taken away" if option.final is None else " ".join(map(quote, option.final[1:])) or "on"
+        final = "taken away" if option.final is None else " ".join(map(_shown, option.final[1:])) or "on"
         if option.final and option.final[0].startswith(f"--{option.name}="):
-            final = quote(option.final[0].partition("=")[2])
+            final = _shown(option.final[0].partition("=")[2])
         if option.final is None and option.origin == "default":
             final = "not given"
         effect = {"never-read": "  never read upstream", "no-effect": "  without effect upstream"}.get(

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Starts the bundle that this file lies in: makes the run's folder and hands over to the supervisor.
+# Usage: bash launch.sh [--run-id ID] [--detach] [--dry-run] [--secrets-on-stdin]
+
+refuse() { # STATUS CODE MESSAGE HINT
+  printf 'error[%s]: %s\nhint: %s\n' "$2" "$3" "$4" >&2
+  exit "$1"
+}
+
+id='' on_stdin='' flags=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --run-id)
+      id=${2-}
+      [ -n "$id" ] || refuse 2 usage "\`--run-id\` needs an id" "give one, or leave \`--run-id\` out"
+      shift
+      ;;
+    --detach | --dry-run) flags+=("$1") ;;
+    --secrets-on-stdin) on_stdin=yes && flags+=("$1") ;;
+    *) refuse 2 usage "unknown argument \`$1\`" "give any of \`--run-id ID\`, \`--detach\`, \`--dry-run\`, \`--secrets-on-stdin\`" ;;
+  esac
+  shift
+done
+[ "$(uname -s)" = Linux ] || refuse 2 target-not-linux 'jobs run on Linux' 'use a transport that reaches a Linux machine'
+
+here=$(CDPATH='' cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd) || exit
+name='' workspace='' secrets=() python_candidates=()
+# shellcheck source=/dev/null
+. "$here/settings.sh" || refuse 2 bundle-incomplete "\`settings.sh\` does not lie beside \`launch.sh\` in \`$here\`" 'unpack the whole bundle'
+
+missing=''
+for secret in "${secrets[@]}"; do
+  [ -n "$on_stdin" ] || [ -n "${!secret+set}" ] || missing="$missing \`$secret\`"
+done
+[ -z "$missing" ] || refuse 2 secret-missing "the environment does not hold$missing" 'export each of them and launch again'
+
+python=''
+for candidate in "${python_candidates[@]}"; do
+  python=$("$candidate" -I -c 'import ctypes, fcntl, sys
+if sys.version_info >= (3, 9): print(sys.executable)' 2>/dev/null </dev/null)
+  [ -x "$python" ] && break
+  python=''
+done
+[ -n "$python" ] ||
+  refuse 69 python-missing "no Python of 3.9 or newer answers; asked were \`${python_candidates[*]}\`" 'install python3 on this machine'
+
+[ -n "$id" ] || id=$name-$(date -u +%Y%m%dT%H%M%SZ)-$(od -An -N3 -tx1 /dev/urandom | tr -d ' \n')
+case $id in
+  [.-]* | *[!A-Za-z0-9._-]*) refuse 2 run-id "\`$id\` is no run id" "use letters, digits, \`.\`, \`_\` and \`-\`" ;;
+esac
+run=$workspace/.srpo/runs/$id
+(umask 077 && mkdir -p -- "$run" && chmod 700 -- "$run" && printf '%s\n' "$python" >"$run/python") ||
+  refuse 73 run-unwritable "the run's folder \`$run\` could not be made" 'choose a workspace that can be written to'
+if ! [ "$here" -ef "$run/bundle" ]; then
+  [ ! -e "$run/bundle" ] || refuse 73 run-used "run \`$id\` has another bundle" "leave \`--run-id\` out, or choose a new one"
+  (umask 077 && cp -R -- "$here" "$run/bundle.$$" && mv -- "$run/bundle.$$" "$run/bundle") ||
+    refuse 73 run-unwritable "the bundle could not be copied to \`$run\`" 'see whether its disk is full'
+fi
+
+export SRPO_BASH=$BASH
+exec "$python" -I "$run/bundle/supervise.py" launch "$run/attempt-1/node-0" "${flags[@]}" --secrets "${secrets[@]}"

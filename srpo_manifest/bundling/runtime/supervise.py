@@ -1,0 +1,1437 @@
+#!/usr/bin/env python3
+"""The supervisor of a run on one machine: starts the job, watches it, ends it, and leaves its story in plain files.
+
+Two processes supervise, `outer` above `inner`, and both are subreapers: when one dies, the kernel hands the job to
+the other, which goes on from what the files and one shared page tell. Readers (`status`, `follow`, `runs`) need the
+files alone. Standard library only, Python 3.9 or newer, Linux. The files are described in `docs/run-folder.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import errno
+import fcntl
+import fnmatch
+import glob
+import json
+import math
+import mmap
+import os
+import re
+import signal
+import sys
+import time
+import zlib
+from typing import Any, Callable, Iterable, Iterator, NamedTuple, NoReturn, Optional, Sequence
+
+FORMAT = 1
+SLOT_BYTES = 512
+IDENTITY, EXIT, END = range(3)
+NEVER_STARTED, CHECKS_REFUSED = 71, 78
+LOOK_SECONDS = 0.5
+"""Between two looks at files: what did not change in between is taken to be finished."""
+KILL_SECONDS = 20.0
+"""From the first KILL to giving up on processes that even KILL does not reach."""
+CHUNK_BYTES = 1 << 20
+BEHIND_BYTES = 64 << 20
+"""A log that is read this far behind its end is read on near its end: the supervisor stays small and quick."""
+LINE_BYTES = 16 << 10
+LONGEST_HEADER = 100_000_000
+"""Source: safetensors' own limit."""
+SHORTEST_SECRET = 6
+SAVING_PHASE = "saving-checkpoint"
+WAKE = signal.SIGUSR1
+STOPS = {signal.SIGTERM, signal.SIGINT}
+SIGNALS = STOPS | {WAKE, signal.SIGCHLD}
+PR_SET_CHILD_SUBREAPER = 36
+
+Record = dict[str, Any]
+Listing = dict[str, tuple[int, int]]
+"""Size and modification time in nanoseconds of each file below a path, by relative name; a file's own name is empty."""
+
+
+class Refused(Exception):
+    """What was asked for is not done: a code, one sentence, what to do, and the exit status."""
+
+    def __init__(self, code: str, message: str, hint: str, status: int) -> None:
+        super().__init__(message)
+        self.code, self.hint, self.status = code, hint, status
+
+
+# The run's folder ---------------------------------------------------------------------------------------------------
+
+
+class Node:
+    """The paths of `RUN/attempt-N/node-I`."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = os.path.realpath(folder)
+        self.run_folder = os.path.dirname(os.path.dirname(self.folder))
+        self.run = os.path.basename(self.run_folder)
+        self.bundle = os.path.join(self.run_folder, "bundle")
+        self.workspace = os.path.realpath(os.path.join(self.run_folder, "..", "..", ".."))
+
+    def path(self, name: str) -> str:
+        """Of a file of this folder."""
+        return os.path.join(self.folder, name)
+
+    def rules(self) -> Record:
+        """What the plan said. Raises: Refused where `rules.json` cannot be read."""
+        path = os.path.join(self.bundle, "rules.json")
+        rules = read_json(path)
+        if rules is None or rules.get("format") != FORMAT:
+            message = f"`{path}` does not hold rules of format {FORMAT}"
+            raise Refused("bundle-incomplete", message, "unpack the whole bundle", 2)
+        return rules
+
+
+def now() -> str:
+    """The wall clock, for people."""
+    seconds = time.time()
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1000):03}Z"
+
+
+def read_json(path: str) -> Optional[Record]:
+    """The object in *path*; None where there is none, or it is torn."""
+    try:
+        with open(path, "rb") as file:
+            found = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def write_json(path: str, record: Record) -> None:
+    """Write *record* durably, or leave what was there."""
+    aside = f"{path}.{os.getpid()}"
+    try:
+        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+        sync_folder(os.path.dirname(path))
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(aside)
+        raise
+
+
+def sync_folder(path: str) -> None:
+    """Make durable what was created or renamed in it."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class Slots:
+    """Records that were given their space before anything started: a full disk cannot keep them from being written."""
+
+    def __init__(self, path: str) -> None:
+        self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        os.write(self.file, b" " * SLOT_BYTES * 3)
+        os.fsync(self.file)
+        sync_folder(os.path.dirname(path))
+
+    def write(self, index: int, record: Record) -> None:
+        """Fill a slot, durably; *record* takes less than 500 bytes."""
+        text = json.dumps(record, ensure_ascii=False).encode("utf-8", "replace")
+        os.pwrite(
+            self.file, b"%s#%08x" % (text, zlib.crc32(text)) + b" " * (SLOT_BYTES - len(text) - 9), index * SLOT_BYTES
+        )
+        os.fsync(self.file)
+
+
+def read_slots(path: str) -> tuple[list[Optional[Record]], list[str]]:
+    """The three records, None for each that is blank or torn, and the names of the torn ones."""
+    records: list[Optional[Record]] = []
+    torn = []
+    try:
+        with open(path, "rb") as file:
+            data = file.read(SLOT_BYTES * 3)
+    except FileNotFoundError:
+        return [None] * 3, []
+    for index in range(3):
+        text, _, check = data[index * SLOT_BYTES : (index + 1) * SLOT_BYTES].rstrip(b" ").rpartition(b"#")
+        good = text and check == b"%08x" % zlib.crc32(text)
+        records.append(json.loads(text) if good else None)
+        if not good and (text or check):
+            torn.append(f"slot {index}")
+    return records, torn
+
+
+def short(reason: str) -> str:
+    """*reason* as one printable line that fits into a slot."""
+    line = "".join(character for character in " ".join(reason.split()) if character.isprintable())
+    return line.encode("utf-8", "replace")[:120].decode("utf-8", "ignore")
+
+
+class Events:
+    """Appends events, one `write` each. That one cannot be written stops nothing."""
+
+    def __init__(self, node: Node, secrets: Iterable[str] = ()) -> None:
+        self.run = node.run
+        self.secrets = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+        self.file = os.open(node.path("events.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.torn = False
+
+    def append(self, event: str, **data: object) -> None:
+        """Tell of *event*; secrets in its texts become `***`."""
+        envelope = {"format": FORMAT, "time": now(), "event": event, "run": self.run}
+        told = {name: self._redacted(value) if isinstance(value, str) else value for name, value in data.items()}
+        line = json.dumps({**envelope, **told, **envelope}).encode() + b"\n"
+        line = b"\n" + line if self.torn else line
+        try:
+            self.torn = os.write(self.file, line) < len(line)
+        except OSError:
+            self.torn = True
+
+    def ended(self, outcome: str, status: Optional[int], reason: str) -> None:
+        """Tell the last event, durably."""
+        self.append("run.ended", outcome=outcome, exit=status, reason=reason)
+        with contextlib.suppress(OSError):
+            os.fsync(self.file)
+
+    def _redacted(self, text: str) -> str:
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+class Story:
+    """What the events tell so far."""
+
+    def __init__(self, path: str) -> None:
+        self.phase: Optional[str] = None
+        self.progress: Optional[Record] = None
+        self.checkpoints: dict[str, int] = {}
+        self.images: set[str] = set()
+        self.warned: set[str] = set()
+        self.started = self.stopping = self.ended = False
+        progress = None
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as lines:
+            for line in lines:
+                if b'"event": "progress.made"' in line:
+                    progress = line
+                else:
+                    self._read(line)
+        if progress:
+            self._read(progress)
+
+    def _read(self, line: bytes) -> None:
+        with contextlib.suppress(ValueError, LookupError, TypeError):
+            self._tell(json.loads(line))
+
+    def _tell(self, told: Record) -> None:
+        event = told["event"]
+        if event == "phase.started":
+            self.phase = told["phase"]
+        elif event == "job.started":
+            self.started = True
+        elif event == "progress.made":
+            self.progress = {name: told[name] for name in told if name not in ("format", "time", "event", "run")}
+        elif event == "checkpoint.written":
+            self.checkpoints[told["path"]] = told["bytes"]
+        elif event == "image.written":
+            self.images.add(told["path"])
+        elif event == "warning.raised":
+            self.warned.add(told["code"])
+        elif event == "stop.asked":
+            self.stopping = True
+        elif event == "run.ended":
+            self.ended = True
+
+
+# Processes ----------------------------------------------------------------------------------------------------------
+
+
+class Process(NamedTuple):
+    """A pid means one process only together with its start, in ticks since boot."""
+
+    pid: int
+    start: int
+    parent: int
+    group: int
+    state: str
+
+
+def process(pid: int) -> Optional[Process]:
+    """The process of that number, dead but unreaped ones included. Source: proc_pid_stat(5)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return Process(pid, int(fields[19]), int(fields[1]), int(fields[2]), fields[0].decode())
+
+
+def identity(pid: int) -> list[int]:
+    """Pid and start of a process that is there."""
+    found = process(pid)
+    return [pid, found.start if found else 0]
+
+
+def same(pid: int, start: int) -> Optional[Process]:
+    """The process if it is still that one."""
+    found = process(pid)
+    return found if found and found.start == start else None
+
+
+def boot_id() -> str:
+    """Pids mean something within one boot only."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def tree(run: str, supervisors: Iterable[Sequence[int]] = ()) -> list[Process]:
+    """Every living process of the run: those that carry its id and those below a supervisor, without these."""
+    every = {pid: found for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if (found := process(pid))}
+    roots = {pid for pid, start in supervisors if pid in every and every[pid].start == start}
+    mark = f"SRPO_RUN_ID={run}".encode()
+
+    def below(found: Process) -> bool:
+        for _ in range(64):
+            if found.parent in roots:
+                return True
+            if found.parent not in every:
+                return False
+            found = every[found.parent]
+        return False
+
+    def carries(pid: int) -> bool:
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                return mark in file.read().split(b"\0")
+        except OSError:
+            return False
+
+    strangers = roots | {os.getpid()}
+    return [
+        found
+        for pid, found in every.items()
+        if pid not in strangers and found.state not in "ZX" and (below(found) or carries(pid))
+    ]
+
+
+def send(target: Process, number: int) -> None:
+    """Signal exactly that process, never one that got its number later."""
+    handle = None
+    try:
+        with contextlib.suppress(AttributeError, PermissionError):
+            handle = os.pidfd_open(target.pid)
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            return
+    try:
+        if same(target.pid, target.start) is None:
+            return
+        if handle is None:
+            os.kill(target.pid, number)
+        else:
+            signal.pidfd_send_signal(handle, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def ended_children() -> Iterator[tuple[int, int]]:
+    """Children that ended, with their status.
+
+    Each is reaped after it was handed out: whoever is killed in between leaves it to the other supervisor.
+    """
+    while True:
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if ended is None:
+            return
+        yield ended.si_pid, ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+        os.waitpid(ended.si_pid, 0)
+
+
+# Artifacts and the log ----------------------------------------------------------------------------------------------
+
+
+def expand(text: str, words: dict[str, str], spelled: Callable[[str], str] = str) -> str:
+    """*text* with its late words bound; `$$` is one literal `$`."""
+
+    def bound(match: re.Match[str]) -> str:
+        return "$" if match[0] == "$$" else spelled(words[match[1]]) if match[1] in words else match[0]
+
+    return re.sub(r"\$\$|\$\{([a-z.]+)\}", bound, text)
+
+
+def listing(path: str) -> Listing:
+    """The files below *path*, or the file itself; what vanishes meanwhile is left out."""
+    found: Listing = {}
+    names = [""]
+    if os.path.isdir(path):
+        names = [os.path.relpath(os.path.join(at, name), path) for at, _, files in os.walk(path) for name in files]
+    for name in names:
+        with contextlib.suppress(OSError):
+            stat = os.stat(os.path.join(path, name) if name else path)
+            found[name] = (stat.st_size, stat.st_mtime_ns)
+    return found
+
+
+def size_of(files: Listing) -> int:
+    """Bytes of all of them."""
+    return sum(size for size, _ in files.values())
+
+
+def intact(path: str, size: int) -> bool:
+    """Whether a weight file has bytes, and as many as its `.safetensors` header says."""
+    if not path.endswith(".safetensors"):
+        return size > 0
+    try:
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 0 < length <= min(size - 8, LONGEST_HEADER):
+                return False
+            header = json.loads(file.read(length))
+        ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False
+    return 8 + length + max(ends, default=0) == size
+
+
+class Artifacts:
+    """Checkpoints, pictures and other files that are wanted and were not there, as they are, before the run."""
+
+    def __init__(self, node: Node, rules: Record, words: dict[str, str]) -> None:
+        given, done = rules["artifacts"], rules["done"]
+        self.folder = node.path("images") if given.get("collect_images") else None
+        self.wanted = {"checkpoint": done.get("checkpoints") or 0, "image": done.get("images") or 0}
+        self.wanted_files = tuple(done.get("files") or ())
+        self.exit_zero = done.get("exit_zero") or not (any(self.wanted.values()) or self.wanted_files)
+        self.marker, self.weights = given.get("marker"), given.get("weights") or "*"
+        at = glob.escape(expand(rules["cwd"], words))
+        spelled: dict[object, Any] = {"checkpoint": given.get("checkpoints"), "image": given.get("images")}
+        spelled.update({("file", name): name for name in self.wanted_files})
+        self.globs = {
+            kind: os.path.join(at, expand(pattern, words, glob.escape)) for kind, pattern in spelled.items() if pattern
+        }
+        self.before = {path: files for found in self._scan().values() for path, files in found.items()}
+        """What is there before the run. Compared with that, no clock can make a file look older or newer."""
+        self.last: dict[str, Listing] = {}
+        self.whole: dict[str, int] = {}
+        self.partial: dict[str, bool] = {}
+        """Unfinished checkpoints, the newest last; true while one seems to be written."""
+        self.images: dict[str, Optional[Listing]] = {}
+        """Pictures that were told of; None for one that the other supervisor told of."""
+        self.files: dict[str, dict[str, int]] = {name: {} for name in self.wanted_files}
+        """Sizes by path of what there is for each wanted pattern."""
+
+    def look(self, events: Events, told: Story, last: bool) -> bool:
+        """Tell of what became whole since the look before; at the *last* look nothing is being written any more.
+
+        Returns: whether anything moved.
+        """
+        fresh = {
+            kind: {path: files for path, files in found.items() if files != self.before.get(path)}
+            for kind, found in self._scan().items()
+        }
+        every = {path: files for found in fresh.values() for path, files in found.items()}
+        settled = {path for path, files in every.items() if last or files == self.last.get(path)}
+        moved, self.last = every != self.last, every
+        self.files = {
+            name: {path: size_of(files) for path, files in fresh["file", name].items() if path in settled}
+            for name in self.wanted_files
+        }
+        self._checkpoints(fresh.get("checkpoint", {}), settled, events, told)
+        for path, files in fresh.get("image", {}).items():
+            if path in settled and size_of(files):
+                self._image(path, files, events)
+        return moved
+
+    def lacking(self, status: Optional[int]) -> list[str]:
+        """What of the done rule does not hold, in words; *status* is the leader's, if it ended."""
+        have = {"checkpoint": len(self.whole), "image": len(self.images)}
+        lacking = [
+            f"{have[kind]} of {count} {kind}{'s' * (count > 1)}"
+            for kind, count in self.wanted.items()
+            if have[kind] < count
+        ]
+        lacking += [f"no new `{name}`" for name, found in self.files.items() if not found]
+        if self.exit_zero and status != 0:
+            lacking.append("no end with status 0")
+        return lacking
+
+    def writing(self) -> bool:
+        """Whether a checkpoint seems to be written just now: only the newest can be."""
+        return bool(self.partial) and list(self.partial.values())[-1]
+
+    def _checkpoints(self, fresh: dict[str, Listing], settled: set[str], events: Events, told: Story) -> None:
+        before, self.whole, self.partial = self.whole, {}, {}
+        for path, files in sorted(fresh.items(), key=lambda item: changed(*item)):
+            if path in settled and (path in before or self._is_whole(path, files)):
+                self.whole[path] = size_of(files)
+                if path not in told.checkpoints:
+                    told.checkpoints[path] = size_of(files)
+                    events.append("checkpoint.written", path=path, bytes=size_of(files))
+            else:
+                self.partial[path] = path not in settled or not self._is_marked(files)
+
+    def _is_marked(self, files: Listing) -> bool:
+        return not self.marker or "" in files or files.get(self.marker, (0, 0))[0] > 0
+
+    def _is_whole(self, path: str, files: Listing) -> bool:
+        weights = [name for name in files if not name or fnmatch.fnmatch(name, self.weights)]
+        sound = (intact(os.path.join(path, name) if name else path, files[name][0]) for name in weights)
+        return bool(weights) and self._is_marked(files) and all(sound)
+
+    def _image(self, path: str, files: Listing, events: Events) -> None:
+        known = self.images.get(path, {})
+        self.images[path] = files
+        if known is None or known == files:
+            return
+        events.append("image.written", path=path, bytes=size_of(files))
+        if self.folder:
+            collect(path, self.folder)
+
+    def _scan(self) -> dict[object, dict[str, Listing]]:
+        """What each pattern matches; only a checkpoint may be a folder."""
+        return {
+            kind: {
+                path: listing(path)
+                for path in glob.glob(pattern, recursive=True)
+                if kind == "checkpoint" or os.path.isfile(path)
+            }
+            for kind, pattern in self.globs.items()
+        }
+
+
+def changed(path: str, files: Listing) -> int:
+    """When a checkpoint last changed; that of an empty folder is its own time."""
+    with contextlib.suppress(OSError):
+        return max(os.stat(path).st_mtime_ns, *(moment for _, moment in files.values()), 0)
+    return 0
+
+
+def collect(path: str, folder: str) -> None:
+    """Copy a picture into *folder*; where the trainer wrote over an older one, the copy gets the next number."""
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    stem, ending = os.path.splitext(os.path.basename(path))
+    number, name = 1, stem + ending
+    while os.path.exists(os.path.join(folder, name)):
+        number += 1
+        name = f"{stem}-{number}{ending}"
+    aside = os.path.join(folder, f".{stem}")
+    try:
+        with open(path, "rb") as source, open(aside, "wb") as copy:
+            while piece := source.read(CHUNK_BYTES):
+                copy.write(piece)
+        os.replace(aside, os.path.join(folder, name))
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(aside)
+        raise
+
+
+def lines_after(path: str, offset: int, last: bool) -> tuple[list[str], int]:
+    r"""Lines of *path* behind *offset*, without colours, and where the next one begins.
+
+    `\r` ends a line too; so does the end of the file at the *last* look.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if not size - BEHIND_BYTES <= offset <= size:
+                offset = max(0, size - CHUNK_BYTES)
+            file.seek(offset)
+            data = file.read(CHUNK_BYTES)
+    except FileNotFoundError:
+        return [], offset
+    *lines, rest = re.split(rb"[\r\n]", data)
+    if (last and offset + len(data) >= size) or len(rest) > LINE_BYTES:
+        lines, rest = [*lines, rest], b""
+    plain = (re.sub(rb"\x1b\[[0-9;]*m", b"", line[:LINE_BYTES]).decode("utf-8", "replace") for line in lines)
+    return [line for line in plain if line], offset + len(data) - len(rest)
+
+
+def number(text: str) -> Any:
+    """A number where *text* is one, else the text."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            value = kind(text)
+            return value if math.isfinite(value) else text
+    return text
+
+
+# Supervising --------------------------------------------------------------------------------------------------------
+
+
+class Page(ctypes.Structure):
+    """What one supervisor needs of the other's work when it takes over; both map it."""
+
+    _fields_ = [
+        ("log", ctypes.c_uint64),
+        ("phases", ctypes.c_uint64),
+        ("deadline", ctypes.c_double),
+        ("script_begun", ctypes.c_bool),
+    ]
+    log: int
+    """How many bytes of the log have been read."""
+    phases: int
+    """Likewise of `phases`."""
+    deadline: float
+    """When KILL follows, on the monotonic clock; 0 before anything was told to end."""
+    script_begun: bool
+    """Whether `on_stop.sh` was started: it runs once."""
+
+
+class Job:
+    """What both supervisors know: it is settled before the first of them starts. Its secrets stay in memory.
+
+    Raises: Refused where the bundle, a secret or the folder is not as it must be.
+    """
+
+    def __init__(self, node: Node, dry_run: bool, secrets: dict[str, str]) -> None:
+        self.node, self.dry_run, self.rules = node, dry_run, node.rules()
+        secrets = {**secrets, **target_secrets(node, self.rules)}
+        self.words = late_words(node, self.rules)
+        self.environment = environment(node, dry_run, secrets)
+        self.patterns = [(rule, re.compile(rule["pattern"])) for rule in self.rules.get("log", ())]
+        self.umask = os.umask(0o077)
+        os.makedirs(node.folder, exist_ok=True)
+        self.lock = take_lock(node)
+        try:
+            self.slots = Slots(node.path("slots"))
+        except FileExistsError:
+            raise Refused("run-used", f"run `{node.run}` was started before", "start a new run", 73) from None
+        self.events = Events(node, secrets.values())
+        self.log = os.open(node.path("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.page = Page.from_buffer(mmap.mmap(-1, mmap.PAGESIZE))
+        self.artifacts = Artifacts(node, self.rules, self.words)
+        self.began = time.monotonic()
+
+
+def late_words(node: Node, rules: Record) -> dict[str, str]:
+    """The words that rules may hold, by name."""
+    words = {"run.id": node.run, "run.dir": node.folder, "target.home": os.path.expanduser("~")}
+    return {**words, "repo.dir": expand(rules.get("repo") or "", words)}
+
+
+def environment(node: Node, dry_run: bool, secrets: dict[str, str]) -> dict[str, str]:
+    """The leader's: the inherited one, less what would change its bash or comes from another run."""
+    prefixes = ("BASH_FUNC_", "SRPO_RUN_", "SRPO_SECRETS", "SRPO_DRY_RUN")
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("BASH_ENV", "ENV") and not name.startswith(prefixes)
+    }
+    own = {
+        "SRPO_RUN_ID": node.run,
+        "SRPO_RUN_DIR": node.folder,
+        "SRPO_RUN_INDEX": "0",
+        "SRPO_RUN_CHIEF": "127.0.0.1",
+        "SRPO_BUNDLE": node.bundle,
+        "SRPO_PYTHON": sys.executable,
+    }
+    return {**inherited, **secrets, **own, **({"SRPO_DRY_RUN": "1"} if dry_run else {})}
+
+
+def target_secrets(node: Node, rules: Record) -> dict[str, str]:
+    """Values that files of this machine hold; a relative path is one in the workspace."""
+    values = {}
+    for name, spelled in rules.get("target_files", {}).items():
+        path = os.path.join(node.workspace, os.path.expanduser(spelled))
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape") as file:
+                values[name] = file.read().rstrip("\r\n")
+        except OSError as error:
+            message = f"`{path}`, which holds `{name}`, cannot be read: {error.strerror}"
+            raise Refused("secret-missing", message, "put the value into that file on this machine", 2) from error
+    return values
+
+
+def take_lock(node: Node) -> int:
+    """The lock's file, held for as long as any process has it open. A reader holds it for a moment only."""
+    lock = os.open(node.path("lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    for _ in range(10):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.1)
+        else:
+            return lock
+    holder = read_slots(node.path("slots"))[0][IDENTITY] or {"outer": ["?"], "time": "?"}
+    message = f"process {holder['outer'][0]} has supervised run `{node.run}` since {holder['time']}"
+    raise Refused("run-busy", message, "follow it, or stop it first", 75)
+
+
+def is_held(path: str) -> bool:
+    """Whether a supervisor lives."""
+    try:
+        lock = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def become_subreaper() -> None:
+    """Orphans below come to this process, not to init. Source: prctl(2)."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def leave_caller(keep: set[int]) -> None:
+    """Cut what ties this process to whoever launched it: session, signals, files, folder."""
+    os.setsid()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    for signal_number in SIGNALS:
+        signal.signal(signal_number, signal.SIG_DFL)
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(null, standard)
+    for opened in map(int, os.listdir("/proc/self/fd")):
+        if opened > 2 and opened not in keep:
+            with contextlib.suppress(OSError):
+                os.close(opened)
+    os.chdir("/")
+
+
+def run_outer(job: Job, ack: int) -> None:
+    """Watch over the inner supervisor; go on in its place where it died before its work was done."""
+    leave_caller({job.lock, job.slots.file, job.events.file, job.log, ack})
+    become_subreaper()
+    own = identity(os.getpid())
+    inner = os.fork()
+    if inner == 0:
+        in_child(job, lambda: run_inner(job, own, ack))
+    os.close(ack)
+    # nobody else is reaped here: a leader that comes with the inner one's death still holds its status
+    while os.waitid(os.P_PID, inner, os.WEXITED | os.WNOHANG) is None:
+        received = signal.sigwaitinfo(SIGNALS).si_signo
+        if received in STOPS:
+            os.kill(inner, received)
+    found, ended, end = read_slots(job.node.path("slots"))[0]
+    if end is None:
+        message = "the inner supervisor died; the outer one goes on"
+        job.events.append("warning.raised", code="supervisor-died", message=message)
+        Supervisor(job, found).run()
+    elif not Story(job.node.path("events.jsonl")).ended:
+        job.events.ended(end["outcome"], ended["code"] if ended else None, end["reason"])
+
+
+def run_inner(job: Job, outer: list[int], ack: int) -> None:
+    """Start the leader, recorded before it runs; acknowledge; supervise."""
+    os.setsid()
+    become_subreaper()
+    gate, opened = os.pipe()
+    leader = fork_bash(job, "leader.sh", {}, gate, (ack, opened))
+    os.close(gate)
+    record = {
+        "pid": leader,
+        "start": identity(leader)[1],
+        "boot": boot_id(),
+        "outer": outer,
+        "inner": identity(os.getpid()),
+        "time": now(),
+    }
+    job.slots.write(IDENTITY, record)
+    os.write(opened, b"g")
+    os.close(opened)
+    os.write(ack, b"g")
+    os.close(ack)
+    Supervisor(job, record).run()
+
+
+def in_child(job: Job, work: Callable[[], None]) -> NoReturn:
+    """Run *work* in a process that was just forked, and let nothing of the parent's Python run after it."""
+    try:
+        work()
+    except BaseException as error:
+        job.events.append("warning.raised", code="supervisor-failed", message=f"{type(error).__name__}: {error}")
+        os._exit(70)
+    os._exit(0)
+
+
+def fork_bash(
+    job: Job, script: str, more: dict[str, str], gate: Optional[int] = None, close: Iterable[int] = ()
+) -> int:
+    """Start a script of the bundle in a session of its own, its output to the log; with a *gate*, once that says `g`."""
+    pid = os.fork()
+    if pid:
+        return pid
+    status = NEVER_STARTED
+    try:
+        for opened in close:
+            os.close(opened)
+        os.setsid()
+        os.dup2(job.log, 1)
+        os.dup2(job.log, 2)
+        if gate is None or os.read(gate, 1) == b"g":
+            status = 126
+            become_bash(job, os.path.join(job.node.bundle, script), {**job.environment, **more})
+    except FileNotFoundError as error:
+        status = 127
+        os.write(2, f"srpo-manifest: bash cannot be started: {error}\n".encode())
+    finally:
+        os._exit(status)
+
+
+def become_bash(job: Job, script: str, variables: dict[str, str]) -> NoReturn:
+    """Turn into the bash that runs *script*, as if nobody supervised it."""
+    os.umask(job.umask)
+    os.chdir(job.node.folder)
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write("500")
+    # what Python and the supervisor ignore would stay ignored across exec: `yes | head` would end with an error
+    for ignored in (signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(ignored, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    bash = os.environ.get("SRPO_BASH") or "bash"
+    os.execvpe(bash, [bash, "--noprofile", "--norc", script], variables)
+
+
+class Supervisor:
+    """Watches the job and takes it to its end: the same work for the inner one and for an outer one that took over.
+
+    *found* is slot 0; None where the leader never passed its gate.
+    """
+
+    def __init__(self, job: Job, found: Optional[Record]) -> None:
+        self.job, self.page, self.artifacts = job, job.page, job.artifacts
+        self.leader = (found["pid"], found["start"]) if found else None
+        self.supervisors = [found["outer"], found["inner"]] if found else [identity(os.getpid())]
+        self.story = Story(job.node.path("events.jsonl"))
+        self.artifacts.images = dict.fromkeys(self.story.images)
+        ended = read_slots(job.node.path("slots"))[0][EXIT]
+        self.status: Optional[int] = ended["code"] if ended else None
+        self.stop = job.rules["stop"]
+        self.cause: Optional[str] = None
+        self.reason = ""
+        self.asked: Optional[Record] = None
+        self.grace = float(self.stop.get("grace_seconds") or 0)
+        self.begun = self.patience = 0.0
+        self.told = {one[:2] for one in self._tree()} if self.page.deadline else set()
+        self.killing: Optional[float] = None
+        self.unkillable: list[int] = []
+        self.progress: Optional[Record] = None
+        self.progressed = self.looked = 0.0
+        self.moved = time.monotonic()
+        self.saved = len(self.story.checkpoints)
+
+    def run(self) -> None:
+        """Until nothing is left of the job and its end is written."""
+        while True:
+            self._reap()
+            self._watch(last=False)
+            self._listen()
+            if self._lives() and not self.cause:
+                self._decide()
+            if (self.cause or not self._lives()) and self._emptied():
+                break
+            self._pause()
+        self._watch(last=True)
+        outcome, reason = self._verdict()
+        self._run_script(outcome)
+        self._record(outcome, short(reason))
+
+    # what it sees
+
+    def _watch(self, last: bool) -> None:
+        for name, part in (("phases", self._read_phases), ("log", self._read_log), ("files", self._look)):
+            try:
+                part(last)
+            except Exception as error:
+                self._warn(f"{name}-unwatched", f"watching the {name} met {type(error).__name__}: {error}")
+
+    def _read_phases(self, last: bool) -> None:
+        names, self.page.phases = lines_after(self.job.node.path("phases"), self.page.phases, last)
+        for name in names:
+            self._enter(name)
+            if name == "job":
+                self.story.started = True
+                self.job.events.append("job.started")
+
+    def _enter(self, phase: str) -> None:
+        if phase != self.story.phase:
+            self.story.phase, self.saved, self.moved = phase, len(self.story.checkpoints), time.monotonic()
+            self.job.events.append("phase.started", phase=phase)
+
+    def _read_log(self, last: bool) -> None:
+        while True:
+            lines, after = lines_after(self.job.node.path("log"), self.page.log, last)
+            for line in lines:
+                self._read_line(line)
+            grown, self.page.log = after != self.page.log, after
+            if grown:
+                self.moved = time.monotonic()
+            if not (last and grown):
+                break
+        if self.progress and (last or time.monotonic() - self.progressed >= 1):
+            self.job.events.append("progress.made", **self.progress)
+            self.progress, self.progressed = None, time.monotonic()
+
+    def _read_line(self, line: str) -> None:
+        for rule, pattern in self.job.patterns:
+            found = pattern.search(line)
+            if found is None:
+                continue
+            if rule["event"] == "progress.made":
+                self.progress = {name: number(text) for name, text in found.groupdict().items() if text is not None}
+            elif rule["event"] == "phase.started":
+                self._enter(rule["phase"])
+            else:
+                self._warn(rule.get("code") or "log-line", rule.get("message") or found[0], once=rule["pattern"])
+
+    def _look(self, last: bool) -> None:
+        if last or time.monotonic() - self.looked >= LOOK_SECONDS:
+            self.looked = time.monotonic()
+            if self.artifacts.look(self.job.events, self.story, last):
+                self.moved = time.monotonic()
+
+    def _warn(self, code: str, message: str, once: str = "") -> None:
+        if (once or code) not in self.story.warned:
+            self.story.warned.add(once or code)
+            self.job.events.append("warning.raised", code=code, message=message)
+
+    def _lives(self) -> bool:
+        """Whether the leader does, or waits to be reaped."""
+        return self.leader is not None and self.status is None and same(*self.leader) is not None
+
+    def _tree(self) -> list[Process]:
+        return tree(self.job.node.run, self.supervisors)
+
+    def _reap(self) -> list[tuple[int, int]]:
+        ended = []
+        for pid, status in ended_children():
+            ended.append((pid, status))
+            if self.leader and pid == self.leader[0] and self.status is None:
+                self.status = status
+                self._fill(EXIT, {"code": status, "time": now()})
+        return ended
+
+    # what it decides
+
+    def _listen(self) -> None:
+        """Read the stop that was asked for; an empty file asks for one as well."""
+        path = self.job.node.path("stop.req")
+        if os.path.exists(path):
+            self.asked = read_json(path) or {}
+        grace = (self.asked or {}).get("grace_seconds")
+        if isinstance(grace, (int, float)) and grace >= 0:
+            self.grace = float(grace)
+            self.page.deadline = min(self.page.deadline, time.monotonic() + self.grace)
+
+    def _decide(self) -> None:
+        now, hours, minutes = time.monotonic(), self.stop.get("max_hours"), self.stop.get("stall_minutes")
+        if self.asked is not None:
+            self._begin("stop", str(self.asked.get("reason") or "a stop was asked for"))
+        elif hours is not None and now - self.job.began > hours * 3600:
+            self._begin("stop", f"max_hours ({hours:g}) passed")
+        elif self.story.started and not self.job.dry_run and not self.artifacts.lacking(None):
+            self._begin("done", "the done rule holds")
+        elif minutes and now - self.moved > minutes * 60:
+            self._warn("stalled", f"nothing moved for {minutes:g} minutes: no log line, no file")
+
+    def _begin(self, cause: str, reason: str) -> None:
+        self.cause, self.reason, self.begun = cause, reason, time.monotonic()
+        self.patience = time.monotonic() + float(self.stop.get("checkpoint_seconds") or 0)
+        if cause == "done":
+            self._enter("ending")
+        elif not self.story.stopping:
+            self.story.stopping = True
+            self.job.events.append("stop.asked", reason=reason)
+
+    def _saving(self) -> bool:
+        """Whether a TERM now would cut a checkpoint."""
+        if not self._lives() or time.monotonic() >= self.patience:
+            return False
+        announced = self.story.phase == SAVING_PHASE and len(self.story.checkpoints) == self.saved
+        stale = self.cause == "stop" and self.looked < self.begun
+        return stale or announced or self.artifacts.writing()
+
+    def _emptied(self) -> bool:
+        """Take the end one step on: wait for a checkpoint, TERM to the group, TERM to who is left, KILL.
+
+        Returns: whether the tree is empty, or KILL reached nobody for too long.
+        """
+        if not self.page.deadline:
+            if self._saving():
+                return False
+            self.page.deadline = time.monotonic() + self.grace
+            self._tell_group()
+        left = self._tree()
+        if not left and not self._lives():
+            return True
+        if time.monotonic() >= self.page.deadline:
+            return self._kill(left)
+        # torchrun hands TERM on to its workers: they are told only when nobody is left who was told before
+        if not any(found[:2] in self.told for found in left):
+            for found in left:
+                send(found, signal.SIGTERM)
+                self.told.add(found[:2])
+        return False
+
+    def _tell_group(self) -> None:
+        if self.leader and self._lives():
+            self.told = {found[:2] for found in self._tree() if found.group == self.leader[0]}
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.leader[0], signal.SIGTERM)
+
+    def _kill(self, left: list[Process]) -> bool:
+        self.killing = self.killing or time.monotonic()
+        for found in left:
+            send(found, signal.SIGKILL)
+        if time.monotonic() - self.killing < KILL_SECONDS:
+            return False
+        self.unkillable = [found.pid for found in left]
+        self._warn("unkillable", f"KILL does not reach {', '.join(map(str, self.unkillable))}")
+        return True
+
+    def _pause(self) -> None:
+        """Until a signal, or for as long as suits what is going on."""
+        busy = self.cause or time.monotonic() - self.moved < 5
+        received = signal.sigtimedwait(SIGNALS, 0.1 if self.page.deadline else 0.25 if busy else 1.0)
+        if received and received.si_signo in STOPS and self.asked is None:
+            self.asked = stop_request(f"signal {received.si_signo} to the supervisor", None)
+            with contextlib.suppress(OSError):
+                write_json(self.job.node.path("stop.req"), self.asked)
+
+    # how it ends
+
+    def _verdict(self) -> tuple[str, str]:
+        lacking = self.artifacts.lacking(None if self.cause else self.status)
+        if self.cause == "done" or not (lacking or self.job.dry_run):
+            return "succeeded", self.reason if self.cause == "done" else "the done rule holds"
+        if self.cause:
+            return "stopped", self.reason
+        if self.status == 0 and self.job.dry_run:
+            return "succeeded", "dry run"
+        if self.status == 0:
+            return "unverified", f"exit status 0 with {', '.join(lacking)}"
+        if self.status is None or (self.status == NEVER_STARTED and not self.story.phase):
+            return "failed", "it was never started"
+        if self.status == CHECKS_REFUSED and self.story.phase == "checks":
+            return "failed", "checks refused to start the trainer"
+        return "failed", f"killed by signal {-self.status}" if self.status < 0 else f"exit status {self.status}"
+
+    def _run_script(self, outcome: str) -> None:
+        """The steps for every end, once, inside the grace; what they leave behind is killed."""
+        if self.page.script_begun or not os.path.exists(os.path.join(self.job.node.bundle, "on_stop.sh")):
+            return
+        self.page.script_begun = True
+        self.page.deadline = time.monotonic() + self.grace
+        script = fork_bash(self.job, "on_stop.sh", {"SRPO_RUN_OUTCOME": outcome})
+        status = None
+        while status is None and time.monotonic() < self.page.deadline:
+            signal.sigtimedwait(SIGNALS, 0.1)
+            status = dict(self._reap()).get(script)
+        if status != 0:
+            told = "did not end inside the grace" if status is None else f"ended with {status}"
+            self._warn("on-stop-failed", f"the steps for the end {told}")
+        self.page.deadline, self.killing = time.monotonic(), None
+        while not self._emptied():
+            self._pause()
+            self._reap()
+
+    def _record(self, outcome: str, reason: str) -> None:
+        whole, partial = self.artifacts.whole, self.artifacts.partial
+        for path in partial:
+            self._warn("checkpoint-torn", f"checkpoint `{path}` is not whole", once=path)
+        result = {
+            "format": FORMAT,
+            "run": self.job.node.run,
+            "plan": self.job.rules["plan"],
+            "dry_run": self.job.dry_run,
+            "outcome": outcome,
+            "exit": self.status,
+            "reason": reason,
+            "ended": now(),
+            "checkpoints": [
+                *({"path": path, "bytes": size, "whole": True} for path, size in whole.items()),
+                *({"path": path, "bytes": size_of(self.artifacts.last[path]), "whole": False} for path in partial),
+            ],
+            "files": [
+                {"path": path, "bytes": size} for found in self.artifacts.files.values() for path, size in found.items()
+            ],
+            "images": [{"path": path, "bytes": size_of(files or {})} for path, files in self.artifacts.images.items()],
+            "unkillable": self.unkillable,
+        }
+        try:
+            write_json(self.job.node.path("result.json"), result)
+        except OSError as error:
+            self._warn("result-unwritten", f"`result.json` could not be written: {error.strerror}")
+        end = {
+            "outcome": outcome,
+            "reason": reason,
+            "time": result["ended"],
+            "checkpoints": len(whole),
+            "images": len(self.artifacts.images),
+            "unkillable": self.unkillable[:8],
+        }
+        self._fill(END, end)
+        self.job.events.ended(outcome, self.status, reason)
+
+    def _fill(self, slot: int, record: Record) -> None:
+        try:
+            self.job.slots.write(slot, record)
+        except OSError as error:
+            self._warn("slot-unwritten", f"slot {slot} could not be written: {error.strerror}")
+
+
+# Verbs --------------------------------------------------------------------------------------------------------------
+
+
+def launch(node: Node, detach: bool, dry_run: bool, names: list[str], on_stdin: bool) -> int:
+    """Start the job and return once that is recorded for good; attached, show its log until it ends."""
+    job = Job(node, dry_run, launch_secrets(names, on_stdin))
+    acked, ack = os.pipe()
+    outer = os.fork()
+    if outer == 0:
+        in_child(job, lambda: run_outer(job, ack))
+    os.close(ack)
+    os.close(job.lock)
+    os.read(acked, 1)
+    if read_slots(node.path("slots"))[0][IDENTITY] is None:
+        raise Refused(
+            "not-started", f"the supervisor of `{node.run}` died before the job started", "launch it again", 70
+        )
+    line = json.dumps({"format": FORMAT, "run": node.run, "folder": node.folder, "pid": outer})
+    print(line, file=sys.stdout if detach else sys.stderr, flush=True)
+    return 0 if detach else attend(node)
+
+
+def launch_secrets(names: list[str], on_stdin: bool) -> dict[str, str]:
+    """Values by name, from the one JSON object on standard input or from the environment."""
+    given: Any = os.environ
+    if on_stdin:
+        try:
+            given = json.loads(sys.stdin.buffer.read() or b"{}")
+        except ValueError:
+            given = None
+        if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+            message = "standard input is not one JSON object of names and texts"
+            raise Refused("secrets-unreadable", message, "leave `--secrets-on-stdin` out to use the environment", 2)
+    missing = [name for name in names if name not in given]
+    if missing:
+        message = f"no value was given for {', '.join(f'`{name}`' for name in missing)}"
+        raise Refused("secret-missing", message, "give each of them and launch again", 2)
+    return {name: given[name] for name in (given if on_stdin else names)}
+
+
+def attend(node: Node) -> int:
+    """Show the log until the end; an interruption asks for a stop, a broken pipe or hang-up only leaves."""
+    for number_ in STOPS:
+        signal.signal(number_, lambda number_, _: ask_stop(node, f"signal {number_} to the launcher", None))
+    offset = 0
+    while True:
+        alive = is_held(node.path("lock"))
+        with open(node.path("log"), "rb") as log:
+            log.seek(offset)
+            data = log.read(CHUNK_BYTES)
+        offset += len(data)
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+        if not alive and not data:
+            break
+        if not data:
+            time.sleep(0.1)
+    found = status_of(node)
+    print(f"{found['outcome']}: {found['reason']}", file=sys.stderr)
+    return 0 if found["outcome"] == "succeeded" else 1
+
+
+def checks(node: Node) -> int:
+    """Ask again, on this machine, what the plan could not know."""
+    rules = node.rules()
+    events = Events(node)
+    words = late_words(node, rules)
+    refused = False
+    for check in rules.get("checks", ()):
+        if check["level"] == "allow":
+            continue
+        holds = predicate(check["op"], answer(check["probe"], expand(rules["cwd"], words)), check["value"])
+        if holds:
+            continue
+        message = expand(check["message"], words) if holds is False else f"check `{check['code']}` has no answer here"
+        denied = holds is False and check["level"] == "deny"
+        refused = refused or denied
+        events.append("warning.raised", code=check["code"], message=message)
+        hints = [f"hint: {expand(hint, words)}" for hint in check.get("hints", ())]
+        print(f"{'error' if denied else 'warning'}[{check['code']}]: {message}", *hints, sep="\n", flush=True)
+    return CHECKS_REFUSED if refused else 0
+
+
+def answer(probe: str, cwd: str) -> Optional[str]:
+    """What the probe prints; None where it fails or prints nothing."""
+    import subprocess
+
+    bash = os.environ.get("SRPO_BASH") or "bash"
+    asked = subprocess.run(
+        [bash, "--noprofile", "--norc", "-c", probe],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    return (asked.stdout.decode("utf-8", "replace").strip() or None) if asked.returncode == 0 else None
+
+
+def predicate(op: str, found: Optional[str], value: Any) -> Optional[bool]:
+    """Whether it holds; None where that cannot be told."""
+    if op in ("present", "absent"):
+        return (found is not None) == (op == "present")
+    if found is None:
+        return None
+    if op == "one-of":
+        return any(number(found) == number(str(one)) for one in value)
+    if op == "equals":
+        return number(found) == number(str(value))
+    measured, limit = number(found), number(str(value))
+    if isinstance(measured, str) or isinstance(limit, str):
+        return None
+    return measured >= limit if op == "at-least" else measured <= limit
+
+
+def port(node: Node) -> int:
+    """Print a TCP port that is free now, or the one that the plan names."""
+    import socket
+
+    wanted = node.rules().get("port")
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    try:
+        with socket.create_server(("", wanted or 0), family=family, dualstack_ipv6=both) as server:
+            print(server.getsockname()[1])
+    except OSError as error:
+        Events(node).append(
+            "warning.raised", code="port-taken", message=f"port {wanted} cannot be used: {error.strerror}"
+        )
+        message = f"port `{wanted}` cannot be used on this machine: {error.strerror}"
+        raise Refused("port-taken", message, "leave `resources.port` out, and each run gets a free one", 69) from error
+    return 0
+
+
+def status_of(node: Node) -> Record:
+    """The answer of `status`, in the shape of `srpo_manifest.values.run.Status`."""
+    alive = is_held(node.path("lock"))
+    (identity, ended, end), damaged = read_slots(node.path("slots"))
+    story = Story(node.path("events.jsonl"))
+    result = read_json(node.path("result.json"))
+    if result is None and os.path.exists(node.path("result.json")):
+        damaged.append("result.json")
+    state, outcome, reason = "pending", None, None
+    if end or (result and not alive):
+        state, outcome, reason = "ended", (end or result)["outcome"], (end or result)["reason"]
+    elif not alive and os.path.exists(node.path("slots")):
+        state, outcome, reason = "ended", "lost", lost_reason(identity)
+    elif story.stopping or ended or story.phase == "ending" or os.path.exists(node.path("stop.req")):
+        state = "stopping"
+    elif identity:
+        state = "running" if story.started else "preparing"
+    checkpoints = {
+        path: {"path": path, "bytes": size, "whole": size_of(listing(path)) == size}
+        for path, size in story.checkpoints.items()
+    }
+    checkpoints.update({one["path"]: one for one in (result or {}).get("checkpoints", ()) if not one["whole"]})
+    return {
+        "format": FORMAT,
+        "run": node.run,
+        "state": state,
+        "outcome": outcome,
+        "exit": (ended or result or {}).get("code", (result or {}).get("exit")),
+        "reason": reason,
+        "phase": story.phase,
+        "alive": alive,
+        "progress": story.progress,
+        "checkpoints": list(checkpoints.values()),
+        "images": len(story.images),
+        "started": identity and identity["time"],
+        "ended": (end or {}).get("time", (result or {}).get("ended")),
+        "damaged": damaged,
+    }
+
+
+def lost_reason(identity: Optional[Record]) -> str:
+    """Why no supervisor lives and none left an end."""
+    if identity is None:
+        return "its supervisors died before the job started"
+    return "its supervisors died" if identity["boot"] == boot_id() else "the machine was restarted"
+
+
+def status(node: Node) -> int:
+    """Print the state."""
+    print(json.dumps(status_of(node)))
+    return 0
+
+
+def stop_request(reason: str, grace: Optional[float]) -> Record:
+    """What `stop.req` holds."""
+    return {"time": now(), "grace_seconds": grace, "reason": reason}
+
+
+def ask_stop(node: Node, reason: str, grace: Optional[float]) -> None:
+    """Write the request, then wake who must read it. On a full disk the signal itself is the request."""
+    wake = WAKE
+    try:
+        write_json(node.path("stop.req"), stop_request(reason, grace))
+    except OSError:
+        wake = signal.SIGTERM
+    identity = read_slots(node.path("slots"))[0][IDENTITY]
+    if identity and identity["boot"] == boot_id():
+        living = [found for name in ("inner", "outer") if (found := same(*identity[name])) and found.state not in "ZX"]
+        for found in living[:1]:
+            send(found, wake)
+
+
+def stop(node: Node, reason: str, grace: Optional[float]) -> int:
+    """Ask for a stop, which the supervisor carries out, and print the state."""
+    if not os.path.isdir(node.folder):
+        raise Refused("run-unknown", f"there is no run in `{node.folder}`", "name the folder of one of its nodes", 66)
+    found = status_of(node)
+    if found["state"] == "ended":
+        print(f"note: run `{node.run}` has ended already: {found['outcome']}", file=sys.stderr)
+    else:
+        ask_stop(node, reason, grace)
+        found = status_of(node)
+    print(json.dumps(found))
+    return 0
+
+
+def runs(folder: str, name: str) -> int:
+    """Print the runs of one name, the newest first."""
+    shape = re.compile(re.escape(name) + r"-\d{8}T\d{6}Z-[^-]{6}")
+    names = sorted(filter(shape.fullmatch, os.listdir(folder)), reverse=True)
+    print(json.dumps([told_run(os.path.join(folder, one)) for one in names]))
+    return 0
+
+
+def told_run(folder: str) -> Record:
+    """The newest attempt's state, and whether all that it left is still there."""
+    attempts = sorted(glob.glob(os.path.join(glob.escape(folder), "attempt-*", "node-0")))
+    node = Node(attempts[-1] if attempts else os.path.join(folder, "attempt-1", "node-0"))
+    rules = read_json(os.path.join(node.bundle, "rules.json")) or {}
+    found = status_of(node)
+    result = read_json(node.path("result.json"))
+    there = result is not None and all(
+        size_of(listing(left["path"])) == left["bytes"]
+        for left in [*result["checkpoints"], *result["files"]]
+        if left.get("whole", True)
+    )
+    return {
+        "id": node.run,
+        "plan": rules.get("plan", ""),
+        "state": found["state"],
+        "outcome": found["outcome"],
+        "whole": there and found["outcome"] == "succeeded" and not result["dry_run"],
+    }
+
+
+def follow(node: Node, events: int, log: Optional[int], wait: float) -> int:
+    """Print a line that counts them, then what is new of the events (whole lines) and, with an offset, of the log."""
+    until = time.monotonic() + wait
+    while True:
+        alive = is_held(node.path("lock"))
+        told, written = part(node.path("events.jsonl"), events), b"" if log is None else part(node.path("log"), log)
+        told = told[: told.rfind(b"\n") + 1]
+        over = not alive and os.path.exists(node.path("slots"))
+        if told or written or over or time.monotonic() >= until:
+            break
+        time.sleep(0.1)
+    state = status_of(node)["state"]
+    if alive and state == "ended":
+        state = "stopping"
+    head = json.dumps({"events": len(told), "log": len(written), "state": state})
+    sys.stdout.buffer.write(head.encode() + b"\n" + told + written)
+    return 0
+
+
+def part(path: str, offset: int) -> bytes:
+    """At most a chunk of *path* from *offset* on."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            return file.read(CHUNK_BYTES)
+    except FileNotFoundError:
+        return b""
+
+
+def tidy(node: Node, grace: float) -> int:
+    """End what a lost run left behind, and print which processes were told and which stayed."""
+    if is_held(node.path("lock")):
+        raise Refused("run-busy", f"run `{node.run}` has a supervisor", "stop it instead", 75)
+    told: dict[int, Process] = {}
+    killing = time.monotonic() + grace
+    while (left := tree(node.run)) and time.monotonic() < killing + KILL_SECONDS:
+        for found in left:
+            if found.pid not in told or time.monotonic() >= killing:
+                send(found, signal.SIGTERM if found.pid not in told else signal.SIGKILL)
+                told[found.pid] = found
+        time.sleep(0.1)
+    print(json.dumps({"format": FORMAT, "run": node.run, "told": sorted(told), "left": [found.pid for found in left]}))
+    return 0 if not left else 1
+
+
+def parsed() -> Record:
+    """The command line: the verb's function as `act`, and its arguments."""
+    parser = argparse.ArgumentParser(prog="supervise.py", description="Supervises one run on this machine.")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    def verb(act: Callable[..., int], node: bool = False) -> argparse.ArgumentParser:
+        made = verbs.add_parser(act.__name__, help=act.__doc__, description=act.__doc__)
+        made.set_defaults(act=act)
+        if node:
+            made.add_argument("node", type=Node, metavar="NODE_DIR", help="RUN/attempt-N/node-I")
+        return made
+
+    one = verb(launch, node=True)
+    one.add_argument("--detach", action="store_true")
+    one.add_argument("--dry-run", action="store_true")
+    one.add_argument("--secrets-on-stdin", action="store_true", dest="on_stdin")
+    one.add_argument("--secrets", nargs="*", default=[], metavar="NAME", dest="names")
+    verb(status, node=True)
+    one = verb(stop, node=True)
+    one.add_argument("--grace", type=float, metavar="SECONDS")
+    one.add_argument("--reason", default="a stop was asked for")
+    one = verb(follow, node=True)
+    one.add_argument("--events", type=int, required=True, metavar="OFFSET")
+    one.add_argument("--log", type=int, metavar="OFFSET")
+    one.add_argument("--wait", type=float, default=0.0, metavar="SECONDS")
+    one = verb(tidy, node=True)
+    one.add_argument("--grace", type=float, default=10.0, metavar="SECONDS")
+    one = verb(runs)
+    one.add_argument("folder", metavar="RUNS_FOLDER")
+    one.add_argument("name", metavar="NAME")
+    for inside in (checks, port):
+        verb(inside).set_defaults(node=Node(os.environ.get("SRPO_RUN_DIR", ".")))
+    return vars(parser.parse_args())
+
+
+def main() -> int:
+    """Do the verb. Returns: the exit status."""
+    given = parsed()
+    act = given.pop("act")
+    try:
+        ended = act(**given)
+        sys.stdout.flush()
+    except Refused as refused:
+        print(f"error[{refused.code}]: {refused}\nhint: {refused.hint}", file=sys.stderr)
+        return refused.status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"error[files]: {error}", file=sys.stderr)
+        return 70
+    return ended
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""Tables over tables: `extends`, profiles, parts and `--set`, each stronger than what came before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from srpo_manifest.errors import ManifestError
+from srpo_manifest.finding import Where
+from srpo_manifest.reading.locate import Key, dotted, places, undotted
+from srpo_manifest.reading.toml import Source, decoded, parsed
+from srpo_manifest.reading.tree import Node, grown
+from srpo_manifest.wording import did_you_mean, listed, nearest, ticked
+
+_KINDS: tuple[Key, ...] = (("backend", "transport"), ("backend", "launcher"), ("python",))
+"""Tables that an overlay replaces as a whole when it says another `kind`."""
+
+
+def tree_of(source: Source) -> Node:
+    """The file as a tree. Raises: ManifestError of `read_toml`."""
+    text = decoded(source.data, source.file)
+    return grown(parsed(text, source.file), places(text, source.file))
+
+
+def merge(base: Node, over: Node, key: Key = ()) -> Node:
+    """*over* laid on *base*: tables merge, all else is replaced.
+
+    A table that sets `kind` replaces the whole table, a variable's reference the whole reference; `[[files]]` merge by
+    `path`.
+    """
+    inside = key[2:] if key[:1] == ("profile",) else key
+    if inside == ("files",) and isinstance(base.value, list) and isinstance(over.value, list):
+        return Node(_by_path(base.value, over.value), over.where)
+    if base.table is None or over.table is None or (len(inside) == 2 and inside[0] == "env"):
+        return over
+    if inside in _KINDS and "kind" in over.table:
+        return over
+    merged = {
+        name: merge(base.table[name], node, (*key, name)) if name in base.table else node
+        for name, node in over.table.items()
+    }
+    return Node(base.table | merged, over.where or base.where)
+
+
+def overlaid(base: Node, over: Node, *, file: str, banned: Sequence[str]) -> Node:
+    """*base* less what *over* drops, and then *over*'s keys. *banned* top-level keys make no sense in *file*.
+
+    Raises: ManifestError `misplaced-key`, `unknown-drop`, or `wrong-type`.
+    """
+    table = over.table
+    if table is None:
+        raise ManifestError("wrong-type", "a profile is a table", where=over.where)
+    for name in banned:
+        if name in table:
+            raise ManifestError(
+                "misplaced-key",
+                f"{ticked(name)} cannot stand in {file}",
+                "only the manifest itself says it: take it out here",
+                where=table[name].where,
+            )
+    for key, where in _dropped(table.get("drop")):
+        base = _without(base, key, where)
+    return merge(base, Node({name: node for name, node in table.items() if name != "drop"}))
+
+
+def profiled(base: Node, names: Iterable[str], file: str) -> Node:
+    """*base* with its own profiles *names* laid on it, in this order; profiles that nobody asked for are gone.
+
+    Raises: ManifestError `unknown-profile`, and those of `overlaid`.
+    """
+    table = base.table or {}
+    profiles = (table.get("profile") or Node({})).table
+    if profiles is None:
+        raise ManifestError("wrong-type", "`profile` is a table of tables", where=table["profile"].where)
+    merged = Node({name: node for name, node in table.items() if name != "profile"}, base.where)
+    for name in names:
+        if name not in profiles:
+            raise ManifestError(
+                "unknown-profile",
+                f"there is no profile {ticked(name)} in {ticked(file)}",
+                *did_you_mean(name, profiles),
+                f"there is {listed(profiles, 'and')}" if profiles else f"write one: `[profile.{name}]`",
+            )
+        merged = overlaid(merged, profiles[name], file="a profile", banned=("schema", "extends", "profile"))
+    return merged
+
+
+def _dropped(drop: Node | None) -> Iterable[tuple[Key, Where | None]]:
+    if drop is None:
+        return
+    if not isinstance(drop.value, list):
+        raise ManifestError("wrong-type", "`drop` is an array of keys", where=drop.where)
+    for item in drop.value:
+        key = undotted(item.value) if isinstance(item.value, str) else None
+        if key is None:
+            raise ManifestError(
+                "invalid-value",
+                f"{ticked(item.value)} in `drop` is no key",
+                'write it as in the manifest: `drop = ["resources.port"]`',
+                where=item.where,
+            )
+        yield key, item.where
+
+
+def _without(node: Node, key: Key, where: Where | None, above: Key = ()) -> Node:
+    name, *rest = map(str, key)
+    table = node.table or {}
+    if name not in table:
+        near = nearest(name, table)
+        raise ManifestError(
+            "unknown-drop",
+            f"{ticked(dotted((*above, *key)))} is dropped, and is not set",
+            *([f"did you mean {ticked(dotted((*above, near, *rest)))}?"] if near else []),
+            where=where,
+        )
+    if not rest:
+        return Node({one: child for one, child in table.items() if one != name}, node.where)
+    return Node(table | {name: _without(table[name], tuple(rest), where, (*above, name))}, node.where)
+
+
+def _by_path(base: list[Node], over: list[Node]) -> list[Node]:
+    merged = list(base)
+    positions = {_path(node): position for position, node in reversed(list(enumerate(base)))}
+    for node in over:
+        path = _path(node)
+        if path is not None and path in positions:
+            merged[positions[path]] = merge(merged[positions[path]], node)
+        else:
+            positions[path] = len(merged)
+            merged.append(node)
+    return merged
+
+
+def _path(node: Node) -> str | None:
+    path = node.at(("path",))
+    return path.value if path is not None and isinstance(path.value, str) else None

@@ -1,0 +1,87 @@
+"""What commands of a launch script do besides starting the trainer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+HARMLESS = frozenset(
+    {"echo", "printf", ":", "true", "date", "pwd", "hostname", "whoami", "uname", "nproc", "nvidia-smi"}
+)
+"""Commands that only print."""
+
+QUERIES = HARMLESS | {
+    "basename",
+    "dirname",
+    "realpath",
+    "readlink",
+    "id",
+    "wc",
+    "seq",
+    "tr",
+    "cut",
+    "head",
+    "tail",
+    "which",
+}
+"""Commands that may stand in `$(...)` and change nothing."""
+
+STARTERS = {
+    "exec": "`exec` replaces the shell",
+    "nohup": "`nohup` starts it apart from the terminal",
+    "setsid": "`setsid` starts it in a session of its own",
+    "time": "`time` measures it",
+    "command": "`command` passes functions over",
+    "builtin": "`builtin` passes functions over",
+    "env": "`env` changes its environment",
+    "sudo": "`sudo` starts it as another user",
+    "nice": "`nice` changes its priority",
+    "timeout": "`timeout` ends it",
+    "numactl": "`numactl` binds it",
+    "srun": "`srun` starts it by the scheduler",
+    "mpirun": "`mpirun` starts it many times",
+}
+"""Commands that start another one, with what they do to it."""
+
+_KINDS = (
+    ("changes files", "cp mv ln rm rmdir touch tee sed chmod chown tar unzip rsync dd truncate"),
+    ("fetches or installs", "pip pip3 uv conda mamba apt apt-get yum npm git wget curl huggingface-cli hf modelscope"),
+    ("changes the folder", "cd pushd popd"),
+    ("runs text that is not in the script", "source . eval bash sh"),
+    ("changes the environment", "module ml shopt enable alias unalias hash ulimit umask"),
+    ("waits", "sleep wait"),
+    ("ends the script", "exit return"),
+    ("acts on other processes", "kill pkill killall trap ray"),
+    ("takes its own value at run time", "read mapfile readarray getopts let shift"),
+    ("decides at run time", "test [ [[ false"),
+)
+EFFECTS = {name: f"`{name}` {what}" for what, names in _KINDS for name in names.split()}
+
+QUIET = re.compile(r"[012]?>{1,2}\s*/dev/null|&>{1,2}\s*/dev/null|0?<\s*/dev/null|[12]?>&\s*[12]")
+"""Redirections that matter to no file."""
+
+JOINED = re.compile(r"2>&\s*1|1?>&\s*2|0?<\s*/dev/null")
+"""Redirections that a launch may have: both outputs go to one log anyway."""
+
+
+OPEN = frozenset({"source", ".", "eval", "builtin", "command", "trap", "alias", "shopt", "module", "ml"})
+"""Commands after which any variable may have another value."""
+
+
+def set_options(arguments: Sequence[str | None]) -> dict[str, bool] | None:
+    """What `set` switches among the options that change nothing else (`e`, `u`, `x`, `pipefail`); None for others."""
+    switched: dict[str, bool] = {}
+    words = iter(arguments)
+    for word in words:
+        if word is None or not re.fullmatch(r"[-+][euxEv]*o?", word) or len(word) < 2:
+            return None
+        names = list(word[1:].removesuffix("o"))
+        if word.endswith("o"):
+            name = {"errexit": "e", "nounset": "u", "xtrace": "x", "pipefail": "pipefail", "verbose": "v"}.get(
+                next(words, None) or ""
+            )
+            if name is None:
+                return None
+            names.append(name)
+        switched |= dict.fromkeys(names, word[0] == "-")
+    return switched

@@ -1,0 +1,163 @@
+"""One `add_argument` call: the flag that it declares."""
+
+from __future__ import annotations
+
+import ast
+from typing import Literal, TypeAlias
+
+from srpo_manifest.upstream.literals import Names, NotLiteral, literal
+from srpo_manifest.values.contract import Action, Flag, Scalar, Setting
+from srpo_manifest.wording import ticked
+
+Type: TypeAlias = Literal["int", "float", "str", "bool", "other"]
+
+_ACTIONS: dict[object, Action] = {
+    "store": "store",
+    "store_true": "store_true",
+    "store_false": "store_false",
+    "store_const": "store_const",
+    "append": "append",
+    "count": "count",
+}
+_TYPES: dict[str, Type] = {"int": "int", "float": "float", "str": "str", "bool": "bool"}
+_KNOWN = ("action", "nargs", "const", "default", "type", "choices", "required", "help", "metavar", "dest", "version")
+_REMAINDERS = {"REMAINDER": "...", "PARSER": "A..."}
+
+
+class OddFlag(Exception):
+    """The declaration cannot be read; the text says why."""
+
+
+def flag_of(node: ast.Call, names: Names) -> Flag:
+    """The flag that an `add_argument` call declares, as `argparse` will have it.
+
+    Raises: OddFlag.
+    """
+    spellings = [_spelling(each, names) for each in node.args]
+    words = {word.arg or "": word.value for word in node.keywords}
+    if "" in words:
+        raise OddFlag(f"{ticked('**')} hides how {ticked((spellings or ['a flag'])[0])} is declared")
+    if unknown := [word for word in words if word not in _KNOWN]:
+        raise OddFlag(f"{ticked(unknown[0])} is nothing that `argparse` takes")
+    positional = not any(each.startswith("-") for each in spellings)
+    long = [each for each in spellings if each.startswith("--")]
+    dest = _literal(words, "dest", names, spellings[0] if spellings and positional else None)
+    named = (long or spellings or [str(dest)])[0]
+    if dest is None:
+        dest = named.lstrip("-").replace("-", "_")
+    action = _action(words.get("action"), names)
+    if action == "boolean":
+        spellings += [f"--no-{each.removeprefix('--')}" for each in long]
+    nargs = _nargs(words.get("nargs"), names)
+    default, default_known = _default(words, names, action)
+    return Flag(
+        name=named.lstrip("-"),
+        aliases=tuple(each for each in spellings if each != f"--{named.lstrip('-')}") if not positional else (),
+        dest=str(dest),
+        positional=positional,
+        type=_type(words.get("type")),
+        nargs=nargs,
+        choices=_choices(words.get("choices"), names),
+        default=default,
+        default_known=default_known,
+        const=_const(words, names, action),
+        required=nargs not in ("?", "*") if positional else _literal(words, "required", names, otherwise=False) is True,
+        action=action,
+        line=node.lineno,
+    )
+
+
+def setting_of(value: object) -> Setting | None:
+    """A literal as a contract's setting; None for what is none (a dict, bytes, a nested list)."""
+    if isinstance(value, list):
+        items = tuple(item for item in value if isinstance(item, bool | int | float | str))
+        return items if len(items) == len(value) else None
+    return value if isinstance(value, bool | int | float | str) else None
+
+
+def _spelling(node: ast.expr, names: Names) -> str:
+    try:
+        text = literal(node, names)
+    except NotLiteral:
+        text = None
+    if not isinstance(text, str) or not text:
+        raise OddFlag(f"the flag's name {ticked(ast.unparse(node))} is known only when the program runs")
+    return text
+
+
+def _literal(words: dict[str, ast.expr], key: str, names: Names, otherwise: object) -> object:
+    """The keyword's value.
+
+    Raises: OddFlag where it is given and no literal.
+    """
+    if key not in words:
+        return otherwise
+    try:
+        return literal(words[key], names)
+    except NotLiteral:
+        raise OddFlag(f"{ticked(key + '=' + ast.unparse(words[key]))} is known only when the program runs") from None
+
+
+def _action(node: ast.expr | None, names: Names) -> Action:
+    match node:
+        case None:
+            return "store"
+        case ast.Attribute(attr="BooleanOptionalAction") | ast.Name(id="BooleanOptionalAction"):
+            return "boolean"
+        case _:
+            try:
+                return _ACTIONS.get(literal(node, names), "other")
+            except (NotLiteral, TypeError):
+                return "other"
+
+
+def _type(node: ast.expr | None) -> Type | None:
+    if node is None:
+        return None
+    return _TYPES.get(node.id, "other") if isinstance(node, ast.Name) else "other"
+
+
+def _nargs(node: ast.expr | None, names: Names) -> int | str | None:
+    match node:
+        case None:
+            return None
+        case ast.Attribute(attr=("REMAINDER" | "PARSER") as name) | ast.Name(id=("REMAINDER" | "PARSER") as name):
+            return _REMAINDERS[name]
+        case ast.Attribute(attr="OPTIONAL" | "ZERO_OR_MORE" | "ONE_OR_MORE" as name):
+            return {"OPTIONAL": "?", "ZERO_OR_MORE": "*", "ONE_OR_MORE": "+"}[name]
+        case _:
+            value = _literal({"nargs": node}, "nargs", names, None)
+            if value is None or isinstance(value, int | str):
+                return value
+            raise OddFlag(f"`nargs={ast.unparse(node)}` is nothing that `argparse` takes")
+
+
+def _choices(node: ast.expr | None, names: Names) -> tuple[Scalar, ...] | None:
+    """Choices that are not known bind nobody: the program itself checks them."""
+    if isinstance(node, ast.Dict) and None not in node.keys:
+        node = ast.List(elts=[key for key in node.keys if key], ctx=ast.Load())
+    try:
+        found = setting_of(literal(node, names)) if node else None
+    except NotLiteral:
+        return None
+    return tuple(found) if isinstance(found, tuple | str) else None
+
+
+def _default(words: dict[str, ast.expr], names: Names, action: Action) -> tuple[Setting | None, bool]:
+    if "default" not in words:
+        return {"store_true": False, "store_false": True}.get(action), True
+    try:
+        value = literal(words["default"], names)
+    except NotLiteral:
+        return None, False
+    setting = setting_of(value)
+    return setting, setting is not None or value is None
+
+
+def _const(words: dict[str, ast.expr], names: Names, action: Action) -> Setting | None:
+    if "const" not in words:
+        return {"store_true": True, "store_false": False}.get(action)
+    try:
+        return setting_of(literal(words["const"], names))
+    except NotLiteral:
+        return None

@@ -1,0 +1,152 @@
+"""What becomes of a flag after it was parsed: whether the program reads it, and whether that does anything."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+
+from msgspec.structs import replace
+
+from srpo_manifest.upstream.bindings import PARSES, Bindings, Function, Held
+from srpo_manifest.values.contract import Effect, Flag
+
+_SEES_ALL = {"locals", "globals", "eval", "exec", "vars", "dir"}
+
+
+def judge(bindings: Bindings, namespaces: set[Held], flags: Iterable[Flag]) -> Iterator[Flag]:
+    """The flags with `effect` and `read_at`.
+
+    "never-read" and "no-effect" are said only where the namespace is never out of sight in this file.
+    """
+    uses = _Uses(bindings, namespaces)
+    for flag in flags:
+        reads = uses.reads.get(flag.dest, [])
+        effect: Effect
+        if any(not uses.is_idle(node) for node in reads):
+            effect = "used"
+        elif uses.escapes or not namespaces or flag.action == "other" or flag.conditional:
+            effect = "used" if reads else "unknown"
+        else:
+            effect = "no-effect" if reads else "never-read"
+        yield replace(flag, effect=effect, read_at=min((node.lineno for node in reads), default=None))
+
+
+class _Uses:
+    """Every place where a namespace is read, and whether it gets out of sight."""
+
+    def __init__(self, bindings: Bindings, namespaces: set[Held]) -> None:
+        self.bindings = bindings
+        self.namespaces = namespaces
+        self.reads: dict[str, list[ast.expr]] = {}
+        self.escapes = False
+        nodes = [node for node in ast.walk(bindings.tree) if isinstance(node, ast.expr)]
+        held = [node for node in nodes if self._is_namespace(node)]
+        names = {node.id for node in held if isinstance(node, ast.Name)}
+        for node in held:
+            if not isinstance(getattr(node, "ctx", None), ast.Store):
+                self._use(node)
+        for node in nodes:
+            match node:
+                case ast.Attribute(value=ast.Name(id=name), attr=attr, ctx=ast.Load()) if name in names:
+                    # The same name in a function whose caller is not seen: taken for the namespace.
+                    self.reads.setdefault(attr, []).append(node)
+                case ast.Call(func=ast.Name(id=name)) if name in _SEES_ALL:
+                    self.escapes = True
+                case ast.Call(func=ast.Attribute(attr=attr), args=args, keywords=words) if attr in PARSES:
+                    self.escapes |= len(args) > 1 or any(word.arg == "namespace" for word in words)
+                case _:
+                    pass
+
+    def is_idle(self, node: ast.expr) -> bool:
+        """Whether what is read here goes only into a name that nobody looks at."""
+        parent: ast.AST = self.bindings.parents[node]
+        if isinstance(parent, ast.keyword):
+            parent = self.bindings.parents[parent]
+        if isinstance(parent, ast.Call):
+            function = self.bindings.callee(parent)
+            name = next((name for value, name in self.bindings.passed(parent) if value is node), None)
+            return (
+                function is not None and name is not None and not function.decorator_list and _ignores(function, name)
+            )
+        function = self.bindings.function_of(node)
+        target = _target_of(node, parent, self.bindings)
+        return function is not None and target is not None and _ignores(function, target)
+
+    def _is_namespace(self, node: ast.AST) -> bool:
+        return any(held.kind in ("namespace", "pair") for held in self.bindings.holds(node) & self._wanted())
+
+    def _wanted(self) -> set[Held]:
+        return self.namespaces | {held._replace(kind="pair") for held in self.namespaces}
+
+    def _use(self, node: ast.expr) -> None:
+        parent = self.bindings.parents[node]
+        match parent:
+            case ast.Attribute(attr=attr, ctx=ast.Load()) if parent.value is node:
+                if attr.startswith("__"):
+                    self.escapes = True
+                else:
+                    self.reads.setdefault(attr, []).append(parent)
+            case ast.Attribute() | ast.Expr() | ast.FormattedValue() | ast.NamedExpr():
+                pass
+            case ast.Call(
+                func=ast.Name(id="getattr" | "hasattr" | "setattr" as name),
+                args=[first, ast.Constant(value=str(attr)), *_],
+            ) if first is node:
+                if name != "setattr":
+                    self.reads.setdefault(attr, []).append(parent)
+            case ast.Call(func=ast.Name(id="print")):
+                pass
+            case ast.Call() | ast.keyword():
+                call = parent if isinstance(parent, ast.Call) else self.bindings.parents[parent]
+                followed = isinstance(call, ast.Call) and any(value is node for value, _ in self.bindings.passed(call))
+                self.escapes |= not followed
+            case ast.Assign(targets=targets) | ast.Tuple(elts=targets):
+                followed = isinstance(parent, ast.Assign) and not any(
+                    isinstance(each, ast.Attribute) for each in targets
+                )
+                self.escapes |= not followed
+            case ast.AnnAssign(target=ast.Name()) | ast.Subscript(slice=ast.Constant(value=0)):
+                pass
+            case ast.Return():
+                function = self.bindings.function_of(node)
+                self.escapes |= function is None or not self._is_called(function)
+            case _:
+                self.escapes = True
+
+    def _is_called(self, function: Function) -> bool:
+        return any(
+            isinstance(node, ast.Call) and self.bindings.callee(node) is function
+            for node in ast.walk(self.bindings.tree)
+        )
+
+
+def _ignores(function: Function, name: str) -> bool:
+    """Whether nothing in *function* looks at its variable *name*."""
+    for node in ast.walk(function):
+        match node:
+            case ast.Name(id=found, ctx=ast.Load() | ast.Del()) if found == name or found in _SEES_ALL:
+                return False
+            case ast.Global(names=names) | ast.Nonlocal(names=names) if name in names:
+                return False
+            case ast.AugAssign(target=ast.Name(id=found)) if found == name:
+                return False
+            case _:
+                pass
+    return True
+
+
+def _target_of(node: ast.expr, parent: ast.AST, bindings: Bindings) -> str | None:
+    """The one name that `name = args.flag`, or its place in a pair of tuples, stores into."""
+    position: int | None = None
+    if isinstance(parent, ast.Tuple):
+        position = parent.elts.index(node)
+        parent = bindings.parents[parent]
+    match parent:
+        case ast.Assign(targets=[ast.Name(id=name)]) if position is None:
+            return name
+        case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)) if (
+            position is not None and len(targets) == len(values) and isinstance(target := targets[position], ast.Name)
+        ):
+            return target.id
+        case _:
+            return None

@@ -1,0 +1,158 @@
+"""How a run is stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+from .conftest import RUNTIME
+
+
+def test_a_stop_reaches_every_worker(bundle):
+    """Workers in sessions of their own end with the group, and the reason is kept."""
+    run = bundle.start("worker:say:one", "worker:say:two", "forever")
+    run.until_said("two")
+    run.until_event("job.started")
+    asked = run.stop("--reason", "enough")
+    assert asked["state"] == "stopping"
+    ended = run.end()
+    assert (ended["outcome"], ended["reason"]) == ("stopped", "enough")
+    assert [event["reason"] for event in run.events("stop.asked")] == ["enough"]
+    assert bundle.processes(run) == []
+
+
+def test_a_stop_while_preparing(bundle):
+    """A long step is stopped like the job is."""
+    bundle.before = "enter unpack\nsleep 60"
+    run = bundle.start("forever")
+    run.until_event("phase.started")
+    assert run.status()["state"] == "preparing"
+    run.stop()
+    ended = run.end()
+    assert (ended["outcome"], ended["phase"]) == ("stopped", "unpack")
+
+
+def test_a_deaf_tree_is_killed_after_the_grace(bundle):
+    """TERM is ignored by leader and workers; the grace of the request holds, not the rules' own."""
+    bundle.rules["stop"]["grace_seconds"] = 600
+    run = bundle.start("deaf", "worker:deaf,say:one", "say:ready", "forever")
+    run.until_said("one")
+    run.stop("--grace", "0.5")
+    ended = run.end()
+    assert (ended["outcome"], ended["exit"]) == ("stopped", -9)
+    assert bundle.processes(run) == []
+
+
+def test_a_second_stop_may_shorten_the_grace(bundle):
+    """Who asks again with a shorter grace does not wait for the longer one."""
+    run = bundle.start("deaf", "say:ready", "forever")
+    run.until_said("ready")
+    run.stop("--grace", "60")
+    run.until_event("stop.asked")
+    run.stop("--grace", "0")
+    assert run.end()["exit"] == -9
+
+
+def test_a_checkpoint_being_written_is_waited_for(bundle):
+    """The stop comes while weights are written; they become whole, and the trainer hears of nothing before."""
+    bundle.rules["done"]["checkpoints"] = 2
+    run = bundle.start("say:ready", "slow-checkpoint:1.5", "forever")
+    run.until(lambda: list(bundle.cwd.glob("out/*/checkpoint-9-9/model.safetensors")))
+    run.stop()
+    ended = run.end()
+    assert ended["outcome"] == "stopped"
+    assert [found["whole"] for found in ended["checkpoints"]] == [True]
+
+
+def test_a_checkpoint_that_was_announced_is_waited_for(bundle):
+    """Phase `saving-checkpoint` means that its weights are being gathered, before there is any file."""
+    bundle.rules["done"]["checkpoints"] = 2
+    run = bundle.start("say:--> saving checkpoint", "sleep:1.2", "checkpoint:1-1", "forever")
+    run.until(lambda: run.status()["phase"] == "saving-checkpoint")
+    run.stop()
+    ended = run.end()
+    assert (ended["outcome"], [found["whole"] for found in ended["checkpoints"]]) == ("stopped", [True])
+
+
+def test_who_hands_the_signal_on_is_left_to_it(bundle):
+    """As torchrun does: its workers hear TERM once, from it, and have the grace to end."""
+    bundle.before = f"{sys.executable} -I $SRPO_BUNDLE/trainer.py worker:count,say:ready hand-on forever; exit"
+    run = bundle.start()
+    run.until_said("ready")
+    run.stop()
+    assert run.end()["outcome"] == "stopped"
+    assert (bundle.cwd / "told").read_text() == "x"
+
+
+def test_a_stop_of_nothing_is_refused(tmp_path):
+    """A folder without a run is named."""
+    refused = subprocess.run(
+        [sys.executable, RUNTIME / "supervise.py", "stop", tmp_path / "x" / "attempt-1" / "node-0"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (refused.returncode, refused.stderr.split(":")[0]) == (66, "error[run-unknown]")
+
+
+def test_waiting_for_a_checkpoint_has_a_limit(bundle):
+    """A checkpoint that never becomes whole is given up, and told to be torn."""
+    bundle.rules["stop"]["checkpoint_seconds"] = 0.5
+    run = bundle.start("slow-checkpoint:60")
+    run.until(lambda: list(bundle.cwd.glob("out/*/checkpoint-9-9/model.safetensors")))
+    run.stop()
+    ended = run.end()
+    assert [found["whole"] for found in ended["checkpoints"]] == [False]
+    assert [event["code"] for event in run.events("warning.raised")] == ["checkpoint-torn"]
+
+
+def test_a_stop_after_the_end_changes_nothing(bundle):
+    """It says what became of the run, and that is no fault."""
+    run = bundle.start("exit:7")
+    before = run.end()
+    answer = run.ask("stop")
+    assert answer.returncode == 0
+    assert b"has ended already: failed" in answer.stderr
+    assert run.status() == before
+    assert not (run.node / "stop.req").exists()
+
+
+def test_an_empty_request_by_hand_is_a_stop(bundle):
+    """`touch stop.req` is enough."""
+    run = bundle.start("say:ready", "forever")
+    (run.node / "stop.req").touch()
+    assert run.end()["outcome"] == "stopped"
+
+
+def test_a_signal_to_the_outer_supervisor_is_a_stop(bundle):
+    """A machine that shuts down sends TERM to everybody."""
+    run = bundle.start("say:ready", "forever")
+    os.kill(bundle.supervisor(run, "outer"), signal.SIGTERM)
+    ended = run.end()
+    assert (ended["outcome"], ended["reason"]) == ("stopped", "signal 15 to the supervisor")
+
+
+def test_an_attached_launch_shows_the_log_and_stops_on_interrupt(bundle):
+    """Without --detach the log is on standard output, and Ctrl-C stops the run."""
+    bundle.write("say:ready", "forever")
+    with subprocess.Popen(
+        ["bash", bundle.folder / "launch.sh"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as launched:
+        assert launched.stdout
+        assert launched.stdout.readline() == "ready\n"
+        launched.send_signal(signal.SIGINT)
+        _, talk = launched.communicate(timeout=20)
+    assert launched.returncode == 1
+    assert "stopped: signal 2 to the launcher" in talk
+    (run,) = bundle.runs()
+    assert bundle.processes(run) == []
+
+
+def test_an_attached_launch_ends_well_when_the_run_does(bundle):
+    """Exit 0 is success, and the whole log was shown."""
+    bundle.write("say:ready", "checkpoint:1-1", "say:last words", "forever")
+    launched = bundle.launch()
+    assert (launched.returncode, launched.stdout) == (0, "ready\nlast words\n")
+    assert sys.executable not in launched.stdout

@@ -1,0 +1,93 @@
+"""Parts for the tests of the source readers: real bash with stub launchers, and the tokens it should have got."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from srpo_manifest.values.contract import Plain, ScriptContract, Token, Variable
+
+Received = list[list[str]]
+_STUB = '#!/bin/bash\nprintf \'%s\\0\' "$#" "${0##*/}" "$@" >>"$RECEIVED"\n'
+_PROGRAMS = ("torchrun", "python", "python3", "accelerate", "deepspeed")
+
+
+class Bash:
+    """Runs scripts in a folder of their own, with launchers first on PATH that only write down their argv."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "bin").mkdir()
+        for program in _PROGRAMS:
+            stub = folder / "bin" / program
+            stub.write_text(_STUB)
+            stub.chmod(0o755)
+
+    def run(self, source: bytes, environment: Mapping[str, str], arguments: Sequence[str] = ()) -> Received:
+        """The argv of every launcher that the script started."""
+        received = self.folder / "received"
+        received.write_bytes(b"")
+        script = self.folder / "script.sh"
+        script.write_bytes(source)
+        here = {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "HOME": "/home/somebody", "RECEIVED": str(received)}
+        subprocess.run(
+            ["bash", str(script), *arguments],
+            cwd=self.folder,
+            env=here | dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=20,
+            check=False,
+        )
+        words = received.read_bytes().decode("utf-8", "surrogateescape").split("\0")[:-1]
+        commands: Received = []
+        while words:
+            count = int(words[0])
+            commands.append(words[1 : count + 2])
+            del words[: count + 2]
+        return commands
+
+
+@pytest.fixture(scope="session")
+def bash(tmp_path_factory: pytest.TempPathFactory) -> Bash:
+    """A bash with stub launchers."""
+    return Bash(tmp_path_factory.mktemp("bash"))
+
+
+@pytest.fixture(scope="session")
+def predicted() -> Callable[[ScriptContract, Mapping[str, str]], Received | None]:
+    """The argv of every launch by the contract, with the environment filled in; None where it claims not to know."""
+    return _predicted
+
+
+def _predicted(contract: ScriptContract, environment: Mapping[str, str]) -> Received | None:
+    commands = [_filled((*one.launcher, one.entry, *one.arguments), environment) for one in contract.launches]
+    return None if None in commands else [command for command in commands if command is not None]
+
+
+def _filled(tokens: Sequence[Token], environment: Mapping[str, str]) -> list[str] | None:
+    words: list[str] = []
+    for token in tokens:
+        current, there = "", token.quoted
+        for piece in token.pieces:
+            if isinstance(piece, Plain):
+                current, there = current + piece.text, True
+            elif isinstance(piece, Variable):
+                value = environment.get(piece.name) or piece.default or ""
+                if piece.quoted:
+                    current, there = current + value, True
+                    continue
+                first, *others = re.split(r"[ \t\n]+", value)
+                current, there = current + first, there or bool(first)
+                for other in others:
+                    words += [current] if there else []
+                    current, there = other, bool(other)
+            else:
+                return None
+        words += [current] if there else []
+    return words
