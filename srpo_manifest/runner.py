@@ -1,9 +1,9 @@
 """The embedding interface: what the command line does, as calls for another program.
 
-    runner = Runner(Said(manifest="manifests/flux.toml"))
-    decision = runner.plan()
-    record = runner.apply(decision)
-    status = Contact(record).status()
+runner = Runner(Said(manifest="manifests/flux.toml"))
+decision = runner.plan()
+record = runner.apply(decision)
+status = Contact(record).status()
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from srpo_manifest.engine.deciding import (
     Decision,
     asked,
     decided,
-    manifest_faults,
     open_transport,
     same_or_stale,
     unfaithful,
@@ -30,7 +29,6 @@ from srpo_manifest.engine.loading import load, load_plugins, unsaved
 from srpo_manifest.engine.packing import Packer
 from srpo_manifest.engine.repositories import Repositories
 from srpo_manifest.errors import LaunchError, PlanRefused
-from srpo_manifest.finding import Finding
 from srpo_manifest.planning.anchors import RUNS, workspace
 from srpo_manifest.values.facts import Facts, Unknown
 from srpo_manifest.values.lock import Pin
@@ -62,10 +60,6 @@ class Runner:
         self.wanted: Wanted = load(said) if saved is None else unsaved(saved, said)
         self.registry = load_plugins(self.wanted)
         self.repositories = Repositories(self.wanted, lock=said.lock, locked=said.locked, offline=said.offline)
-
-    def check(self) -> tuple[Finding, ...]:
-        """What is wrong, as far as no machine has to be asked; flags by the lock, where it knows the script."""
-        return manifest_faults(self.wanted, self.repositories.known(), self.registry)
 
     def plan(self, facts: Facts | None = None, *, again: bool = False) -> Decision:
         """Decide; *facts* take the place of asking. Raises: TransportError; PluginError; ManifestError."""

@@ -29,8 +29,13 @@ from srpo_manifest.plugin import (
 )
 
 PYTHON = "target.python"
+SAY_PYTHON = """import os, sys
+folder, name = os.path.split(sys.executable)
+print(os.path.join(os.path.realpath(folder), name))
+print("%d.%d.%d" % sys.version_info[:3])"""
+"""Its own path, with the folder's links resolved but not its own: two names in one folder are one environment."""
 _ASK_PYTHON = """python=$(command -v {python}) || exit 0
-"$python" -I -S -c 'import sys; print(sys.executable); print("%d.%d.%d" % sys.version_info[:3])'
+"$python" -I -S -c {say}
 """
 
 
@@ -45,7 +50,7 @@ class TrainingPython:
 
     def probes(self, wanted: Wanted, facts: Facts) -> Iterable[Probe]:
         if not _comes_later(wanted):
-            script = prologue(wanted) + _ASK_PYTHON.format(python=quote(program(wanted)))
+            script = prologue(wanted) + _ASK_PYTHON.format(python=quote(program(wanted)), say=quote(SAY_PYTHON))
             yield TargetProbe(name=PYTHON, script=script, parse=parse_python)
 
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:

@@ -24,9 +24,7 @@ from srpo_manifest.runner import Runner
 @click.option("--again", is_flag=True, help="Run anew what has succeeded.")
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 @click.pass_context
-def command(
-    context: click.Context, *, detach: bool, dry_run: bool, again: bool, as_json: bool, **given: Any
-) -> int:
+def command(context: click.Context, /, *, detach: bool, dry_run: bool, again: bool, as_json: bool, **given: Any) -> int:
     """Do what the plan of MANIFEST (or a saved plan, FILE.json) says, and follow the run to its end."""
     asked = said(context, given)
     view = View()

@@ -21,7 +21,7 @@ FORMAT = 1
 @click.option("--out", required=True, metavar="DIR", help="A new folder for the files.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
-def command(context: click.Context, *, out: str, as_json: bool, **given: Any) -> int:
+def command(context: click.Context, /, *, out: str, as_json: bool, **given: Any) -> int:
     """Write what apply would send for MANIFEST; `bash DIR/launch.sh` on the target runs it by hand."""
     runner = Runner(said(context, given))
     decision = runner.plan(again=True)

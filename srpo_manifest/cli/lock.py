@@ -18,7 +18,7 @@ FORMAT = 1
 @click.option("--upgrade", is_flag=True, help="Ask what the ref means now, and pin that.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
-def command(context: click.Context, *, upgrade: bool, as_json: bool, **given: Any) -> int:
+def command(context: click.Context, /, *, upgrade: bool, as_json: bool, **given: Any) -> int:
     """Pin MANIFEST's repository to a commit in srpo.lock, with everything that its script accepts."""
     runner = Runner(said(context, given))
     pin, changed = runner.relock(upgrade=upgrade)

@@ -14,7 +14,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS = (
     click.argument("manifest", default="srpo.toml"),
     click.option("--profile", "profiles", multiple=True, metavar="NAME", help="Merge this profile; repeatable."),
-    click.option("--with", "parts", multiple=True, metavar="FILE", help="Merge this part after the profiles; repeatable."),
+    click.option(
+        "--with", "parts", multiple=True, metavar="FILE", help="Merge this part after the profiles; repeatable."
+    ),
     click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set one key; the strongest of all."),
     click.option("--bash", metavar="PATH", help="The bash of this machine, for the local transport."),
     click.option("--lock", metavar="FILE", help="Use this lock file, not the nearest srpo.lock."),

@@ -30,7 +30,7 @@ SOMETHING = 6
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 6 where something would run.")
 @click.option("--json", "as_json", is_flag=True, help="The plan as one JSON document on stdout.")
 @click.pass_context
-def command(context: click.Context, **given: Any) -> int:
+def command(context: click.Context, /, **given: Any) -> int:
     """Show what apply would do with MANIFEST, and the exact command. Nothing is changed but git's cache."""
     asked = said(context, given)
     runner = Runner(asked)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from srpo_manifest.cli.output import data, say
-from srpo_manifest.engine.registry import built_in_trainers, installed
+from srpo_manifest.engine.loading import built_in_trainers
+from srpo_manifest.engine.registry import installed
 
 FORMAT = 1
 
@@ -20,7 +21,7 @@ def command() -> None:
 def list_(*, as_json: bool) -> int:
     """List every plugin with what it provides; each is loaded to find out."""
     found = installed()
-    built_in = {"transports": ["local"], "launchers": ["direct"], "trainers": ["generic", *built_in_trainers()]}
+    built_in = {"transports": ["local"], "launchers": ["direct"], "trainers": built_in_trainers()}
     if as_json:
         data({"format": FORMAT, "built_in": built_in, "plugins": found})
         return 0

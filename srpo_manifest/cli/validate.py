@@ -72,6 +72,10 @@ def _report(checked: Iterable[Checked], *, as_json: bool = False) -> int:
     else:
         for finding in findings:
             print(told(finding), end="\n\n")
-        said = f"{plural(wrong, 'error')} in {plural(len(found), 'manifest')}" if wrong else f"{plural(len(found), 'manifest')} good"
+        said = (
+            f"{plural(wrong, 'error')} in {plural(len(found), 'manifest')}"
+            if wrong
+            else f"{plural(len(found), 'manifest')} good"
+        )
         print(said, file=sys.stderr)
     return WRONG if wrong else 0

@@ -13,7 +13,9 @@ def demo_files() -> dict[str, tuple[bytes, bool]]:
     Returns: path in the repository -> (bytes, executable). The bit follows the name, since neither a wheel nor Windows
     keeps modes: the same package gives the same commit everywhere.
     """
-    found = {path: (file.read_bytes(), path.endswith(".sh")) for path, file in _files(resources.files(__name__) / "trainer")}
+    found = {
+        path: (file.read_bytes(), path.endswith(".sh")) for path, file in _files(resources.files(__name__) / "trainer")
+    }
     return dict(sorted(found.items()))
 
 

@@ -25,10 +25,9 @@ from srpo_manifest.wording import ticked
 LAUNCH_SECONDS = 600.0
 # GNU tar reads its pipe to the end: the secrets come first, and `read` takes them byte by byte.
 _RECEIVE = """run={folder}
-umask 077
 IFS= read -r secrets
-mkdir -p -- "${{run%/*}}" && mkdir -- "$run" "$run/bundle" || exit 73
-tar -x --no-same-owner -f - -C "$run/bundle" || {{ rm -rf -- "$run"; exit 74; }}
+(umask 077 && mkdir -p -- "${{run%/*}}" && mkdir -- "$run" "$run/bundle") || exit 73
+(umask 077 && tar -x --no-same-owner -f - -C "$run/bundle") || {{ rm -rf -- "$run"; exit 74; }}
 printf '%s\\n' "$secrets" | (
 {start})
 status=$?

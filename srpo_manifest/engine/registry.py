@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from importlib import resources
 from typing import Any, TypeVar
 
 import pluggy
 
 from srpo_manifest import __version__
-from srpo_manifest.builtin import bash, command, environment, interpreter, local, preflight, repo
+from srpo_manifest.builtin import bash, command, environment, interpreter, launcher_program, local, preflight, repo
 from srpo_manifest.errors import PluginError, SrpoManifestError
 from srpo_manifest.planning.order import BUILTIN
 from srpo_manifest.ports import hookspecs
@@ -29,7 +28,7 @@ from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import did_you_mean, listed, ticked
 
 A = TypeVar("A")
-_STAGES = (repo, bash, environment, interpreter, preflight, command)
+_STAGES = (repo, bash, environment, interpreter, preflight, launcher_program, command)
 _ONE_ANSWER = ("resolve-repo", "resolve-bash", "launch")
 _PROPOSALS: tuple[type, ...] = Proposal.__args__
 
@@ -151,9 +150,15 @@ class Registry:
         """The launcher of *kind*, loaded before. Raises: PluginError where the plugin brings none."""
         return DirectKind() if kind == "direct" else self._kind("srpo_launcher", kind)
 
-    def trainers(self, name: str) -> list[bytes]:
-        """Description files that plugin *name* brings."""
-        return [data for who, answer in self._answers("srpo_trainer") if who.name == name for data in answer]
+    def trainers(self) -> list[bytes]:
+        """Description files that the loaded plugins bring."""
+        return [data for _, answer in self._answers("srpo_trainer") for data in answer]
+
+    def names(self) -> tuple[str, ...]:
+        """Names of all plugins that are installed, loaded or not."""
+        from importlib.metadata import entry_points  # noqa: PLC0415 - costs as much as a whole validate
+
+        return tuple(sorted({entry.name for entry in entry_points(group=GROUP)}))
 
     def observe(self, event: dict[str, Any]) -> Iterator[PluginError]:
         """Hand *event* to every observer; faults come back, and reach nobody else."""
@@ -214,18 +219,6 @@ def installed() -> list[Installed]:
             Installed(name=entry.name, distribution=distribution, version=version, provides=provides, fault=fault)
         )
     return found
-
-
-def built_in_trainer(name: str) -> bytes | None:
-    """The description file *name* that ships with us."""
-    file = resources.files("srpo_manifest.upstream").joinpath("trainers", f"{name}.toml")
-    return file.read_bytes() if name in built_in_trainers() else None
-
-
-def built_in_trainers() -> tuple[str, ...]:
-    """Names of the descriptions that ship with us, without `generic`, which claims nothing."""
-    folder = resources.files("srpo_manifest.upstream").joinpath("trainers")
-    return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
 
 
 def _hooks(registry: Registry, name: str) -> Iterator[str]:

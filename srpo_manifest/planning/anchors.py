@@ -39,6 +39,9 @@ def beneath(base: Word, path: str) -> Word:
         return word(posixpath.normpath(path))
     if path == "~" or path.startswith("~/"):
         return _homed(path)
+    known = base.text
+    if known is not None:
+        return word(posixpath.normpath(f"{known}/{path}"))
     tidy = posixpath.normpath(path)
     return base if tidy == "." else base + "/" + tidy
 

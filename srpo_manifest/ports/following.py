@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -47,16 +49,21 @@ def parse_follow(answer: Answer, *, events: int, log: int) -> Chunk:
         if answer.status != 0 or not newline:
             raise LaunchError("run-unreadable", f"the run's folder cannot be followed: {answer.complaint}")
         head = msgspec.json.decode(line, type=_Head)
-        told = rest[: head.events].splitlines()
-        found = tuple(msgspec.json.decode(event, type=dict[str, Any]) for event in told if event)
     except msgspec.DecodeError as error:
-        raise LaunchError("run-unreadable", f"the run's events have an unknown shape: {error}") from error
+        raise LaunchError("run-unreadable", f"the run's state has an unknown shape: {error}") from error
     if len(rest) != head.events + head.log:
         raise LaunchError("run-unreadable", "the run's answer is cut off")
     return Chunk(
-        events=found,
+        events=tuple(_whole(rest[: head.events])),
         log=rest[head.events :],
         events_offset=events + head.events,
         log_offset=log + head.log,
         state=head.state,
     )
+
+
+def _whole(lines: bytes) -> Iterator[dict[str, Any]]:
+    """Events that can be read: a full disk leaves torn lines, which are none."""
+    for line in lines.splitlines():
+        with contextlib.suppress(msgspec.DecodeError):
+            yield msgspec.json.decode(line, type=dict[str, Any])

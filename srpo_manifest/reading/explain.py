@@ -164,7 +164,7 @@ def _homes(name: str, kind: Any, key: Key = ()) -> Iterator[Key]:
 
 
 def _key_of(message: str, path: str, data: Any, kind: Any, *, of_name: bool) -> Key:
-    """msgspec's path with the names that it leaves out (`[...]`) found again."""
+    """Msgspec's path with the names that it leaves out (`[...]`) found again."""
     key: Key = ()
     for step in _STEP.finditer(path):
         name, index = step.groups()

@@ -93,15 +93,16 @@ def expand(nodes: Sequence[Node], shell: Shell) -> list[Token]:
     return _expand(nodes, shell, _BLANKS)
 
 
-def value_of(node: Node | None, shell: Shell) -> tuple[Piece, ...] | Array:
+def value_of(assignment: Node, shell: Shell) -> tuple[Piece, ...] | Array:
     """What an assignment stores: nothing is split, and no file names are matched."""
+    node = assignment.child_by_field_name("value")
     if node is None:
         return ()
     if node.type == "array":
         source = shell.text(node)
         if re.search(r"(?:^\(|\s)\[", source):
             return (Opaque(source=source, reason="an array with indexes of its own"),)
-        elements = [child for child in node.named_children if child.type != "comment"]
+        elements = [child for child in node.children if child.type not in ("(", ")", "comment")]
         return Array(tokens=tuple(_expand(elements, shell, _LINES)))
     words = _Words(shell, node, splits=False)
     words.node(node)
@@ -177,7 +178,7 @@ class _Words:
         """Add what *node* becomes."""
         source = self.shell.text(node)
         match node.type:
-            case "word" | "number":
+            case "word" | "number" | "$":
                 self._unquoted(node, source)
             case "concatenation" | "command_name":
                 before: Node | None = None

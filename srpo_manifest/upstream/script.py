@@ -51,7 +51,7 @@ _SIMPLE = (
     "function_definition",
 )
 _SUBSTITUTIONS = ("command_substitution", "process_substitution")
-_END = re.compile(rb"(?:[ \t]|\\\n)*(?:[\n;&|)}#`]|[0-9]*[<>])")
+_BLANK = re.compile(rb"(?:[ \t\n]|\\\n)*")
 _FOR_THE_SHELL = ("PATH", "IFS", "ENV", "BASH_ENV", "GLOBIGNORE", "POSIXLY_CORRECT")
 
 
@@ -68,10 +68,9 @@ def read_script(source: bytes, path: str) -> ScriptContract:
     source += b"\n\n"
     root = Parser(_BASH).parse(source).root_node
     try:
-        wrong = next((node for node in descendants(root) if node.is_error or node.is_missing), None)
-        if wrong is not None:
+        if unread := _unread(source, root):
             return ScriptContract(
-                path=path, digest=digest, gaps=(Gap(line=line_of(wrong), reason="this could not be read as bash"),)
+                path=path, digest=digest, gaps=(Gap(line=unread, reason="this could not be read as bash"),)
             )
         reader = _Reader(source, root)
         reader.block(root)
@@ -107,6 +106,27 @@ def _unreadable(source: bytes) -> Gap | None:
         program = source.splitlines()[0][2:].decode("utf-8", "replace").strip()
         return Gap(line=1, reason=f"{ticked(program)} is no bash")
     return None
+
+
+def _unread(source: bytes, root: Node) -> int | None:
+    """The first line with something that the grammar could not read, or passed over."""
+    end = 0
+    for node in descendants(root):
+        if node.is_error or node.is_missing or _is_torn(source, node):
+            return line_of(node)
+        if not node.children:
+            if not _BLANK.fullmatch(source, end, max(end, node.start_byte)):
+                return line_of(node)
+            end = max(end, node.end_byte)
+    return None if _BLANK.fullmatch(source, end) else source[:end].count(b"\n") + 1
+
+
+def _is_torn(source: bytes, node: Node) -> bool:
+    """Whether the grammar, misled by a continued line, took a word from its neighbour."""
+    if node.type == "variable_assignment":
+        value = node.child_by_field_name("value")
+        return value is not None and bool(source[node.children[1].end_byte : value.start_byte].replace(b"\\\n", b""))
+    return node.type == "file_redirect" and source[node.start_byte - 1 : node.start_byte].isdigit()
 
 
 class _Reader:
@@ -223,10 +243,10 @@ class _Reader:
 
     def _assign(self, node: Node) -> str:
         """Carry out one assignment, and return the name."""
-        target, value = node.child_by_field_name("name"), node.child_by_field_name("value")
+        target = node.child_by_field_name("name")
         self._substitutions(node)
         name = re.split(r"[\[+=]", self.shell.text(target or node), maxsplit=1)[0]
-        read = value_of(value, self.shell)
+        read = value_of(node, self.shell)
         if any(child.type == "+=" for child in node.children):
             read = self._sum(name, read)
         if target is None or target.type != "variable_name":
@@ -296,10 +316,8 @@ class _Reader:
     def _command(self, node: Node, more: Sequence[Sequence[Node]] = (), redirects: Sequence[Node] = ()) -> None:
         assignments = [child for child in node.named_children if child.type == "variable_assignment"]
         redirects = [*(child for child in node.named_children if child.type.endswith("redirect")), *redirects]
-        words = [child for child in node.named_children if child not in assignments and child not in redirects]
+        words = [child for child in node.children if child not in assignments and child not in redirects]
         self._substitutions(node)
-        if not _END.match(self.shell.source, node.end_byte):
-            self.gaps.append(Gap(line=line_of(node), reason="where this command ends could not be read"))
         tokens = [token for part in (words, *more) for token in expand(part, self.shell)]
         if not tokens:
             self._gap(node, "a command without a name")
@@ -330,7 +348,7 @@ class _Reader:
         for node in assignments:
             target = node.child_by_field_name("name")
             name = self.shell.text(target or node)
-            value = value_of(node.child_by_field_name("value"), self.shell)
+            value = value_of(node, self.shell)
             self.shell.values[name] = value
             environment.append((name, Token(pieces=self.shell.scalar(name), line=line_of(node), quoted=True)))
             if (

@@ -64,7 +64,7 @@ KNOWN = {
     "non-ascii": "torchrun train.py --p 'ein Fuß' \"中文\" é",
     "odd names": "_a1=x\ntorchrun train.py $_a1 ${_a1}b",
     "tabs": "\ttorchrun\ttrain.py\t--a\t'\t'",
-    "assignments with patterns": "A=*.py\nB={a,b}\nC=[x]\ntorchrun train.py \"$A\" $B \"$C\"",
+    "assignments with patterns": 'A=*.py\nB={a,b}\nC=[x]\ntorchrun train.py "$A" $B "$C"',
     "two launches": "python prepare.py\ntorchrun train.py",
 }  # fmt: skip
 
@@ -85,7 +85,7 @@ UNKNOWN = {
     "sourced": "source env.sh\ntorchrun train.py $A",
     "evaluated": "A=1\neval A=2\ntorchrun train.py $A",
     "asked": "read A < /dev/null\ntorchrun train.py $A",
-    "one element": "A=(x y)\nA[1]=z\ntorchrun train.py \"${A[@]}\"",
+    "one element": 'A=(x y)\nA[1]=z\ntorchrun train.py "${A[@]}"',
     "scalar of an array": "A=(x y)\ntorchrun train.py $A",
     "other separators": "IFS=,\nA=1,2\ntorchrun train.py $A",
     "counting": "i=1\n((i++))\ntorchrun train.py $i",

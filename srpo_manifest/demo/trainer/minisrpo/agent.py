@@ -20,17 +20,17 @@ def meet(nodes, node, address, port, run_id):
 
 def launch(count, work):
     """Run `work(local_rank)` in `count` processes. Returns the exit status: 1 as soon as one of them failed."""
-    processes = multiprocessing.get_context("fork")
-    started = []
+    fork = multiprocessing.get_context("fork")
+    workers = [fork.Process(target=work, args=(local_rank,)) for local_rank in range(count)]
     try:
-        for local_rank in range(count):
-            started.append(processes.Process(target=work, args=(local_rank,)))
-            started[-1].start()
-        return _watch(started)
+        for worker in workers:
+            worker.start()
+        return _watch(workers)
     finally:
-        for worker in started:
+        begun = [worker for worker in workers if worker.pid]
+        for worker in begun:
             worker.terminate()
-        for worker in started:
+        for worker in begun:
             worker.join(30)
             worker.kill()
 

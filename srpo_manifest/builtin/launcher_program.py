@@ -1,0 +1,124 @@
+"""Stage pre-launch: the program that the command begins with, and the Python that it would run under."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+
+from srpo_manifest.builtin.interpreter import PYTHON, SAY_PYTHON, program, prologue
+from srpo_manifest.builtin.preflight import parse_presence
+from srpo_manifest.builtin.repo import PIN, script_of
+from srpo_manifest.plugin import (
+    Check,
+    Facts,
+    Interpreter,
+    Pin,
+    Probe,
+    Proposal,
+    StageHandler,
+    TargetProbe,
+    Unknown,
+    Wanted,
+    hookimpl,
+    quote,
+    ticked,
+)
+
+PATH, HOME = "target.launcher", "target.launcher-python"
+# pip writes `#!/bin/sh` with an exec of the interpreter below it where the interpreter's path is long or holds blanks.
+_HOME = """program=$(command -v {name}) || exit 0
+IFS= read -r first <"$program" 2>/dev/null || exit 0
+case $first in
+  '#!/bin/sh') { read -r _; read -r _ python _; } <"$program" ;;
+  '#!'*env' '*python*) python=$(command -v "${first##* }") ;;
+  '#!'*python*) python=${first#'#!'} python=${python%% *} ;;
+  *) exit 0 ;;
+esac
+python=${python#[\\'\\"]} python=${python%[\\'\\"]}
+case $python in *python*) ;; *) exit 0 ;; esac
+home=$("$python" -I -S -c {say} | head -n 1) && echo "${home%/*}"
+"""
+
+
+@hookimpl
+def srpo_pre_launch(wanted: Wanted) -> StageHandler:  # noqa: ARG001 - every command begins with a program
+    """The built-in answer for the launcher's program."""
+    return LauncherProgram()
+
+
+class LauncherProgram:
+    """Whether it is on the job's PATH, and belongs to the planned Python."""
+
+    def probes(self, wanted: Wanted, facts: Facts) -> Iterable[Probe]:
+        name = _name(wanted, facts)
+        if name and not _comes_later(wanted):
+            yield TargetProbe(name=PATH, script=_where(wanted, name), parse=parse_presence)
+            if name != program(wanted):
+                yield TargetProbe(name=HOME, script=_whose(wanted, name), parse=parse_presence)
+
+    def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
+        name = _name(wanted, facts)
+        if not name:
+            return
+        yield Check(
+            code="launcher-missing",
+            level="deny",
+            fact=PATH,
+            op="present",
+            value=None,
+            message=f"{ticked(name)} is not on the job's PATH",
+            hints=("set `python.path` to the environment that has it",),
+            probe=_where(wanted, name),
+            key="python.path",
+        )
+        planned = facts.get(PYTHON, Interpreter)
+        if name == program(wanted) or facts.get(PATH, str) == "":
+            return
+        yield Check(
+            code="torchrun-unknown",
+            level="warn",
+            fact=HOME,
+            op="present",
+            value=None,
+            message=f"{ticked(name)} is no Python script: under which Python it runs is not known",
+            hints=("set `python.path` to the environment that has the trainer's packages",),
+            probe=_whose(wanted, name),
+            key="python.path",
+        )
+        if isinstance(planned, Interpreter):
+            yield Check(
+                code="torchrun-interpreter",
+                level="deny",
+                fact=HOME,
+                op="one-of",
+                value=("", posixpath.dirname(planned.path)),
+                message=f"{ticked(name)} runs under another Python than the planned {ticked(planned.path)}",
+                hints=("set `python.path` to the environment that both belong to",),
+                probe=_whose(wanted, name),
+                key="python.path",
+            )
+
+
+def _name(wanted: Wanted, facts: Facts) -> str | None:
+    """The command's first word, where it is plain."""
+    if wanted.manifest.entry.command is not None:
+        return wanted.manifest.entry.command[0]
+    script = script_of(wanted) or ""
+    if script.endswith(".py"):
+        return program(wanted)
+    pin = facts.get(PIN, Pin)
+    entry = None if isinstance(pin, Unknown) else pin.entries.get(script)
+    launches = entry.script.launches if entry and entry.script else ()
+    return launches[0].launcher[0].text if len(launches) == 1 and launches[0].launcher else None
+
+
+def _comes_later(wanted: Wanted) -> bool:
+    return wanted.manifest.python.kind == "venv"
+
+
+def _where(wanted: Wanted, name: str) -> str:
+    return f"{prologue(wanted)}command -v {quote(name)} || :\n"
+
+
+def _whose(wanted: Wanted, name: str) -> str:
+    return prologue(wanted) + _HOME.replace("{name}", quote(name)).replace("{say}", quote(SAY_PYTHON))

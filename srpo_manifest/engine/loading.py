@@ -1,0 +1,163 @@
+"""A manifest file and everything that it names, to what is wanted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from srpo_manifest.engine.files import read_source, root_of
+from srpo_manifest.errors import ManifestError
+from srpo_manifest.reading.canonical import digest
+from srpo_manifest.reading.manifest import Document, Named, parse_manifest, read_manifest, remembered, with_overlays
+from srpo_manifest.reading.toml import Source
+from srpo_manifest.reading.trainer import parse_trainer
+from srpo_manifest.values.manifest import DirectOptions, LauncherOptions, LocalOptions, TransportOptions
+from srpo_manifest.values.plan import SavedPlan
+from srpo_manifest.values.said import Said
+from srpo_manifest.values.trainer import GENERIC, Trainer
+from srpo_manifest.values.wanted import Wanted
+from srpo_manifest.wording import did_you_mean, listed, ticked
+
+if TYPE_CHECKING:
+    from srpo_manifest.engine.registry import Registry
+
+
+def load(said: Said) -> Wanted:
+    """Read the manifest and the files that it names, and type the whole once.
+
+    Raises: ManifestError; PluginError for a plugin that it names.
+    """
+    path = Path(os.path.abspath(said.manifest))  # noqa: PTH100 - `..` goes, links stay: paths are told as they were given
+    root = root_of(path.parent)
+    document = parse_manifest(read_source(path, shown=said.manifest))
+    extends = _beside(document, document.extends, path.parent, root, "extends")
+    document = with_overlays(
+        document,
+        extends=extends,
+        parts=[read_source(Path(part)) for part in said.parts],
+        profiles=said.profiles,
+        sets=said.sets,
+    )
+    args = _beside(document, document.named.args_file, path.parent, root, "entry.args_file")
+    return _typed(document, said, str(path.parent), args)
+
+
+def unsaved(saved: SavedPlan, said: Said) -> Wanted:
+    """What a saved plan was made from. Raises: ManifestError; PluginError."""
+    before = saved.said
+    document = remembered(msgspec.json.decode(saved.manifest), str(before.get("file", said.manifest)))
+    args = Source(file="the saved args file", data=msgspec.json.encode(before.get("args_file", {})))
+    beside = msgspec.structs.replace(
+        said,
+        passthrough=tuple(before.get("passthrough", ())),
+        lints=dict(before.get("lints", {})),
+        bash=before.get("bash"),
+    )
+    return _typed(document, beside, str(Path(document.file).parent.absolute()), args)
+
+
+def load_plugins(wanted: Wanted) -> Registry:
+    """A registry with the plugins that the manifest names. Raises: PluginError."""
+    from srpo_manifest.engine.registry import Registry  # noqa: PLC0415 - most of what `validate` can spare
+
+    registry = Registry()
+    manifest = wanted.manifest
+    named = Named(
+        transport=manifest.backend.transport.kind,
+        launcher=manifest.backend.launcher.kind,
+        plugins=manifest.plugins,
+        model=manifest.model.type,
+    )
+    for name, key in _plugins(named):
+        registry.load(name, key=key)
+    return registry
+
+
+def built_in_trainers() -> tuple[str, ...]:
+    """Names of the descriptions that ship with us."""
+    files = resources.files("srpo_manifest.upstream").joinpath("trainers").iterdir()
+    return ("generic", *sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
+
+
+def _typed(document: Document, said: Said, folder: str, args: Source | None) -> Wanted:
+    named = document.named
+    transports: dict[str, type[TransportOptions]] = {"local": LocalOptions}
+    launchers: dict[str, type[LauncherOptions]] = {"direct": DirectOptions}
+    registry = None
+    if plugins := list(_plugins(named)):
+        from srpo_manifest.engine.registry import Registry  # noqa: PLC0415 - only a plugin needs it
+
+        registry = Registry()
+        for name, key in plugins:
+            registry.load(name, key=key)
+        if named.transport not in transports:
+            transports[named.transport] = registry.transport(named.transport).options
+        if named.launcher not in launchers:
+            launchers[named.launcher] = registry.launcher(named.launcher).options
+    trainer = _trainer(document, named.model, registry)
+    return read_manifest(
+        document,
+        folder=folder,
+        transports=transports,
+        launchers=launchers,
+        args=args,
+        trainer=trainer,
+        trainer_digest=digest(trainer),
+        passthrough=said.passthrough,
+        lints=said.lints,
+        bash=said.bash,
+    )
+
+
+def _plugins(named: Named) -> Iterator[tuple[str, str]]:
+    """Names to look up among the entry points, each with the key that asks for it."""
+    yield from ((name, "plugins") for name in named.plugins)
+    if named.transport != "local":
+        yield named.transport, "backend.transport.kind"
+    if named.launcher != "direct":
+        yield named.launcher, "backend.launcher.kind"
+
+
+def _trainer(document: Document, name: str | None, registry: Registry | None) -> Trainer:
+    """The description that `model.type` names: ours, or that of a plugin in the manifest, or of that name."""
+    if name is None or name == "generic":
+        return GENERIC
+    if name in built_in_trainers():
+        file = resources.files("srpo_manifest.upstream").joinpath("trainers", f"{name}.toml")
+        return parse_trainer(file.read_bytes(), f"{name}.toml")
+    if registry is None:
+        from srpo_manifest.engine.registry import Registry  # noqa: PLC0415 - only a plugin needs it
+
+        registry = Registry()
+    names = registry.names()
+    if name in names:
+        registry.load(name, key="model.type")
+    for data in registry.trainers():
+        trainer = parse_trainer(data, f"{name}.toml")
+        if trainer.name == name:
+            return trainer
+    known = [*built_in_trainers(), *names]
+    raise ManifestError(
+        "unknown-trainer",
+        f"no trainer description is named {ticked(name)}",
+        *did_you_mean(name, known),
+        f"there are {listed(built_in_trainers(), 'and')}, and those that plugins bring",
+        where=document.place(("model", "type")),
+    )
+
+
+def _beside(document: Document, name: str | None, folder: Path, root: Path, key: str) -> Source | None:
+    if name is None:
+        return None
+    try:
+        return read_source(folder / name, shown=name, root=root)
+    except ManifestError as error:
+        first = error.findings[0]
+        raise ManifestError(
+            first.code, first.message, *first.hints, where=document.place(tuple(key.split(".")))
+        ) from error

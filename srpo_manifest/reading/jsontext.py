@@ -1,0 +1,59 @@
+"""JSON bytes to plain data, as strictly as TOML: no key twice, no number that JSON has not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from srpo_manifest.errors import ManifestError
+from srpo_manifest.finding import Where
+from srpo_manifest.reading.toml import LIMIT_BYTES, decoded
+from srpo_manifest.wording import ticked
+
+
+def read_json(data: bytes, file: str, *, limit_bytes: int = LIMIT_BYTES) -> Any:
+    """The document's value.
+
+    Raises: ManifestError `file-too-large`, `not-utf8`, `too-deep` or `json-syntax`.
+    """
+    text = decoded(data, file, limit_bytes=limit_bytes)
+
+    def table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            name = next(name for name in names if names.count(name) > 1)
+            raise ManifestError(
+                "json-syntax", f"{ticked(name)} is set twice", "keep one of them", where=Where(file=file, key=name)
+            )
+        return found
+
+    def no_number(spelled: str) -> NoReturn:
+        raise ManifestError("json-syntax", f"{ticked(spelled)} is no JSON", where=Where(file=file))
+
+    try:
+        return json.loads(text, object_pairs_hook=table, parse_constant=no_number)
+    except json.JSONDecodeError as error:
+        said = error.msg[:1].lower() + error.msg[1:]
+        where = Where(file=file, line=error.lineno, column=error.colno)
+        raise ManifestError("json-syntax", f"this is no JSON: {said}", *_hints(error), where=where) from None
+    except RecursionError:
+        raise ManifestError("too-deep", f"{ticked(file)} is nested too deeply", where=Where(file=file)) from None
+    except ValueError:
+        raise ManifestError(
+            "json-syntax", f"{ticked(file)} holds an integer of thousands of digits", "write a shorter number"
+        ) from None
+
+
+def _hints(error: json.JSONDecodeError) -> tuple[str, ...]:
+    rest = error.doc[error.pos :].lstrip()
+    before = error.doc[: error.pos].rstrip()
+    if rest.startswith(("//", "#", "/*")):
+        return ("JSON has no comments",)
+    if rest.startswith("'"):
+        return ("JSON takes double quotes alone",)
+    if before.endswith(",") or "trailing comma" in error.msg:
+        return ("no comma stands behind the last item",)
+    if "escape" in error.msg:
+        return ("in a string a backslash is written twice",)
+    return ()

@@ -1,0 +1,56 @@
+"""`--set KEY=VALUE` as an overlay."""
+
+from __future__ import annotations
+
+import json
+
+from srpo_manifest.errors import ManifestError
+from srpo_manifest.finding import Where
+from srpo_manifest.reading.locate import places, undotted
+from srpo_manifest.reading.toml import parsed
+from srpo_manifest.reading.tree import Node, grown
+from srpo_manifest.values.manifest import AnyManifest
+from srpo_manifest.wording import ticked
+
+FILE = "--set"
+
+
+def setting(argument: str) -> Node:
+    """The overlay that one `--set` means: the value is TOML, and bare text where the key takes text.
+
+    Raises: ManifestError `set-syntax`.
+
+    >>> setting("repo.ref=1234567").at(("repo", "ref")).value
+    '1234567'
+    """
+    spelled, equals, value = argument.partition("=")
+    key = undotted(spelled)
+    if not equals or key is None:
+        raise _unreadable(argument, "it is written `--set KEY=VALUE`, such as `--set entry.set.max_train_steps=20`")
+    from srpo_manifest.reading.shapes import kind_of, kinds, shape_of  # noqa: PLC0415 - only `--set` pays
+
+    accepted = kinds(shape_of(AnyManifest, key))
+    bare = f"{spelled}={json.dumps(value, ensure_ascii=False)}"
+    try:
+        data = parsed(argument, FILE)
+    except ManifestError:
+        if value.lstrip()[:1] in ('"', "'", "[", "{") or (accepted and "string" not in accepted):
+            raise _unreadable(argument, f"a value is written as in the manifest: {_example(accepted)}") from None
+        argument, data = bare, parsed(bare, FILE)
+    else:
+        found = grown(data, {}).at(key)
+        if found and "string" in accepted and kind_of(found.value) not in accepted:
+            argument, data = bare, parsed(bare, FILE)
+    return grown(data, places(argument, FILE))
+
+
+def _unreadable(argument: str, hint: str) -> ManifestError:
+    key = argument.partition("=")[0].strip()
+    return ManifestError(
+        "set-syntax", f"the value of {ticked(key)} cannot be read", hint, where=Where(file=FILE, key=key)
+    )
+
+
+def _example(accepted: list[str]) -> str:
+    examples = {"integer": "`20`", "number": "`0.5`", "boolean": "`true`", "array": '`["a", "b"]`', "table": '`{ env = "NAME" }`'}
+    return examples.get(accepted[0] if accepted else "", '`"text"`')
