@@ -9,6 +9,7 @@ from srpo_manifest.errors import FactError, LaunchError, ManifestError, PluginEr
 from srpo_manifest.finding import Finding, Level, Where
 from srpo_manifest.piped import PipedTransport
 from srpo_manifest.planning import anchors
+from srpo_manifest.planning.names import secret_name
 from srpo_manifest.ports.backend import LauncherKind, TransportKind
 from srpo_manifest.ports.direct import DirectLauncher
 from srpo_manifest.ports.hookspecs import hookimpl
@@ -134,6 +135,7 @@ __all__ = [
     "quote",
     "read_tokens",
     "replace",
+    "secret_name",
     "shell",
     "ticked",
     "wish_of",

@@ -78,18 +78,6 @@ class Command:
 
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
         entry = wanted.manifest.entry
-        for key, given in (("entry.set", entry.set), ("entry.unset", entry.unset)):
-            if given:
-                yield Fault(
-                    finding=Finding(
-                        code="command-has-no-flags",
-                        level="deny",
-                        message=f"{ticked(key)} needs a script whose flags can be read; `entry.command` is taken as it stands",
-                        hints=("write the flags into `entry.command`",),
-                    ),
-                    key=key,
-                    final=True,
-                )
         words = (*(entry.command or ()), *wanted.args_file.args, *entry.extra_args, *wanted.passthrough)
         yield JobStep(mode="command", argv=tuple(map(word, words)))
 

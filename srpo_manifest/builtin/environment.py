@@ -30,16 +30,12 @@ from srpo_manifest.plugin import (
     hookimpl,
     late,
     listed,
+    secret_name,
     ticked,
     word,
 )
 
-LIMIT_BYTES = 131_071
-"""The longest `NAME=value` that Linux hands to a program (MAX_ARG_STRLEN, less the final NUL)."""
-_DENIED = ("LD_PRELOAD", "BASH_ENV", "ENV")
 _HARMLESS = frozenset({"HOME", "PATH", "USER", "LOGNAME", "PWD", "SHELL", "TMPDIR", "LANG", "HOSTNAME", "RANDOM", "SECONDS", "UID", "EUID", "PPID", "BASH", "OSTYPE", "PYTHONPATH", "LD_LIBRARY_PATH", "CUDA_HOME", "CONDA_PREFIX", "VIRTUAL_ENV"})  # fmt: skip
-_SECRET_PARTS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "ACCESS_KEY", "PRIVATE_KEY", "CREDENTIAL")
-_TOKEN_PREFIXES = ("hf_", "ghp_", "gho_", "github_pat_", "sk-", "xoxb-", "AKIA", "glpat-")
 
 
 @hookimpl
@@ -56,7 +52,7 @@ class Environment:
         if wanted.manifest.resources.gpus_per_node is None and wanted.trainer.needs_gpu:
             yield gpu_probe()
         for name in _inherited(wanted, facts):
-            value = "" if _secret_name(name) else f"${name}"
+            value = "" if secret_name(name) else f"${name}"
             yield TargetProbe(
                 name=_inherited_fact(name),
                 script=f'[ -z "${{{name}+x}}" ] || printf "=%s" "{value}"',
@@ -133,7 +129,7 @@ class Environment:
             value = facts.get(_inherited_fact(name), str)
             if isinstance(value, Unknown):
                 missing.append(name)
-            elif _secret_name(name):
+            elif secret_name(name):
                 continue
             else:
                 yield EnvVariable(name=name, value=word(value))
@@ -151,56 +147,10 @@ class Environment:
 
     def _given(self, wanted: Wanted) -> Iterable[Proposal]:
         for name, value in wanted.manifest.env.items():
-            key = f"env.{name}"
-            if name in _DENIED or name.startswith("BASH_FUNC_"):
-                yield _fault(
-                    "env-denied",
-                    "deny",
-                    f"{ticked(name)} would run code in every shell of the job",
-                    "leave it out",
-                    key,
-                )
-            elif name.startswith("LD_"):
-                yield _fault(
-                    "env-loader",
-                    "warn",
-                    f"{ticked(name)} changes which libraries every program loads",
-                    "check that this is meant",
-                    key,
-                )
             if isinstance(value, Reference):
-                at = (
-                    None
-                    if value.target_file is None
-                    else str(anchors.beneath(anchors.workspace(wanted), value.target_file))
-                )
+                at = value.target_file and str(anchors.beneath(anchors.workspace(wanted), value.target_file))
                 yield EnvVariable(name=name, value=SecretRef(env=value.env, file=value.file, target_file=at), weight=1)
-                continue
-            if len(f"{name}={value}".encode("utf-8", "surrogateescape")) > LIMIT_BYTES:
-                yield _fault(
-                    "env-too-long",
-                    "deny",
-                    f"the value of {ticked(name)} is {len(value.encode())} bytes long; Linux takes 131,071 with the name",
-                    "put it in a file",
-                    key,
-                )
-            if value.startswith(_TOKEN_PREFIXES) and len(value) >= 20 or (_secret_name(name) and value):  # noqa: RUF021
-                yield _fault(
-                    "secret-literal",
-                    "deny",
-                    f"the value of {ticked(name)} looks like a secret, and would be written into plan and record",
-                    f'refer to it: `{name} = {{ env = "{name}" }}`',
-                    key,
-                )
-            if "${" in value or "{{" in value:
-                yield _fault(
-                    "not-interpolated",
-                    "warn",
-                    f"the value of {ticked(name)} is taken as it stands: nothing in it is expanded",
-                    'a reference is a table: `{ env = "NAME" }`',
-                    key,
-                )
-            if name != "PYTHONPATH":
+            elif name != "PYTHONPATH":
                 yield EnvVariable(name=name, value=word(value), weight=1)
 
 
@@ -234,14 +184,4 @@ def _inherited(wanted: Wanted, facts: Facts) -> list[str]:
 
 def _inherited_fact(name: str) -> str:
     """Of a secret only its presence is a fact: facts are saved."""
-    return f"target.secret.{name}" if _secret_name(name) else f"target.env.{name}"
-
-
-def _secret_name(name: str) -> bool:
-    return any(part in name.upper() for part in _SECRET_PARTS) and not name.upper().startswith("TOKENIZERS_")
-
-
-def _fault(code: str, level: str, message: str, hint: str, key: str) -> Fault:
-    return Fault(
-        finding=Finding(code=code, level="deny" if level == "deny" else "warn", message=message, hints=(hint,)), key=key
-    )
+    return f"target.secret.{name}" if secret_name(name) else f"target.env.{name}"

@@ -10,8 +10,6 @@ from srpo_manifest.plugin import (
     Answer,
     Check,
     Facts,
-    Fault,
-    Finding,
     Known,
     Probe,
     Proposal,
@@ -46,7 +44,6 @@ class Preflight:
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
         folder = anchors.working_dir(wanted)
         yield Sh(id="working-dir", script=f"mkdir -p -- {shell(folder)}\n", reason=f"the job runs in {folder}")
-        yield from _method(wanted)
         for file in _needed(wanted, facts):
             why = f": {file.why}" if file.why else ""
             yield Check(
@@ -114,36 +111,6 @@ def _filled(template: str, values: dict[str, str]) -> str | None:
     if not template.startswith("{"):
         return template
     return values.get(template.strip("{}"))
-
-
-def _method(wanted: Wanted) -> Iterable[Proposal]:
-    model = wanted.manifest.model
-    if model.method == "lora":
-        yield _refusal(
-            "method-lora",
-            "upstream trains all parameters; it has no LoRA",
-            'set `model.method = "full-finetune"`',
-            "model.method",
-        )
-    if wanted.trainer.needs_base and model.base is None:
-        yield _refusal(
-            "base-missing",
-            f"trainer {ticked(wanted.trainer.name)} needs a base model",
-            "set `model.base` to the model's folder",
-            "model",
-        )
-    for key, value in (("model.base", model.base), ("model.vae", model.vae)):
-        if value and value.startswith("hf:"):
-            yield _refusal(
-                "hub-unsupported",
-                f"{ticked(value)} would have to be downloaded, which this version does not do",
-                "download it on the target and give its folder",
-                key,
-            )
-
-
-def _refusal(code: str, message: str, hint: str, key: str) -> Fault:
-    return Fault(finding=Finding(code=code, level="deny", message=message, hints=(hint,)), key=key)
 
 
 def _fact(file: _Needed) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from srpo_manifest.finding import Level
+from msgspec.structs import replace
+
+from srpo_manifest.finding import Finding, Level
+from srpo_manifest.values.step import Fault
 from srpo_manifest.values.wanted import Wanted
 
 
@@ -17,3 +20,13 @@ def level_of(wanted: Wanted, code: str, level: Level) -> Level:
             raised = table["all"]
             return raised if level != "deny" or raised == "deny" else level  # type: ignore[return-value]
     return level
+
+
+def placed(wanted: Wanted, fault: Fault) -> Finding:
+    """The fault as a finding, with the level that holds and the place of its key in the file."""
+    finding = fault.finding
+    return replace(
+        finding,
+        level=finding.level if fault.final else level_of(wanted, finding.code, finding.level),
+        where=finding.where or (wanted.where(fault.key) if fault.key else None),
+    )

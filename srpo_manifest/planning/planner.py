@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import msgspec
 
 from srpo_manifest.finding import Finding
-from srpo_manifest.planning import anchors
+from srpo_manifest.planning import anchors, sanity
 from srpo_manifest.planning.forecast import forecast
-from srpo_manifest.planning.lints import level_of
+from srpo_manifest.planning.lints import level_of, placed
 from srpo_manifest.planning.order import ordered
 from srpo_manifest.planning.predicates import holds
 from srpo_manifest.planning.rules import rules
@@ -52,13 +52,14 @@ def decide(
 ) -> Planned:
     """Decide what to do. *again* runs anew what has succeeded before; *notes* are told with the rest."""
     proposed = ordered(proposals)
+    faults = (*sanity.faults(wanted), *(one.proposal for one in proposed if isinstance(one.proposal, Fault)))
     pin = facts.get("repo.pin", Pin)
     manifest = wanted.manifest
     jobs = [one.proposal for one in proposed if isinstance(one.proposal, JobStep)]
     job = jobs[0] if jobs else None
     finals = job.finals if job else {}
     env = _environment(proposed)
-    findings = [*notes, *(_placed(wanted, one.proposal) for one in proposed if isinstance(one.proposal, Fault))]
+    findings = [*notes, *(placed(wanted, fault) for fault in faults)]
     checks, open_checks, failed = _checks(wanted, facts, proposed)
     findings += failed
     cwd = anchors.working_dir(wanted)
@@ -152,15 +153,6 @@ def _of(findings: Iterable[Finding], level: str) -> tuple[Finding, ...]:
                 else ("", 0, 0, one.code, one.message)
             ),
         )
-    )
-
-
-def _placed(wanted: Wanted, fault: Fault) -> Finding:
-    finding = fault.finding
-    return msgspec.structs.replace(
-        finding,
-        level=finding.level if fault.final else level_of(wanted, finding.code, finding.level),
-        where=finding.where or (wanted.where(fault.key) if fault.key else None),
     )
 
 

@@ -1,0 +1,74 @@
+"""What the manifest alone shows to be wrong, whoever runs it and wherever: no fact is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from srpo_manifest.finding import Finding, Level
+from srpo_manifest.planning.names import secret_name
+from srpo_manifest.values.manifest import Reference
+from srpo_manifest.values.step import Fault
+from srpo_manifest.values.wanted import Wanted
+from srpo_manifest.wording import ticked
+
+LIMIT_BYTES = 131_071
+"""The longest `NAME=value` that Linux hands to a program (MAX_ARG_STRLEN, less the final NUL)."""
+_DENIED = ("LD_PRELOAD", "BASH_ENV", "ENV")
+_TOKEN_PREFIXES = ("hf_", "ghp_", "gho_", "github_pat_", "sk-", "xoxb-", "AKIA", "glpat-")
+
+
+def faults(wanted: Wanted) -> Iterable[Fault]:
+    """Faults of `[model]`, `[entry]` and `[env]`."""
+    yield from _of_model(wanted)
+    yield from _of_entry(wanted)
+    for name, value in wanted.manifest.env.items():
+        yield from _of_variable(name, value)
+
+
+def _of_model(wanted: Wanted) -> Iterable[Fault]:
+    model = wanted.manifest.model
+    if model.method == "lora":
+        yield _fault(
+            "method-lora", "upstream trains all parameters; it has no LoRA", 'set `model.method = "full-finetune"`', "model.method", final=True,
+        )  # fmt: skip
+    if wanted.trainer.needs_base and model.base is None:
+        message = f"trainer {ticked(wanted.trainer.name)} needs a base model"
+        yield _fault("base-missing", message, "set `model.base` to the model's folder", "model", final=True)
+    for key, value in (("model.base", model.base), ("model.vae", model.vae)):
+        if value and value.startswith("hf:"):
+            message = f"{ticked(value)} would have to be downloaded, which this version does not do"
+            yield _fault("hub-unsupported", message, "download it on the target and give its folder", key, final=True)
+
+
+def _of_entry(wanted: Wanted) -> Iterable[Fault]:
+    entry = wanted.manifest.entry
+    for key, given in (("entry.set", entry.set), ("entry.unset", entry.unset)):
+        if given and entry.command is not None:
+            message = f"{ticked(key)} needs a script whose flags can be read; `entry.command` is taken as it stands"
+            yield _fault("command-has-no-flags", message, "write the flags into `entry.command`", key, final=True)
+
+
+def _of_variable(name: str, value: str | Reference) -> Iterable[Fault]:
+    key = f"env.{name}"
+    if name in _DENIED or name.startswith("BASH_FUNC_"):
+        yield _fault("env-denied", f"{ticked(name)} would run code in every shell of the job", "leave it out", key)
+    elif name.startswith("LD_"):
+        message = f"{ticked(name)} changes which libraries every program loads"
+        yield _fault("env-loader", message, "check that this is meant", key, level="warn")
+    if isinstance(value, Reference):
+        return
+    if len(f"{name}={value}".encode("utf-8", "surrogateescape")) > LIMIT_BYTES:
+        message = f"the value of {ticked(name)} is {len(value.encode('utf-8', 'surrogateescape'))} bytes long; Linux takes 131,071 with the name"
+        yield _fault("env-too-long", message, "put it in a file", key)
+    looks = value.startswith(_TOKEN_PREFIXES) and len(value) >= 20
+    if looks or (value and secret_name(name)):
+        message = f"the value of {ticked(name)} looks like a secret, and would be written into plan and record"
+        yield _fault("secret-literal", message, f'refer to it: `{name} = {{ env = "{name}" }}`', key)
+    if "${" in value or "{{" in value:
+        message = f"the value of {ticked(name)} is taken as it stands: nothing in it is expanded"
+        yield _fault("not-interpolated", message, 'a reference is a table: `{ env = "NAME" }`', key, level="warn")
+
+
+def _fault(code: str, message: str, hint: str, key: str, *, level: Level = "deny", final: bool = False) -> Fault:
+    finding = Finding(code=code, level=level, message=message, hints=(hint,))
+    return Fault(finding=finding, key=key, final=final)
