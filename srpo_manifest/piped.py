@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import shutil
+import re
 import signal
 import subprocess
 import sys
@@ -33,18 +34,17 @@ def run(
     data: Iterable[bytes] = (),
     timeout_seconds: float,
     env: Mapping[str, str] | None = None,
-    cwd: str | None = None,
     hot: bool = False,
 ) -> Answer:
     """Run a short command in a session of its own and wait for it; *data* streams to its standard input.
 
     Bytes go in and come out exactly; the status of a signal is negative. Whatever ends the waiting (the time, Ctrl-C,
     an error while *data* is made) ends the command with everything in its process group. *hot* commands, and all on
-    Windows, do without `sh`, whose import costs as much as nine Pythons.
+    Windows, do without `sh`: its import costs as much as nine Pythons, and it looks for the end ten times a second.
     Raises: TransportError `program-missing`, `program-unusable` or `command-timeout`; what *data* raises.
     """
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as error:
-        command = _Command(tuple(argv), _Feed(data), (output, error), timeout_seconds, env, cwd)
+        command = _Command(tuple(argv), _Feed(data), (output, error), timeout_seconds, env)
         try:
             status = command.by_subprocess() if hot or sys.platform == "win32" else command.by_sh()
         except FileNotFoundError as missing:
@@ -68,12 +68,16 @@ def run(
 
 def which(program: str) -> tuple[str, ...]:
     """Every program of that name on PATH, in order, as absolute paths; a path itself when it is one."""
-    if Path(program).name != program:
-        found = shutil.which(program)
-        return (str(Path(found).absolute()),) if found else ()
-    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    places = (shutil.which(program, path=folder) for folder in folders if folder)
-    return tuple(dict.fromkeys(str(Path(place).absolute()) for place in places if place))
+    named = Path(program).name == program
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep) if named else ["."]
+    # shutil.which would look into Windows' current folder first
+    endings = [""]
+    if sys.platform == "win32" and not Path(program).suffix:
+        endings = os.environ.get("PATHEXT", ".EXE").split(os.pathsep)
+    places = (Path(folder, program + ending) for folder in folders if folder for ending in endings)
+    return tuple(
+        dict.fromkeys(str(place.absolute()) for place in places if place.is_file() and os.access(place, os.X_OK))
+    )
 
 
 class PipedTransport:
@@ -87,10 +91,13 @@ class PipedTransport:
         self.prefix, self.bash, self.place = tuple(prefix), bash, place
 
     def exec(self, script: str, data: Iterable[bytes] = (), *, timeout_seconds: float) -> Answer:
-        """Run *script*, which holds no NUL, with *data* as its standard input.
+        """Run *script* with *data* as its standard input.
 
-        Raises: TransportError where the command cannot be started or does not end in time.
+        Raises: TransportError where the command cannot be started or does not end in time; ValueError for a NUL in
+        *script*, which would cut it off there.
         """
+        if "\0" in script:
+            raise ValueError("a script for bash holds no NUL")
 
         def stream() -> Iterator[bytes]:
             yield script.encode("utf-8", "surrogateescape") + b"\0"
@@ -124,10 +131,8 @@ class _Command:
         files: tuple[IO[bytes], IO[bytes]],
         timeout_seconds: float,
         env: Mapping[str, str] | None,
-        cwd: str | None,
     ) -> None:
-        self.argv, self.feed, self._timeout_seconds = argv, feed, timeout_seconds
-        self._env, self._cwd = env, cwd
+        self.argv, self.feed, self._timeout_seconds, self._env = argv, feed, timeout_seconds, env
         self._output, self._error = files
 
     def by_subprocess(self) -> int:
@@ -138,7 +143,6 @@ class _Command:
             stdout=self._output,
             stderr=self._error,
             env=self._env,
-            cwd=self._cwd,
             start_new_session=True,
             bufsize=0,
         )
@@ -152,7 +156,8 @@ class _Command:
             if process.returncode is None:
                 _end_group(process.pid)
                 process.wait()
-            feeder.join()
+            # not for ever: what the command left behind may hold its input open and read nothing
+            feeder.join(1)
 
     def by_sh(self) -> int:
         """The exit status, through `sh`. Raises: OSError; _Late."""
@@ -162,10 +167,16 @@ class _Command:
             program = sh.Command(self.argv[0])
         except sh.CommandNotFound as missing:
             raise FileNotFoundError(2, "no such program", self.argv[0]) from missing
-        running = program(
-            *self.argv[1:], _in=self.feed, _out=self._output, _err=self._error, _env=dict(os.environ if self._env is None else self._env),
-            _cwd=self._cwd, _new_session=True, _tty_out=False, _bg=True, _bg_exc=False, _no_pipe=True, _return_cmd=True,
-        )  # fmt: skip
+        try:
+            running = program(
+                *self.argv[1:], _in=self.feed, _out=self._output, _err=self._error, _env=dict(os.environ if self._env is None else self._env),
+                _new_session=True, _tty_out=False, _bg=True, _bg_exc=False, _no_pipe=True, _return_cmd=True,
+            )  # fmt: skip
+        except sh.ForkException as failure:
+            # the fault that the child met comes as the text of its traceback
+            found = re.search(r"\[Errno (\d+)\]", str(failure))
+            number = int(found[1]) if found else errno.EINVAL
+            raise OSError(number, os.strerror(number)) from failure
         try:
             running.wait(timeout=self._timeout_seconds)
         except sh.ErrorReturnCode as ended:

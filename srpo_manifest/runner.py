@@ -72,7 +72,8 @@ class Runner:
     def replan(self, *, again: bool = False) -> Decision:
         """The saved plan, made anew from its own facts and then from the facts of now.
 
-        Raises: ManifestError where the file was edited; StalePlan where a fact changed that the plan rests on.
+        Raises: ManifestError where the file was edited; PlanRefused; StalePlan where a fact changed
+        that the plan rests on.
         """
         if self.saved is None:
             raise AssertionError("there is no saved plan")
@@ -81,6 +82,8 @@ class Runner:
         now = decided(
             self.wanted, asked(self.wanted, self.registry, self.repositories, keep=facts), self.registry, again=again
         )
+        if not now.plan.applicable:
+            raise PlanRefused(now.plan.refusals)
         same_or_stale(self.saved.plan, now)
         self._told(now)
         return now

@@ -82,12 +82,37 @@ def test_a_fault_while_data_is_made_reaches_the_caller(hot: bool):
         run(["cat"], data=data(), timeout_seconds=30, hot=hot)
 
 
-def test_an_interruption_ends_the_command(tmp_path: Path):
+@BOTH
+def test_a_program_that_cannot_be_started_is_told(hot: bool, tmp_path: Path):
+    """A file of another machine, or a script whose interpreter is not there."""
+    codes = {}
+    for name, text in (("garbage", b"\1\2\3"), ("script", b"#!/no/such/thing\n")):
+        (tmp_path / name).write_bytes(text)
+        (tmp_path / name).chmod(0o755)
+        with pytest.raises(TransportError) as caught:
+            run([str(tmp_path / name)], timeout_seconds=5, hot=hot)
+        codes[name] = caught.value.code
+    assert codes == {"garbage": "program-unusable", "script": "program-missing"}
+
+
+@BOTH
+def test_what_a_command_leaves_behind_is_not_waited_for(hot: bool, tmp_path: Path):
+    """A daemon that holds all its ends open costs a moment, not its lifetime."""
+    pid = tmp_path / "pid"
+    began = time.monotonic()
+    left = f"setsid sleep 60 <&0 & echo $! > {pid}"
+    answer = run(["bash", "-c", left], data=(b"x" * 65536 for _ in range(9)), timeout_seconds=30, hot=hot)
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    assert (answer.status, time.monotonic() - began < 20) == (0, True)
+
+
+@pytest.mark.parametrize("prefix", [(), ("env",)], ids=["subprocess", "sh"])
+def test_an_interruption_ends_the_command(prefix: tuple[str, ...], tmp_path: Path):
     """Ctrl-C in the waiting process leaves nothing behind."""
     pids = tmp_path / "pids"
     program = (
         "import sys; from srpo_manifest.piped import PipedTransport;"
-        "PipedTransport().exec(f'sleep 60 & echo $! $$ > {sys.argv[1]}; wait', timeout_seconds=60)"
+        f"PipedTransport({prefix}).exec(f'sleep 60 & echo $! $$ > {{sys.argv[1]}}; wait', timeout_seconds=60)"
     )
     waiting = subprocess.Popen([os.sys.executable, "-c", program, pids], stderr=subprocess.DEVNULL)
     while not pids.exists() or not pids.read_text().strip():
@@ -145,3 +170,10 @@ def test_every_match_on_path_is_found_in_order(monkeypatch, tmp_path: Path):
     monkeypatch.setenv("PATH", os.pathsep.join(str(tmp_path / name) for name in ("one", "two", "three", "one")))
     assert which("tool") == (str(tmp_path / "one" / "tool"), str(tmp_path / "three" / "tool"))
     assert which("nothing") == ()
+    assert which(str(tmp_path / "one" / "tool")) == (str(tmp_path / "one" / "tool"),)
+
+
+def test_a_script_with_a_nul_is_no_script():
+    """It would be cut off there."""
+    with pytest.raises(ValueError, match="NUL"):
+        PipedTransport().exec("echo a\0rm -r .", timeout_seconds=5)

@@ -37,7 +37,7 @@ def _dispatch(arguments: list[str]) -> int:
         print(overview())
         return 0 if arguments else 2
     if arguments[0] == "validate":
-        from srpo_manifest.cli.validate import quick  # noqa: PLC0415 - the verb that CI calls by the hundred
+        from srpo_manifest.cli.checking import quick  # noqa: PLC0415 - the verb that CI calls by the hundred
 
         status = quick(arguments[1:])
         if status is not None:

@@ -11,8 +11,7 @@ from srpo_manifest.values.said import Said
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OPTIONS = (
-    click.argument("manifest", default="srpo.toml"),
+_SHARED = (
     click.option("--profile", "profiles", multiple=True, metavar="NAME", help="Merge this profile; repeatable."),
     click.option(
         "--with", "parts", multiple=True, metavar="FILE", help="Merge this part after the profiles; repeatable."
@@ -29,8 +28,13 @@ _OPTIONS = (
 
 
 def manifest_options(command: F) -> F:
-    """Add the options; the command gets them as one `said`."""
-    for option in reversed(_OPTIONS):
+    """Add the manifest and the shared options."""
+    return click.argument("manifest", default="srpo.toml")(shared_options(command))
+
+
+def shared_options(command: F) -> F:
+    """Add the options that say how a manifest is read; `said` takes them out of what the command is given."""
+    for option in reversed(_SHARED):
         command = option(command)
     return command
 
@@ -39,7 +43,7 @@ def said(context: click.Context, given: dict[str, Any]) -> Said:
     """What the command line said, taken out of *given*; arguments after `--` come with the context."""
     levels = {"allow": given.pop("allowed"), "warn": given.pop("warned"), "deny": given.pop("denied")}
     return Said(
-        manifest=given.pop("manifest"),
+        manifest=given.pop("manifest", "srpo.toml"),
         profiles=given.pop("profiles"),
         parts=given.pop("parts"),
         sets=given.pop("sets"),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from srpo_manifest.engine.files import is_file
 from srpo_manifest.engine.loading import load, load_plugins
+from srpo_manifest.engine.lockfiles import DEMO, find
 from srpo_manifest.finding import Finding
+from srpo_manifest.planning.lints import placed
+from srpo_manifest.planning.sanity import faults
 from srpo_manifest.values.said import Said
 
 
@@ -13,7 +17,9 @@ def check(said: Said) -> tuple[Finding, ...]:
     Raises: ManifestError where it does not decode; PluginError.
     """
     wanted = load(said)
-    from srpo_manifest.engine.deciding import manifest_faults  # noqa: PLC0415 - a manifest that is wrong needs no stages
+    if not wanted.manifest.plugins and wanted.manifest.repo.url != DEMO and not is_file(find(wanted.folder, said.lock)):
+        return tuple(placed(wanted, fault) for fault in faults(wanted))
+    from srpo_manifest.engine.deciding import manifest_faults  # noqa: PLC0415 - costs as much as all the rest
     from srpo_manifest.engine.repositories import Repositories  # noqa: PLC0415 - likewise
 
     return manifest_faults(wanted, Repositories(wanted, lock=said.lock).known(), load_plugins(wanted))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
 
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.reading.toml import Source
@@ -13,13 +12,13 @@ from srpo_manifest.wording import ticked
 LIMIT_BYTES = 1 << 20
 
 
-def read_source(path: Path, *, shown: str | None = None, root: Path | None = None) -> Source:
+def read_source(path: str, *, shown: str | None = None, root: str | None = None) -> Source:
     """The file's bytes, under the name that people gave it. *root* is what it must not lead out of.
 
     Raises: ManifestError `file-missing`, `file-unreadable`, `file-outside`, or `file-too-large`.
     """
-    name = shown or str(path)
-    if root is not None and not path.resolve().is_relative_to(root.resolve()):
+    name = shown or path
+    if root is not None and not _beneath(os.path.realpath(path), os.path.realpath(root)):
         raise ManifestError(
             "file-outside",
             f"{ticked(name)} leads out of {ticked(root)}, where the manifest lies",
@@ -40,6 +39,20 @@ def read_source(path: Path, *, shown: str | None = None, root: Path | None = Non
     return Source(file=name, data=data)
 
 
-def root_of(folder: Path) -> Path:
+def root_of(folder: str) -> str:
     """The git root above *folder*, or the folder itself."""
-    return next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
+    above = folder
+    while not os.path.exists(os.path.join(above, ".git")):
+        if above == os.path.dirname(above):
+            return folder
+        above = os.path.dirname(above)
+    return above
+
+
+def is_file(path: str) -> bool:
+    """Whether a regular file is there."""
+    return os.path.isfile(path)
+
+
+def _beneath(path: str, root: str) -> bool:
+    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)

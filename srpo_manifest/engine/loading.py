@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from srpo_manifest import upstream
 from srpo_manifest.engine.files import read_source, root_of
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.reading.canonical import digest
@@ -27,24 +26,28 @@ if TYPE_CHECKING:
     from srpo_manifest.engine.registry import Registry
 
 
+_TRAINERS = os.path.join(os.path.dirname(upstream.__file__), "trainers")
+
+
 def load(said: Said) -> Wanted:
     """Read the manifest and the files that it names, and type the whole once.
 
     Raises: ManifestError; PluginError for a plugin that it names.
     """
-    path = Path(os.path.abspath(said.manifest))  # noqa: PTH100 - `..` goes, links stay: paths are told as they were given
-    root = root_of(path.parent)
+    path = os.path.abspath(said.manifest)
+    folder = os.path.dirname(path)
+    root = root_of(folder)
     document = parse_manifest(read_source(path, shown=said.manifest))
-    extends = _beside(document, document.extends, path.parent, root, "extends")
+    extends = _beside(document, document.extends, folder, root, "extends")
     document = with_overlays(
         document,
         extends=extends,
-        parts=[read_source(Path(part)) for part in said.parts],
+        parts=[read_source(part) for part in said.parts],
         profiles=said.profiles,
         sets=said.sets,
     )
-    args = _beside(document, document.named.args_file, path.parent, root, "entry.args_file")
-    return _typed(document, said, str(path.parent), args)
+    args = _beside(document, document.named.args_file, folder, root, "entry.args_file")
+    return _typed(document, said, folder, args)
 
 
 def unsaved(saved: SavedPlan, said: Said) -> Wanted:
@@ -58,7 +61,7 @@ def unsaved(saved: SavedPlan, said: Said) -> Wanted:
         lints=dict(before.get("lints", {})),
         bash=before.get("bash"),
     )
-    return _typed(document, beside, str(Path(document.file).parent.absolute()), args)
+    return _typed(document, beside, os.path.dirname(os.path.abspath(document.file)), args)
 
 
 def load_plugins(wanted: Wanted) -> Registry:
@@ -80,8 +83,7 @@ def load_plugins(wanted: Wanted) -> Registry:
 
 def built_in_trainers() -> tuple[str, ...]:
     """Names of the descriptions that ship with us."""
-    files = resources.files("srpo_manifest.upstream").joinpath("trainers").iterdir()
-    return ("generic", *sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
+    return ("generic", *sorted(name.removesuffix(".toml") for name in os.listdir(_TRAINERS) if name.endswith(".toml")))
 
 
 def _typed(document: Document, said: Said, folder: str, args: Source | None) -> Wanted:
@@ -128,8 +130,7 @@ def _trainer(document: Document, name: str | None, registry: Registry | None) ->
     if name is None or name == "generic":
         return GENERIC
     if name in built_in_trainers():
-        file = resources.files("srpo_manifest.upstream").joinpath("trainers", f"{name}.toml")
-        return parse_trainer(file.read_bytes(), f"{name}.toml")
+        return parse_trainer(read_source(os.path.join(_TRAINERS, f"{name}.toml")).data, f"{name}.toml")
     if registry is None:
         from srpo_manifest.engine.registry import Registry  # noqa: PLC0415 - only a plugin needs it
 
@@ -151,11 +152,11 @@ def _trainer(document: Document, name: str | None, registry: Registry | None) ->
     )
 
 
-def _beside(document: Document, name: str | None, folder: Path, root: Path, key: str) -> Source | None:
+def _beside(document: Document, name: str | None, folder: str, root: str, key: str) -> Source | None:
     if name is None:
         return None
     try:
-        return read_source(folder / name, shown=name, root=root)
+        return read_source(os.path.join(folder, name), shown=name, root=root)
     except ManifestError as error:
         first = error.findings[0]
         raise ManifestError(

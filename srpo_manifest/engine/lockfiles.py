@@ -3,54 +3,63 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
+from srpo_manifest.engine.files import is_file, root_of
 from srpo_manifest.errors import ManifestError
-from srpo_manifest.reading.lockfile import parse_lock, render_lock
 from srpo_manifest.values.lock import Lock, Pin
 from srpo_manifest.wording import ticked
 
 NAME = "srpo.lock"
+DEMO = "demo:"
+"""The url that never enters a lock: the package carries its commit and contracts."""
 
 
-def find(folder: Path, given: str | None) -> Path:
+def find(folder: str, given: str | None) -> str:
     """The lock file of a manifest in *folder*: *given*, else the nearest up to the git root, else a new one beside it."""
     if given is not None:
-        return Path(given).absolute()
-    for above in (folder, *folder.parents):
-        if (above / NAME).is_file():
-            return above / NAME
-        if (above / ".git").exists():
-            break
-    return folder / NAME
+        return os.path.abspath(given)
+    root, above = root_of(folder), folder
+    while True:
+        if is_file(os.path.join(above, NAME)):
+            return os.path.join(above, NAME)
+        if above in (root, os.path.dirname(above)):
+            return os.path.join(folder, NAME)
+        above = os.path.dirname(above)
 
 
-def read(path: Path) -> Lock:
+def read(path: str) -> Lock:
     """The lock; an empty one where there is no file. Raises: ManifestError."""
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as file:
+            data = file.read()
     except FileNotFoundError:
         return Lock()
     except OSError as error:
         raise ManifestError("lock-unreadable", f"{ticked(path)} cannot be read: {error.strerror}") from error
-    return parse_lock(data, str(path))
+    from srpo_manifest.reading.lockfile import parse_lock  # noqa: PLC0415 - most manifests of a CI have no lock
+
+    return parse_lock(data, path)
 
 
-def write(path: Path, pin: Pin) -> bool:
+def write(path: str, pin: Pin) -> bool:
     """Put *pin* into the lock, beside the entries of other scripts at the same commit. Returns: whether it changed.
 
     Raises: ManifestError `lock-unwritable`.
     """
+    from srpo_manifest.reading.lockfile import render_lock  # noqa: PLC0415 - likewise
+
     lock = read(path)
     merged = lock.with_pin(pin)
-    if merged == lock and path.exists():
+    if merged == lock and is_file(path):
         return False
-    aside = path.with_name(f"{path.name}.{os.getpid()}.new")
+    aside = f"{path}.{os.getpid()}.new"
     try:
-        aside.write_bytes(render_lock(merged))
-        aside.replace(path)
+        with open(aside, "wb") as file:
+            file.write(render_lock(merged))
+        os.replace(aside, path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        if is_file(aside):
+            os.unlink(aside)
         raise ManifestError(
             "lock-unwritable",
             f"{ticked(path)} cannot be written: {error.strerror}",

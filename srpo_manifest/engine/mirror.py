@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import posixpath
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,30 +21,36 @@ from srpo_manifest.wording import did_you_mean, plural, ticked
 
 FETCH_SECONDS = 1800.0
 ASK_SECONDS = 120.0
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_SHORT = re.compile(r"[0-9a-f]{7,63}")
-_SAFE = (
+_FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_HASH = re.compile(r"[0-9a-f]{7,64}")
+_DEFAULT = "refs/default"
+"""Our name for what the url's HEAD is; no branch or tag can be called so."""
+_SETTINGS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
-    "core.autocrlf=false",
-    "core.eol=lf",
+    "credential.interactive=false",
+    "fetch.unpackLimit=1",  # a pack comes whole or not at all; loose objects could come without what they name
     "gc.auto=0",
     "maintenance.auto=false",
-    "credential.interactive=false",
-    "protocol.allow=never",
-    "protocol.https.allow=always",
-    "protocol.ssh.allow=always",
-    "protocol.file.allow=always",
+    "tar.umask=0002",
 )
-"""Nothing of a repository may run here, and no transport beyond the three is taken."""
+_ATTRIBUTES = "* -text -eol -filter -ident -working-tree-encoding -export-ignore -export-subst\n"
+"""They outrank the tree's own and the user's: `git archive` would run filters and rewrite files by those."""
+_KEPT = ("GIT_SSH", "GIT_SSH_COMMAND", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_SSL_CAINFO")
+_TELLING = ("fatal:", "error:", "ERROR:", "ssh:", "remote: fatal:")
+_NOT_WHOLE = re.compile(
+    r"(unable to|could not|cannot) (read|find|fetch) '?[0-9a-f]{40}|missing (blob|tree|object)|is corrupt|bad (object|file)"
+    r"|[Nn]ot a (valid|tree) object|single revision|does not match index|repository corruption on the remote side"
+)
+_OBJECT = re.compile("[0-9a-f]{40}")
 
 
 class Mirror:
     """A bare repository of ours that holds what a url had when it was asked."""
 
-    def __init__(self, url: str, folder: Path) -> None:
-        """*url* is checked; *folder* need not be there yet."""
-        self.url, self.folder = url, folder
+    def __init__(self, url: str, folder: Path, *, patience_seconds: float = FETCH_SECONDS) -> None:
+        """*url* is checked; *folder* need not be there yet; another process at it is waited for so long."""
+        self.url, self.folder, self._patience_seconds = url, folder, patience_seconds
 
     @classmethod
     def of(cls, url: str, base: Path, cache: Path) -> Mirror:
@@ -54,35 +62,47 @@ class Mirror:
         stem = re.sub(r"[^A-Za-z0-9]+", "-", checked.removesuffix(".git"))[-40:].strip("-")
         return cls(checked, cache / f"{stem}-{hashlib.sha256(checked.encode()).hexdigest()[:16]}.git")
 
+    @classmethod
+    def imported(cls, url: str, folder: Path, stream: bytes) -> Mirror:
+        """A mirror made from a fast-import stream of `main`; its folder's name carries the stream's digest."""
+        mirror = cls(url, folder / f"{hashlib.sha256(stream).hexdigest()[:16]}.git")
+
+        def take(aside: Path) -> None:
+            _checked("fast-import", "--quiet", "--done", at=aside, data=stream)
+            _checked("update-ref", _DEFAULT, "refs/heads/main", at=aside)
+
+        with mirror._held():
+            if not mirror._is_there():
+                mirror._make(take)
+        return mirror
+
     def ensure(self, ref: str | None, *, offline: bool = False, refresh: bool = False) -> str:
         """The full hash of the commit that *ref* means (None: the default branch), with its objects here.
 
         A branch or tag is asked anew unless *offline*; a commit that is here is not. A name that is both is the tag, as
         in git. *refresh* makes the mirror anew.
-        Raises: ManifestError `ref-missing`, `ref-unsafe`, `offline`; TransportError `git-missing`, `repo-unreachable`.
+        Raises: ManifestError `ref-missing`, `ref-unsafe`, `offline`; TransportError `git-missing`, `repo-unreachable`,
+        `objects-missing`, `mirror-held`.
         """
         if ref is not None:
             checked_ref(ref)
         with self._held():
-            if refresh and not offline:
-                self._make()
-            if ref is not None and (_COMMIT.fullmatch(ref) or _SHORT.fullmatch(ref)):
-                found = self._commit(ref) if self._is_there() else None
-                if found is not None and found.startswith(ref):
-                    return found
+            here = self._commit(ref) if self._is_there() else None
+            by_hash = ref is not None and here is not None and _HASH.fullmatch(ref) and here.startswith(ref)
+            if here is not None and (offline or (by_hash and not refresh)):
+                return here
             if offline:
-                found = self._commit(ref or "HEAD") if self._is_there() else None
-                if found is None:
-                    raise ManifestError(
-                        "offline",
-                        f"{ticked(ref or 'the default branch')} of {ticked(self.url)} is not in the cache, and the network is forbidden",
-                        "run it once without `--offline`",
-                    )
-                return found
-            self._fetch()
-            found = self._commit(ref or "HEAD")
-            if found is None and ref is not None and _COMMIT.fullmatch(ref):
-                found = self._fetch_commit(ref)
+                raise ManifestError(
+                    "offline",
+                    f"{ticked(ref or 'the default branch')} of {ticked(self.url)} is not in the cache, and the network is forbidden",
+                    "run it once without `--offline`",
+                )
+            if refresh or not self._is_there():
+                self._make(self._fetch)
+            else:
+                self._unlock()
+                self._fetch(self.folder)
+            found = self._commit(ref) or self._fetched_alone(ref)
             if found is None:
                 raise self._missing(ref)
             return found
@@ -97,92 +117,99 @@ class Mirror:
         return tuple(path.decode("utf-8", "surrogateescape") for path in output.split(b"\0") if path)
 
     def read(self, commit: str, path: str) -> bytes | None:
-        """A regular file's bytes at the commit; None where there is none of that path, a link included.
+        """A regular file's bytes at the commit; None where no file has just that path, and for a link.
 
         Raises: TransportError `objects-missing` where the mirror lacks the file's bytes.
         """
-        listed = self._git("ls-tree", "-z", "--full-tree", commit, "--", path).output
-        mode, _, rest = listed.partition(b" ")
-        kind, _, rest = rest.partition(b" ")
-        blob, _, _ = rest.partition(b"\t")
-        if kind != b"blob" or mode == b"120000":
+        if path.startswith(("/", "../")) or path in ("", "..") or posixpath.normpath(path) != path:
             return None
-        return self._git("cat-file", "blob", blob.decode()).output
+        # Shape: `mode kind id\tpath\0`; a folder's path may list what is in it.
+        listed = self._git("ls-tree", "-z", "--full-tree", commit, "--", path).output
+        about, _, name = listed.removesuffix(b"\0").partition(b"\t")
+        if name != path.encode("utf-8", "surrogateescape"):
+            return None
+        mode, kind, blob = about.decode().split()
+        return self._git("cat-file", "blob", blob).output if kind == "blob" and mode != "120000" else None
 
     def archive(self, commit: str) -> Iterator[bytes]:
-        """The commit's tree as a tar, the same bytes for the same commit. Raises: TransportError."""
-        answer = self._git("archive", "--format=tar", commit, timeout_seconds=FETCH_SECONDS)
-        yield answer.output
+        """The commit's tree as a tar, every file as committed: the same bytes for the same commit.
 
-    @classmethod
-    def imported(cls, url: str, folder: Path, stream: bytes) -> Mirror:
-        """A mirror made from a fast-import stream; its folder's name carries the stream's digest."""
-        mirror = cls(url, folder / f"{hashlib.sha256(stream).hexdigest()[:16]}.git")
-        with mirror._held():
-            if not mirror._is_there():
-                mirror._made_aside(
-                    lambda aside: _run(["--git-dir", str(aside), "fast-import", "--quiet", "--done"], data=stream)
-                )
-        return mirror
+        A submodule is an empty folder. Raises: TransportError.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            tar = Path(folder) / "tree.tar"
+            self._git("archive", "--format=tar", f"--output={tar}", commit, timeout_seconds=FETCH_SECONDS)
+            with tar.open("rb") as file:
+                while chunk := file.read(1 << 20):
+                    yield chunk
 
     def _is_there(self) -> bool:
         """A mirror is renamed into its place when it is whole: one that is there is whole."""
-        return (self.folder / "HEAD").is_file()
+        return self.folder.is_dir()
 
-    def _fetch(self) -> None:
-        if self._is_there():
-            self._fetch_into(self.folder)
-        else:
-            self._make()
-
-    def _make(self) -> None:
-        self._made_aside(self._fetch_into)
-
-    def _fetch_into(self, folder: Path) -> None:
-        """Every branch and tag as the url has them now, and which branch is its default."""
-        at = ["--git-dir", str(folder)]
-        wanted = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
-        fetch = [*at, "fetch", "--quiet", "--prune", "--force", "--no-auto-gc", "--no-write-fetch-head", "--no-tags"]
-        answer = _run([*fetch, "--", self.url, *wanted], timeout_seconds=FETCH_SECONDS)
-        if answer.status != 0:
-            raise self._unreachable(answer)
-        heads = _run([*at, "ls-remote", "--symref", "--", self.url, "HEAD"])
-        if target := re.match(rb"ref: (refs/heads/[^\t]+)\tHEAD", heads.output):
-            _checked([*at, "symbolic-ref", "HEAD", target[1].decode("utf-8", "surrogateescape")])
-
-    def _made_aside(self, make: Callable[[Path], object]) -> None:
+    def _make(self, fill: Callable[[Path], object]) -> None:
         """Make the mirror beside its place and rename it: a half-made one is never taken for a whole one."""
-        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f"{self.folder.name}.aside.", dir=self.folder.parent))
         try:
-            _checked(["init", "--quiet", "--bare", "--initial-branch=main", "--", str(aside)])
-            make(aside)
-            if self.folder.exists():
-                shutil.rmtree(self.folder)
+            _checked("init", "--quiet", "--bare", "--template=", "--initial-branch=main", "--", str(aside))
+            (aside / "info").mkdir(exist_ok=True)
+            (aside / "info/attributes").write_text(_ATTRIBUTES)
+            fill(aside)
+            if self._is_there():
+                self.folder.rename(f"{aside}.old")
             aside.rename(self.folder)
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            self._clear()
 
-    def _commit(self, name: str) -> str | None:
-        """The commit that *name* means here: the tag of that name before the branch, then a hash."""
-        for candidate in (f"refs/tags/{name}", f"refs/heads/{name}", name):
-            answer = self._try("rev-parse", "--verify", "--quiet", "--end-of-options", f"{candidate}^{{commit}}")
+    def _clear(self) -> None:
+        """Remove what was made beside the mirror and is not taken, by this process or one that was killed."""
+        for left in self.folder.parent.glob(f"{self.folder.name}.aside.*"):
+            if sys.platform == "win32":  # which does not remove read-only files, as git's objects are
+                for path in left.rglob("*"):
+                    path.chmod(0o700)
+            shutil.rmtree(left, ignore_errors=True)
+
+    def _unlock(self) -> None:
+        """Remove the locks of a git that was killed: no other works here while ours is held."""
+        for left in self.folder.rglob("*.lock"):
+            left.unlink(missing_ok=True)
+
+    def _fetch(self, folder: Path) -> None:
+        """Every branch and tag as the url has them now, and what its HEAD is."""
+        everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+        answer = self._fetched(folder, *everything, f"+HEAD:{_DEFAULT}")
+        if re.search(rb"(?i)couldn't find remote ref HEAD", answer.error):
+            _checked("update-ref", "-d", _DEFAULT, at=folder)
+            answer = self._fetched(folder, *everything)
+        if answer.status != 0:
+            raise self._unreachable(answer)
+
+    def _fetched(self, folder: Path, *refs: str) -> Answer:
+        how = ("--quiet", "--prune", "--force", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
+        return _run("fetch", *how, "--update-shallow", "--", self.url, *refs, at=folder, timeout_seconds=FETCH_SECONDS)
+
+    def _fetched_alone(self, ref: str | None) -> str | None:
+        """A commit that no branch or tag reaches; some hosts hand it out."""
+        if ref is None or not _FULL.fullmatch(ref):
+            return None
+        return self._commit(ref) if self._fetched(self.folder, ref).status == 0 else None
+
+    def _commit(self, ref: str | None) -> str | None:
+        """The commit that *ref* means here: the tag of that name before the branch, then a hash or a whole name."""
+        names = [_DEFAULT] if ref in (None, "HEAD") else [f"refs/tags/{ref}", f"refs/heads/{ref}"]
+        if ref is not None and (_HASH.fullmatch(ref) or ref.startswith("refs/")):
+            names.append(ref)
+        for name in names:
+            sought = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+            answer = _run(*sought, at=self.folder)
             if answer.status == 0:
                 return answer.text
         return None
 
-    def _fetch_commit(self, commit: str) -> str | None:
-        """A commit that no branch or tag reaches; some hosts hand it out."""
-        answer = self._try(
-            "fetch", "--quiet", "--no-write-fetch-head", "--", self.url, commit, timeout_seconds=FETCH_SECONDS
-        )
-        return self._commit(commit) if answer.status == 0 else None
-
     def _missing(self, ref: str | None) -> ManifestError:
-        output = self._git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads", "refs/tags").text
-        names = output.splitlines()
         if ref is None:
             return ManifestError("ref-missing", f"{ticked(self.url)} has no default branch", "name one with `repo.ref`")
+        names = self._git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads", "refs/tags").text.splitlines()
         return ManifestError(
             "ref-missing",
             f"{ticked(self.url)} has no branch, tag or commit {ticked(ref)}",
@@ -192,64 +219,75 @@ class Mirror:
 
     def _unreachable(self, answer: Answer) -> TransportError:
         complaint = _said(answer)
-        hints = ["see whether the address is right and the network is there"]
+        if _NOT_WHOLE.search(complaint):
+            return TransportError(
+                "objects-missing",
+                f"the repository {ticked(self.url)} is not whole: {complaint}",
+                "name a whole clone in `repo.url`, or its origin; a partial clone cannot be cloned",
+            )
+        hint = "see whether the address is right and the network is there"
         if "dubious ownership" in complaint:
-            hints = [f"the repository belongs to somebody else: `git config --global --add safe.directory {self.url}`"]
-        elif (
-            "Authentication" in complaint or "could not read Username" in complaint or "Permission denied" in complaint
-        ):
-            hints = ["set up git's credential helper, or use an ssh url with a key"]
-        return TransportError("repo-unreachable", f"git could not fetch {ticked(self.url)}: {complaint}", *hints)
+            hint = f"it belongs to somebody else; where that is right, `git config --global --add safe.directory {self.url}`"
+        elif re.search("Authentication|could not read Username|Permission denied", complaint):
+            hint = "set up git's credential helper, or use an ssh url with a key"
+        return TransportError("repo-unreachable", f"git could not fetch {ticked(self.url)}: {complaint}", hint)
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
-        """One process at a time; the lock is flock's, and never stale."""
+        """One process at a time; the lock is the kernel's, and never stale."""
         from filelock import FileLock, Timeout  # noqa: PLC0415 - a locked plan needs no mirror
 
         self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        holder = self.folder.with_name(f"{self.folder.name}.holder")
         try:
-            with FileLock(f"{self.folder}.lock", timeout=FETCH_SECONDS, mode=0o600):
-                for killed in self.folder.parent.glob(f"{self.folder.name}.aside.*"):
-                    shutil.rmtree(killed, ignore_errors=True)
+            with FileLock(f"{self.folder}.lock", timeout=self._patience_seconds, mode=0o600):
+                holder.write_text(f"process {os.getpid()}")
+                self._clear()
                 yield
         except Timeout as late:
+            who = holder.read_text() if holder.exists() else "another process"
             raise TransportError(
-                "mirror-held", f"another process has held {ticked(self.folder)} for half an hour", "see what it does"
+                "mirror-held",
+                f"{who} has held {ticked(self.folder)} for more than {self._patience_seconds:g} seconds",
+                "wait for it, or end it",
             ) from late
 
     def _git(self, *arguments: str, timeout_seconds: float = ASK_SECONDS) -> Answer:
-        return _checked(["--git-dir", str(self.folder), *arguments], timeout_seconds=timeout_seconds)
-
-    def _try(self, *arguments: str, timeout_seconds: float = ASK_SECONDS) -> Answer:
-        return _run(["--git-dir", str(self.folder), *arguments], timeout_seconds=timeout_seconds)
+        return _checked(*arguments, at=self.folder, timeout_seconds=timeout_seconds)
 
 
-def _checked(arguments: list[str], *, timeout_seconds: float = ASK_SECONDS) -> Answer:
+def _checked(
+    *arguments: str, at: Path | None = None, data: bytes = b"", timeout_seconds: float = ASK_SECONDS
+) -> Answer:
     """Raises: TransportError `objects-missing` or `git-failed` where git ends badly."""
-    answer = _run(arguments, timeout_seconds=timeout_seconds)
+    answer = _run(*arguments, at=at, data=data, timeout_seconds=timeout_seconds)
     if answer.status == 0:
         return answer
     complaint = _said(answer)
-    if re.search("missing (blob|tree|object)|unable to (read|find)|bad object|not a valid object", complaint):
+    if _NOT_WHOLE.search(complaint):
         raise TransportError(
-            "objects-missing",
-            f"the repository is not whole: {complaint}",
-            'fetch it anew with `repo.refresh = "always"`, or mend the repository that `repo.url` names',
-        )
-    verb = next(argument for argument in arguments if argument.isidentifier() or "-" in argument.strip("-"))
-    raise TransportError("git-failed", f"`git {verb}` ended with status {answer.status}: {complaint}")
+            "objects-missing", f"the mirror {ticked(at)} is not whole: {complaint}", 'make it anew: `repo.refresh = "always"`'
+        )  # fmt: skip
+    raise TransportError(
+        "git-failed", f"`git {arguments[0]}` ended with status {answer.status}: {complaint}", "see what git says about it"
+    )  # fmt: skip
 
 
-def _run(arguments: list[str], *, data: bytes = b"", timeout_seconds: float = ASK_SECONDS) -> Answer:
-    if not piped.which("git"):
+def _run(*arguments: str, at: Path | None = None, data: bytes = b"", timeout_seconds: float = ASK_SECONDS) -> Answer:
+    """Git with our settings and attributes, asking nobody; *at* is the repository."""
+    programs = piped.which("git")
+    if not programs:
         raise TransportError("git-missing", "git is not on this machine's PATH", "install git")
-    settings = [part for setting in _SAFE for part in ("-c", setting)]
-    return piped.run(["git", *settings, *arguments], data=(data,), timeout_seconds=timeout_seconds, env=_environment())
+    settings = [part for setting in _SETTINGS for part in ("-c", setting)]
+    place = [] if at is None else ["--git-dir", str(at)]
+    argv = [programs[0], *settings, *place, "--literal-pathspecs", *arguments]
+    return piped.run(argv, data=(data,), timeout_seconds=timeout_seconds, env=_environment(), hot=True)
 
 
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT}
     return kept | {
+        "GIT_ALLOW_PROTOCOL": "https:ssh:file",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "",
         "SSH_ASKPASS": "",
@@ -258,12 +296,9 @@ def _environment() -> dict[str, str]:
     }
 
 
-_KEPT = ("GIT_SSH", "GIT_SSH_COMMAND", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_SSL_CAINFO")
-
-
 def _said(answer: Answer) -> str:
-    """Git's last words that matter, without credentials."""
+    """The line of git's complaint that tells most, without credentials."""
     lines = [line.strip() for line in answer.error.decode("utf-8", "replace").splitlines() if line.strip()]
-    telling = [line for line in lines if line.startswith(("fatal:", "error:", "ERROR:", "ssh:"))] or lines
-    text = telling[0] if telling else f"exit status {answer.status}"
-    return re.sub(r"://[^/@\s]+@", "://***@", text)
+    telling = [line for line in lines if line.startswith(_TELLING)] or lines or [f"exit status {answer.status}"]
+    line = min(telling, key=lambda line: (not _NOT_WHOLE.search(line), not _OBJECT.search(line)))
+    return re.sub(r"://[^/@\s]+@", "://***@", line)

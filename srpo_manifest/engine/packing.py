@@ -78,6 +78,7 @@ class Packer:
         spool = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         for chunk in chunks:
             spool.write(chunk)
+        spool.seek(0)
         return spool
 
 

@@ -12,8 +12,10 @@ from srpo_manifest.upstream.arguments import read_arguments
 from srpo_manifest.upstream.script import read_script
 from srpo_manifest.values.contract import ArgumentContract, ScriptContract
 from srpo_manifest.values.lock import EntryContract, Pin
-from srpo_manifest.values.trainer import Trainer
+from srpo_manifest.values.trainer import Evidence, Trainer
 from srpo_manifest.wording import did_you_mean, ticked
+
+_LARGE = b"version https://git-lfs.github.com/spec/"
 
 
 def read_pin(
@@ -40,53 +42,64 @@ def read_pin(
 
 
 def _entry(mirror: Mirror, commit: str, script: str, digest: str, evidence: dict[str, bool]) -> EntryContract:
-    source = mirror.read(commit, _inside(script))
-    if source is None:
-        paths = [path for path in mirror.files(commit) if path.endswith((".sh", ".bash", ".py"))]
-        raise ManifestError(
-            "script-missing",
-            f"the repository has no script {ticked(script)} at commit {ticked(commit[:12])}",
-            *did_you_mean(script, paths),
-        )
-    if script.endswith(".py"):
-        return EntryContract(arguments=read_arguments(source, script), description=digest, evidence=evidence)
-    contract = read_script(source, script)
+    path = _inside(script)
+    source = mirror.read(commit, path)
+    if source is None or source.startswith(_LARGE):
+        raise _missing(mirror, commit, path, source)
+    if path.endswith(".py"):
+        return EntryContract(arguments=read_arguments(source, path), description=digest, evidence=evidence)
+    contract = read_script(source, path)
     arguments = _arguments(mirror, commit, contract)
     return EntryContract(script=contract, arguments=arguments, description=digest, evidence=evidence)
 
 
 def _arguments(mirror: Mirror, commit: str, contract: ScriptContract) -> ArgumentContract | None:
     """The interface of the one program that the script starts, where it lies in the checkout."""
-    if len(contract.launches) != 1:
-        return None
-    launch = contract.launches[0]
-    name = launch.entry.text
-    if name is None:
+    if len(contract.launches) != 1 or (name := contract.launches[0].entry.text) is None:
         return None
     stem = name.replace(".", "/")
-    for path in (f"{stem}.py", f"{stem}/__main__.py") if launch.module else (posixpath.normpath(name),):
-        if not path.startswith(("/", "../")) and (source := mirror.read(commit, path)) is not None:
+    paths = (f"{stem}.py", f"{stem}/__main__.py") if contract.launches[0].module else (posixpath.normpath(name),)
+    for path in paths:
+        if (source := mirror.read(commit, path)) is not None:
             return read_arguments(source, path)
     return None
 
 
 def _verdicts(mirror: Mirror, commit: str, trainer: Trainer) -> dict[str, bool]:
-    texts: dict[str, str] = {}
-    for evidence in trainer.evidence.values():
-        if evidence.file not in texts:
-            texts[evidence.file] = (mirror.read(commit, evidence.file) or b"").decode("utf-8", "replace")
-    return {
-        rule: re.search(evidence.pattern, texts[evidence.file], re.MULTILINE) is not None
-        for rule, evidence in sorted(trainer.evidence.items())
-    }
+    """For each rule of the description, whether its pattern stands in its file; a file that is not there bears no rule out."""
+    sources = {file: mirror.read(commit, file) for file in {evidence.file for evidence in trainer.evidence.values()}}
+
+    def holds(evidence: Evidence) -> bool:
+        source = sources[evidence.file]
+        return source is not None and bool(re.search(evidence.pattern, source.decode("utf-8", "replace"), re.MULTILINE))
+
+    return {rule: holds(evidence) for rule, evidence in sorted(trainer.evidence.items())}
 
 
 def _inside(script: str) -> str:
+    """The path of *script* from the root of the checkout, in its shortest form."""
     path = posixpath.normpath(script)
-    if path.startswith(("/", "../")) or path == "..":
+    if path.startswith(("/", "../")) or path in (".", "..") or not path.isprintable():
         raise ManifestError(
             "script-outside",
             f"{ticked(script)} does not lie in the checkout",
             "give its path from the repository's root",
         )
     return path
+
+
+def _missing(mirror: Mirror, commit: str, script: str, source: bytes | None) -> ManifestError:
+    files = mirror.files(commit)
+    modules = re.findall(rb"^\s*path\s*=\s*(.+?)\s*$", mirror.read(commit, ".gitmodules") or b"", re.MULTILINE)
+    module = next((name for name in map(bytes.decode, modules) if script.startswith(f"{name}/")), None)
+    if source is not None:
+        hints: tuple[str, ...] = ("git lfs keeps it elsewhere; commit it as a plain file",)
+    elif module is not None:
+        hints = (f"{ticked(module)} is a submodule, which is not fetched; name the submodule's own url in `repo.url`",)
+    elif script in files:
+        hints = ("it is a link; name the file that it leads to",)
+    else:
+        hints = did_you_mean(script, (path for path in files if path.endswith((".sh", ".bash", ".py"))))
+    return ManifestError(
+        "script-missing", f"the repository has no script {ticked(script)} at commit {ticked(commit[:12])}", *hints
+    )

@@ -11,6 +11,7 @@ import msgspec
 from srpo_manifest.builtin.repo import PIN, script_of
 from srpo_manifest.engine import lockfiles
 from srpo_manifest.engine.home import cache_folder
+from srpo_manifest.engine.lockfiles import DEMO
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.ports.probes import ReadRepository
 from srpo_manifest.values.facts import Facts, Known
@@ -21,8 +22,6 @@ from srpo_manifest.wording import ticked
 if TYPE_CHECKING:
     from srpo_manifest.engine.mirror import Mirror
 
-DEMO = "demo:"
-
 
 class Repositories:
     """Pins and trees for one manifest. The network is asked only where the lock does not answer."""
@@ -31,7 +30,7 @@ class Repositories:
         """*locked* wants a fitting entry and refuses to change it; *offline* forbids the network."""
         self._wanted = wanted
         self._locked, self._offline = locked, offline
-        self.lock_path = lockfiles.find(Path(wanted.folder), lock)
+        self.lock_path = lockfiles.find(wanted.folder, lock)
 
     def known(self) -> Facts:
         """The pin as a fact, where the lock or the package knows it: nothing is fetched."""

@@ -15,7 +15,7 @@ _ABSENT = object()
 
 def diff(before: Plan, after: Plan) -> list[str]:
     """One line a difference: `job.argv[12]: "20" → "40"`. Nothing for equal plans; the ids come first."""
-    old, new = msgspec.to_builtins(before), msgspec.to_builtins(after)
+    old, new = (msgspec.json.decode(msgspec.json.encode(plan)) for plan in (before, after))
     return list(_differences("", old, new))
 
 

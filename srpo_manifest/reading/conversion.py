@@ -53,6 +53,13 @@ def sound(node: Node, key: Key = (), where: Where | None = None) -> None:
                 where=where,
             )
         case float() if not math.isfinite(node.value):
-            raise ManifestError("invalid-value", f"{ticked(dotted(key))} is {node.value}, expected a finite number", where=where)
+            raise ManifestError(
+                "invalid-value", f"{ticked(dotted(key))} is {node.value}, expected a finite number", where=where
+            )
         case int() if not -_LONGEST <= node.value < _LONGEST:
-            raise ManifestError("invalid-value", f"{ticked(dotted(key))} needs more than 64 bits", "write a smaller integer", where=where)
+            raise ManifestError(
+                "invalid-value",
+                f"{ticked(dotted(key))} needs more than 64 bits",
+                "write a smaller integer",
+                where=where,
+            )

@@ -23,7 +23,7 @@ from srpo_manifest.reading.shapes import (
     known_keys,
     shape_of,
 )
-from srpo_manifest.wording import did_you_mean, listed, ticked
+from srpo_manifest.wording import did_you_mean, listed, plural, ticked
 
 Place: TypeAlias = Callable[[Key], Where | None]
 
@@ -31,6 +31,7 @@ _SAID = re.compile(r"(.*?)(?: - at (`key` in )?`\$(.*)`)?\Z", re.DOTALL)
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[\.\.\.\]")
 _NAMED = re.compile(r"`([^`]*)`")
 _SUGGESTED = 3
+_SHORT = 60
 
 
 def explained(error: msgspec.ValidationError, data: Any, kind: Any, place: Place, whole: str) -> ManifestError:
@@ -42,23 +43,11 @@ def explained(error: msgspec.ValidationError, data: Any, kind: Any, place: Place
     key = _key_of(str(error), path or "", data, kind, of_name=bool(of_name))
     named = _NAMED.findall(said)
     if said.startswith("Object contains unknown field"):
-        return _unknown(key, named[0], kind, place, whole)
+        return _unknown(key, named[0], data, kind, place, whole)
     if said.startswith("Object missing required field"):
-        needed = (*key, named[0])
-        return ManifestError(
-            "missing-key",
-            f"{_told(key, whole)} needs {ticked(named[0])}",
-            *_meaning(shape_of(kind, needed)),
-            where=place(key) or place(()),
-        )
+        return _missing(key, named[0], kind, place, whole)
     if of_name:
-        wanted = key_shape(shape_of(kind, key[:-1]))
-        return ManifestError(
-            "invalid-value",
-            f"{ticked(key[-1])} in {ticked(dotted(key[:-1]))} is no name that can stand there",
-            *_must(wanted),
-            where=place(key),
-        )
+        return _misnamed(key, kind, place(key))
     if said.startswith(("Expected", "Invalid")):
         return _misfit(key, _at(data, key), shape_of(kind, key), place(key))
     culprit = next((name for name in named if _at(data, (*key, name)) is not None), None)
@@ -69,17 +58,33 @@ def explained(error: msgspec.ValidationError, data: Any, kind: Any, place: Place
     )
 
 
-def _unknown(key: Key, name: str, kind: Any, place: Place, whole: str) -> ManifestError:
-    table = _told(key, whole)
-    near = did_you_mean(name, known := known_keys(shape_of(kind, key)))
+def _unknown(key: Key, name: str, data: Any, kind: Any, place: Place, whole: str) -> ManifestError:
+    known = dict(known_keys(shape_of(kind, key)))
+    table = taker = _told(key, whole)
+    if key[:1] == ("backend",) and "kind" in known:
+        del known["kind"]
+        taker = f"{key[1]} {ticked(_at(data, (*key, 'kind')))}"
+    near = did_you_mean(name, known)
     elsewhere = [] if near else [dotted(one) for one in _homes(name, kind)][:_SUGGESTED]
     return ManifestError(
         "unknown-key",
         f"unknown key {ticked(name)} in {table}",
         *near,
-        *([f"it is known as {listed(elsewhere)}"] if elsewhere else []),
-        f"{table} takes {listed(known)}",
+        *([f"there is {listed(elsewhere)}"] if elsewhere else []),
+        f"{taker} takes {listed(known)}",
         where=place((*key, name)),
+    )
+
+
+def _missing(key: Key, name: str, kind: Any, place: Place, whole: str) -> ManifestError:
+    wanted = shape_of(kind, (*key, name))
+    example = f"[{dotted((*key, name))}]" if kinds(wanted) == ["table"] else f"{name} = …"
+    meaning = description(wanted).rstrip(".")
+    return ManifestError(
+        "missing-key",
+        f"{_told(key, whole)} needs {ticked(name)}",
+        f"write {ticked(example)}" + (f": {meaning[:1].lower()}{meaning[1:]}" if meaning else ""),
+        where=place(key),
     )
 
 
@@ -89,44 +94,58 @@ def _misfit(key: Key, value: Any, wanted: Shape | None, where: Where | None) -> 
         return ManifestError(
             "wrong-type", f"{name} is {_a(found)}, expected {_or(expected)}", *_cure(key, found, expected), where=where
         )
-    if words := choices(wanted):
-        return ManifestError(
-            "invalid-value",
-            f"{name} is {ticked(value)}, expected {listed(words)}",
-            *(did_you_mean(value, words) if isinstance(value, str) else ()),
-            where=where,
-        )
-    return ManifestError("invalid-value", f"{name} has a value that cannot stand there", *_must(wanted), where=where)
+    words = choices(wanted)
+    bounds = listed(words) if words else next((text for one in alternatives(wanted) if (text := _bounds(one))), "")
+    return ManifestError(
+        "invalid-value",
+        f"{name} is {_shown(key, value)}, expected {bounds or 'another value'}",
+        *(did_you_mean(value, words) if words and isinstance(value, str) else _meaning(wanted)),
+        where=where,
+    )
 
 
-def _must(wanted: Shape | None) -> tuple[str, ...]:
-    """What the bounds of a type ask for, and what the value means."""
-    bounds = next((text for one in alternatives(wanted) if (text := _bounds(one))), "")
-    meaning = _meaning(wanted)
-    return ((f"give {bounds}",) if bounds else ()) + (meaning if not bounds or meaning != (bounds,) else ())
+def _misnamed(key: Key, kind: Any, where: Where | None) -> ManifestError:
+    wanted = key_shape(shape_of(kind, key[:-1]))
+    return ManifestError(
+        "invalid-value",
+        f"{ticked(key[-1])} cannot stand in {ticked(dotted(key[:-1]))}, expected {next(map(_bounds, alternatives(wanted)))}",
+        *_meaning(wanted),
+        where=where,
+    )
+
+
+def _shown(key: Key, value: Any) -> str:
+    """The value, where it is short and no secret."""
+    if isinstance(value, list):
+        return plural(len(value), "item")
+    return (
+        ticked(value)
+        if key[0] != "env" and len(str(value)) <= _SHORT
+        else f"a text of {plural(len(value), 'character')}"
+    )
 
 
 def _bounds(one: Shape) -> str:
     match one:
         case msgspec.inspect.StrType(pattern=str(pattern)):
             shown = pattern.removeprefix(r"\A").removesuffix(r"\Z")
-            return f"text that matches {ticked(shown)}" + (
-                f", at most {one.max_length} characters" if one.max_length else ""
-            )
+            return f"text that matches {ticked(shown)}" + (f", up to {one.max_length}" if one.max_length else "")
         case msgspec.inspect.StrType() if one.max_length:
-            return f"text of {one.min_length or 0} to {one.max_length:,} characters"
+            return f"{one.min_length or 0} to {one.max_length:,} characters"
         case msgspec.inspect.IntType(ge=int(least), le=int(most)):
             return f"an integer from {least:,} to {most:,}"
-        case msgspec.inspect.FloatType() if one.le is not None:
+        case msgspec.inspect.FloatType() if one.gt is not None and one.le is not None:
             return f"a number above {one.gt:g}, up to {one.le:,g}"
         case msgspec.inspect.VarTupleType() if one.max_length:
-            return f"{one.min_length or 0} to {one.max_length:,} items"
+            return f"{one.min_length or 0} to {one.max_length:,}"
     return ""
 
 
 def _meaning(wanted: Shape | None) -> tuple[str, ...]:
-    said = description(wanted).rstrip(".")
-    return (said[:1].lower() + said[1:] if said[1:2].islower() else said,) if said else ()
+    """What a text is, in words, beside a pattern that few people read. A whole sentence tells of its key instead."""
+    said = description(wanted)
+    patterned = any(isinstance(one, msgspec.inspect.StrType) and one.pattern for one in alternatives(wanted))
+    return (f"give {said}",) if patterned and said and not said.endswith(".") else ()
 
 
 def _cure(key: Key, found: str, expected: list[str]) -> tuple[str, ...]:

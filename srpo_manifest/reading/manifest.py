@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.finding import Where
-from srpo_manifest.reading.argsfile import parse_args_file
 from srpo_manifest.reading.canonical import digest
 from srpo_manifest.reading.conversion import converted, sound
 from srpo_manifest.reading.locate import Key, dotted
@@ -135,7 +134,7 @@ def read_manifest(
     Raises: ManifestError `unknown-kind`, `unknown-key`, `missing-key`, `wrong-type`, `invalid-value`, or
     `impossible-combination`.
     """
-    args_file = ArgsFile() if args is None else parse_args_file(args.data, args.file)
+    args_file = ArgsFile() if args is None else _args_file(args)
     document = document._replace(tree=merge(_beneath(args_file, args.file if args else ""), _complete(document.tree)))
     sound(document.tree)
     named = document.named
@@ -156,6 +155,12 @@ def read_manifest(
         digest=digest(data),
         data=data,
     )
+
+
+def _args_file(source: Source) -> ArgsFile:
+    from srpo_manifest.reading.argsfile import parse_args_file  # noqa: PLC0415 - only who has one pays for JSON
+
+    return parse_args_file(source.data, source.file)
 
 
 def _known_schema(document: Document) -> None:

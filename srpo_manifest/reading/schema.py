@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -15,33 +15,104 @@ from srpo_manifest.values.manifest import (
     TransportOptions,
 )
 
+Schema: TypeAlias = dict[str, Any]
+
 _REF = "#/$defs/{name}"
 _LOCAL: Mapping[str, type[TransportOptions]] = {"local": LocalOptions}
 _DIRECT: Mapping[str, type[LauncherOptions]] = {"direct": DirectOptions}
-_OVERLAY = "A profile: keys that are laid over the manifest's with `--profile`."
-_DROP = "Keys to remove before these are laid on, such as `resources.port`."
+_DROP: Schema = {
+    "description": "Keys to remove from what these are laid on, such as `resources.port`.",
+    "type": "array",
+    "items": {"type": "string"},
+}
+_NEEDED: Schema = {
+    "required": ["name", "model"],
+    "properties": {
+        "model": {"required": ["type"]},
+        "backend": {"properties": {"transport": {"required": ["kind"]}, "launcher": {"required": ["kind"]}}},
+    },
+}
 
 
 def json_schema(
-    transports: Mapping[str, type[TransportOptions]] = _LOCAL,
-    launchers: Mapping[str, type[LauncherOptions]] = _DIRECT,
-) -> dict[str, Any]:
-    """The schema of a manifest; tables of a kind that is not given are left open, as its plugin alone knows them.
+    transports: Mapping[str, type[TransportOptions]] = _LOCAL, launchers: Mapping[str, type[LauncherOptions]] = _DIRECT
+) -> Schema:
+    """The schema of a manifest. A backend table of another kind is left open: its plugin alone knows its keys.
 
-    What a file must say depends on `extends`: a manifest that extends another may leave the rest to it. Gaps against
-    the decoder, which JSON Schema has no words for: rules between keys, control characters, and what `extends` brings.
+    What is required is required of a file that extends none: the rest may stand in the other one. JSON Schema has no
+    words for rules between keys, and none for control characters: the decoder refuses what this accepts there.
     """
-    kinds = (*transports.values(), *launchers.values())
-    (_, *refs), found = msgspec.json.schema_components((AnyManifest, *kinds), ref_template=_REF)
-    names = {ref["$ref"].rpartition("/")[2] for ref in refs}
+    refs, found = msgspec.json.schema_components(
+        (AnyManifest, *transports.values(), *launchers.values()), ref_template=_REF
+    )
+    names = [ref["$ref"].rpartition("/")[2] for ref in refs]
     definitions = {name: _plain(definition) for name, definition in found.items()}
-    manifest = next(definitions.pop(name) for name in list(definitions) if name.startswith("Manifest"))
-    backend = next(definitions.pop(name) for name in list(definitions) if name.startswith("Backend"))
-    definitions = {
-        name: definition
-        for name, definition in definitions.items()
-        if name in names or name not in ("TransportOptions", "LauncherOptions")
+    manifest = definitions.pop(names[0])
+    backend = definitions.pop(manifest["properties"]["backend"]["$ref"].rpartition("/")[2])
+    manifest["properties"]["backend"]["$ref"] = _REF.format(name="Backend")
+    kinds = dict(zip((*transports, *launchers), names[1:], strict=True))
+    for name, known in (("TransportOptions", transports), ("LauncherOptions", launchers)):
+        said = definitions[name]["properties"]["kind"]
+        for kind in known:
+            own = definitions[kinds[kind]]["properties"]
+            own["kind"] = {"description": said["description"], **own["kind"]}
+        definitions[name] = _of_kind(said, {kind: kinds[kind] for kind in known})
+    del backend["required"], definitions["Model"]["required"]
+    laid = {name: node for name, node in manifest["properties"].items() if name not in ("schema", "extends")}
+    overlay = {"type": "object", "properties": {**laid, "drop": _DROP}, "additionalProperties": False}
+    profiles = {
+        "description": "Overlays by name, for `--profile NAME`.",
+        "type": "object",
+        "additionalProperties": {"$ref": _REF.format(name="Overlay")},
     }
-    for which, known in (("transport", transports), ("launcher", launchers)):
-        backend["properties"][which] = _of_kind(backend["properties"][which]["description"], known, refs, kinds)
-    return {}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "srpo.toml",
+        **manifest,
+        "properties": {**manifest["properties"], "profile": profiles, "drop": _DROP},
+        "required": ["schema"],
+        "if": {"required": ["extends"]},
+        "else": _NEEDED,
+        "$defs": {**definitions, "Backend": backend, "Overlay": overlay},
+    }
+
+
+def _of_kind(said: Schema, kinds: Mapping[str, str]) -> Schema:
+    """A table whose `kind` says which definition holds."""
+    return {
+        "type": "object",
+        "properties": {"kind": {**said, "examples": [*kinds]}},
+        "allOf": [
+            {
+                "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},
+                "then": {"$ref": _REF.format(name=name)},
+            }
+            for kind, name in kinds.items()
+        ],
+    }
+
+
+def _plain(node: Any) -> Any:
+    """What editors read alike: no null (TOML has none), ECMA's anchors, `const` for one value, no default of a table."""
+    if not isinstance(node, dict):
+        return node
+    node = {name: value for name, value in node.items() if name != "title"}
+    members = [member for member in node.pop("anyOf", ()) if member != {"type": "null"}]
+    if len(members) == 1:
+        node = {**members[0], **node}
+    elif members:
+        node["anyOf"] = [_plain(member) for member in members]
+    if "pattern" in node:
+        node["pattern"] = node["pattern"].replace(r"\A", "^").replace(r"\Z", "$")
+    if len(node.get("enum", ())) == 1:
+        node["const"] = node.pop("enum")[0]
+    if node.get("default", 0) is None or isinstance(node.get("default"), dict):
+        del node["default"]
+    if not node.get("required", True):
+        del node["required"]
+    for name in ("items", "additionalProperties", "propertyNames"):
+        if name in node:
+            node[name] = _plain(node[name])
+    if "properties" in node:
+        node["properties"] = {name: _plain(value) for name, value in node["properties"].items()}
+    return node

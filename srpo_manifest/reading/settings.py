@@ -52,5 +52,11 @@ def _unreadable(argument: str, hint: str) -> ManifestError:
 
 
 def _example(accepted: list[str]) -> str:
-    examples = {"integer": "`20`", "number": "`0.5`", "boolean": "`true`", "array": '`["a", "b"]`', "table": '`{ env = "NAME" }`'}
+    examples = {
+        "integer": "`20`",
+        "number": "`0.5`",
+        "boolean": "`true`",
+        "array": '`["a", "b"]`',
+        "table": '`{ env = "NAME" }`',
+    }
     return examples.get(accepted[0] if accepted else "", '`"text"`')

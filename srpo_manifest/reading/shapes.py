@@ -13,7 +13,6 @@ Shape: TypeAlias = shape.Type
 
 _KINDS: dict[type[Shape], str] = {
     shape.StrType: "string",
-    shape.LiteralType: "string",
     shape.BoolType: "boolean",
     shape.IntType: "integer",
     shape.FloatType: "number",
@@ -44,8 +43,11 @@ def alternatives(node: Shape | None) -> Iterator[Shape]:
 
 def kinds(node: Shape | None) -> list[str]:
     """The kinds of value that are accepted, in a manifest's words."""
-    found = [_KINDS[type(one)] for one in alternatives(node) if type(one) in _KINDS]
-    return sorted(set(found), key=found.index)
+    found = dict.fromkeys(
+        kind_of(one.values[0]) if isinstance(one, shape.LiteralType) else _KINDS.get(type(one), "")
+        for one in alternatives(node)
+    )
+    return [kind for kind in found if kind]
 
 
 def kind_of(value: object) -> str:

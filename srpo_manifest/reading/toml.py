@@ -106,7 +106,7 @@ def _bounded(text: str, file: str) -> None:
 def _syntax_error(text: str, file: str, said: str) -> ManifestError:
     found = _PLACE.match(said)
     what, line, column = found.groups() if found else (said, None, None)
-    offset = _offset(text, int(line), int(column)) if line else len(text.rstrip("\n"))
+    offset = _offset(text, int(line), int(column)) if line and column else len(text.rstrip("\n"))
     from srpo_manifest.reading.locate import twice  # noqa: PLC0415 - only a broken file pays
 
     if what.startswith(("Cannot", "Duplicate")) and (doubled := twice(text)):
@@ -118,25 +118,28 @@ def _syntax_error(text: str, file: str, said: str) -> ManifestError:
             where=_where(text, file, second),
         )
     return ManifestError(
-        "toml-syntax", f"this is no TOML: {what[:1].lower()}{what[1:]}", *_hints(text, what, offset), where=_where(text, file, offset)
+        "toml-syntax",
+        f"this is no TOML: {what[:1].lower()}{what[1:]}",
+        *_hints(text, what, offset),
+        where=_where(text, file, offset),
     )
 
 
 def _hints(text: str, what: str, offset: int) -> tuple[str, ...]:
-    line = _line(text, offset)
+    line, rest = _line(text, offset), text[offset : offset + 8]
     if "\r" in line:
         return ("a line ends with a newline: this one holds a carriage return alone",)
     if re.search(r'"[^"]*\\', line) and ("scape" in what or "hex" in what):
         return ("in double quotes a backslash escapes: put a path or a pattern in single quotes",)
-    if re.search(r"[=,\[]\s*(True|False)\b", line):
+    if re.match("True|False", rest):
         return ("booleans are written `true` and `false`",)
-    if re.search(r"=\s*(null|None|nil)\b", line):
+    if re.match("null|None|nil", rest):
         return ("TOML has no null: leave the key out",)
-    if "Invalid value" in what:
+    if "Invalid value" in what and re.match(r"[A-Za-z~/.]", rest):
         return ("a string needs quotes",)
     if "'='" in what:
         return ("a setting is written `key = value`, a table `[name]`",)
-    if "nclosed" in what or "nterminated" in what:
+    if "nclosed" in what or "nterminated" in what or not text[offset:].strip():
         return ("something above is not closed",)
     return ()
 

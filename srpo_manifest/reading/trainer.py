@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from srpo_manifest.finding import Where
 from srpo_manifest.reading.conversion import converted
+from srpo_manifest.reading.locate import Key, dotted
 from srpo_manifest.reading.overlay import tree_of
 from srpo_manifest.reading.toml import Source
 from srpo_manifest.reading.tree import plain
@@ -18,4 +20,8 @@ def parse_trainer(data: bytes, file: str) -> Trainer:
     tree = tree_of(Source(file=file, data=data))
     found = plain(tree)
     known_format(found, FORMAT, file)
-    return converted(found, Trainer, tree.place, "the trainer description")
+
+    def place(key: Key) -> Where:
+        return tree.place(key) or Where(file=file, key=dotted(key))
+
+    return converted(found, Trainer, place, "the trainer description")

@@ -65,7 +65,13 @@ def plain(node: Node) -> Any:
 def origins(node: Node, key: Key = ()) -> dict[str, Where]:
     """The place of every key by its dotted spelling; keys that nobody wrote are absent."""
     found = {dotted(key): node.where} if key and node.where else {}
-    children = node.value.items() if isinstance(node.value, dict) else enumerate(node.value) if isinstance(node.value, list) else ()
+    children = (
+        node.value.items()
+        if isinstance(node.value, dict)
+        else enumerate(node.value)
+        if isinstance(node.value, list)
+        else ()
+    )
     for step, child in children:
         found |= origins(child, (*key, step))
     return found

@@ -69,12 +69,12 @@ class Shell:
         source = f"${name}"
         value = self.values.get(name)
         if isinstance(value, Array):
-            return (Opaque(source=source, reason=f"{ticked(source)} takes one element of an array"),)
+            return (Opaque(source=source, reason=f"{shown(source)} takes one element of an array"),)
         if value is not None:
             return value
         if self.is_inherited(name):
             return (Variable(name=name, quoted=True),)
-        reason = self.elsewhere or f"{ticked(source)} is known only while the script runs"
+        reason = self.elsewhere or f"{shown(source)} is known only while the script runs"
         return (Opaque(source=source, reason=reason),)
 
     def doubt(self, names: Iterable[str], reason: str) -> None:
@@ -120,7 +120,7 @@ def _expand(nodes: Sequence[Node], shell: Shell, separator: re.Pattern[str]) -> 
             tokens += _tokens(word, shell)
             word = []
             if not separator.fullmatch(between):
-                reason = f"{ticked(between.strip())} could not be read"
+                reason = f"{shown(between.strip())} could not be read"
                 tokens.append(Token(pieces=(Opaque(source=between, reason=reason),), line=line_of(node)))
         word.append(node)
     return tokens + _tokens(word, shell) if word else tokens
@@ -144,7 +144,7 @@ def _every(match: re.Match[str], node: Node, shell: Shell) -> list[Token]:
         return [Token(pieces=(FORWARDED,), line=line)]
     array = shell.values.get(name)
     if not isinstance(array, Array):
-        reason = f"{ticked(match[0])} is no array that the script sets for certain"
+        reason = f"{shown(match[0])} is no array that the script sets for certain"
         return [Token(pieces=(Opaque(source=match[0], reason=reason),), line=line)]
     if match["quote"]:
         return list(array.tokens)
@@ -184,7 +184,7 @@ class _Words:
                 before: Node | None = None
                 for child in node.children:
                     if before and self.shell.between(before, child).replace("\\\n", ""):
-                        self.unknown(source, f"{ticked(source)} could not be read")
+                        self.unknown(source, f"{shown(source)} could not be read")
                         return
                     self.node(child)
                     before = child
@@ -203,7 +203,7 @@ class _Words:
             case "command_substitution" | "process_substitution":
                 self.unknown(source, "what a command prints is known only when the script runs")
             case _:
-                self.unknown(source, f"{ticked(source)} is known only when the script runs")
+                self.unknown(source, f"{shown(source)} is known only when the script runs")
 
     def text(self, text: str, *, quoted: bool) -> None:
         """Add characters that stand in the script."""
@@ -220,7 +220,7 @@ class _Words:
     def maybe(self, text: str | None, source: str, *, quoted: bool) -> None:
         """Add characters, where their reading is certain."""
         if text is None:
-            self.unknown(source, f"{ticked(source)} could not be read")
+            self.unknown(source, f"{shown(source)} could not be read")
         else:
             self.text(text, quoted=quoted)
 
@@ -249,7 +249,7 @@ class _Words:
             self.unknown(text, self.shell.splitting)
             return
         if re.search(r"[*?\[\\]", text):
-            self.unknown(text, f"{ticked(text)} without quotes may match file names")
+            self.unknown(text, f"{shown(text)} without quotes may match file names")
             return
         for part in re.split(r"([ \t\n]+)", text):
             if part.strip(" \t\n"):
@@ -265,7 +265,7 @@ class _Words:
                 source = source[1:]
         text = unquoted(source, assigned=not self.splits)
         if text is None:
-            self.unknown(source, f"{ticked(source)} without quotes is expanded by bash")
+            self.unknown(source, f"{shown(source)} without quotes is expanded by bash")
         else:
             self.text(text, quoted=False)
 
@@ -287,7 +287,7 @@ class _Words:
         """`${name}`, `${#name}`, and the four operators that ask whether it is empty."""
         source, operator = match[0], match["operator"]
         value = self.shell.scalar(match["name"] or match["of"])
-        unknown = (Opaque(source=source, reason=f"{ticked(source)} is known only when the script runs"),)
+        unknown = (Opaque(source=source, reason=f"{shown(source)} is known only when the script runs"),)
         texts = [piece.text for piece in value if isinstance(piece, Plain)]
         known = "".join(texts) if len(texts) == len(value) else None
         if match["length"]:
@@ -321,9 +321,9 @@ class _Words:
         if number is not None:
             self.expanded((Plain(text=str(number)),), quoted=quoted)
             return
-        self.unknown(source, f"{ticked(source)} is known only when the script runs")
+        self.unknown(source, f"{shown(source)} is known only when the script runs")
         if re.search(r"\+\+|--|=", source):
-            self.shell.doubt(re.findall(NAME, source), f"{ticked(source)} may change it")
+            self.shell.doubt(re.findall(NAME, source), f"{shown(source)} may change it")
 
     def _number(self, name: str) -> str | None:
         value = self.shell.scalar(name)
@@ -345,3 +345,10 @@ def _defaulted(value: tuple[Piece, ...], operand: tuple[Piece, ...] | None) -> t
 def line_of(node: Node) -> int:
     """The node's line, counted from 1."""
     return node.start_point.row + 1
+
+
+def shown(source: str) -> str:
+    """A stretch of source as a message shows it: its first line, in backticks unless it holds some."""
+    first, rest, _ = source.partition("\n")
+    short = first[:60] + ("…" if rest or len(first) > 60 else "")
+    return short if "`" in short else ticked(short)

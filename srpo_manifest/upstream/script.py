@@ -20,7 +20,7 @@ from srpo_manifest.upstream.commands import (
     STARTERS,
     set_options,
 )
-from srpo_manifest.upstream.expansion import FORWARDED, Array, Shell, expand, line_of, value_of
+from srpo_manifest.upstream.expansion import FORWARDED, Array, Shell, expand, line_of, shown, value_of
 from srpo_manifest.upstream.launchers import Split, program_of, split_launch
 from srpo_manifest.upstream.names import descendants, names_read, names_set, names_used
 from srpo_manifest.values.contract import Gap, Launch, Opaque, Piece, ScriptContract, Token
@@ -52,6 +52,8 @@ _SIMPLE = (
 )
 _SUBSTITUTIONS = ("command_substitution", "process_substitution")
 _BLANK = re.compile(rb"(?:[ \t\n]|\\\n)*")
+_AFTER_VALUE = re.compile(rb"(?:\\\n)*[ \t\n;&|)`<>]")
+_ANSI_C = re.compile(rb"\$'(?:[^\\']|\\[\s\S])*'")
 _FOR_THE_SHELL = ("PATH", "IFS", "ENV", "BASH_ENV", "GLOBIGNORE", "POSIXLY_CORRECT")
 
 
@@ -114,7 +116,9 @@ def _unread(source: bytes, root: Node) -> int | None:
     for node in descendants(root):
         if node.is_error or node.is_missing or _is_torn(source, node):
             return line_of(node)
-        if not node.children:
+        if node.type == "heredoc_body":
+            end = max(end, node.end_byte)
+        elif not node.children:
             if not _BLANK.fullmatch(source, end, max(end, node.start_byte)):
                 return line_of(node)
             end = max(end, node.end_byte)
@@ -122,11 +126,20 @@ def _unread(source: bytes, root: Node) -> int | None:
 
 
 def _is_torn(source: bytes, node: Node) -> bool:
-    """Whether the grammar, misled by a continued line, took a word from its neighbour."""
-    if node.type == "variable_assignment":
-        value = node.child_by_field_name("value")
-        return value is not None and bool(source[node.children[1].end_byte : value.start_byte].replace(b"\\\n", b""))
-    return node.type == "file_redirect" and source[node.start_byte - 1 : node.start_byte].isdigit()
+    """Whether the grammar, misled by a continued line or a lone `$`, tore a word apart or took one from its neighbour."""
+    match node.type:
+        case "variable_assignment":
+            value = node.child_by_field_name("value")
+            between = source[node.children[1].end_byte : value.start_byte] if value else b""
+            return bool(between.replace(b"\\\n", b"")) or not _AFTER_VALUE.match(source, node.end_byte)
+        case "simple_expansion":
+            return node.children[0].end_byte != node.children[-1].start_byte
+        case "ansi_c_string":
+            return not _ANSI_C.fullmatch(source, node.start_byte, node.end_byte)
+        case "file_redirect":
+            return source[node.start_byte - 1 : node.start_byte].isdigit()
+        case _:
+            return False
 
 
 class _Reader:
@@ -211,7 +224,7 @@ class _Reader:
 
     def _decides(self, node: Node) -> None:
         """What a compound command does is known only at run time; what it may start is read all the same."""
-        self._gap(node, _COMPOUND.get(node.type, f"{ticked(self.shell.text(node))} is not understood"))
+        self._gap(node, _COMPOUND.get(node.type, f"{shown(self.shell.text(node))} is not understood"))
         self._substitutions(node)
         names = names_set(node)
         self.shell.doubt(names, f"line {line_of(node)} may set it")
@@ -241,12 +254,12 @@ class _Reader:
         yield
         self.certain = certain
 
-    def _assign(self, node: Node) -> str:
-        """Carry out one assignment, and return the name."""
+    def _assign(self, node: Node, read: tuple[Piece, ...] | Array | None = None) -> str:
+        """Carry out one assignment, of *read* where the value was expanded before, and return the name."""
         target = node.child_by_field_name("name")
         self._substitutions(node)
         name = re.split(r"[\[+=]", self.shell.text(target or node), maxsplit=1)[0]
-        read = value_of(node, self.shell)
+        read = value_of(node, self.shell) if read is None else read
         if any(child.type == "+=" for child in node.children):
             read = self._sum(name, read)
         if target is None or target.type != "variable_name":
@@ -287,10 +300,12 @@ class _Reader:
             self.shell.doubt_all(f"line {line_of(node)} may set it")
             return
         exports = keyword.type == "export" or any("x" in option for option in options)
+        # All words are expanded before the first one is assigned.
+        reads = {child: value_of(child, self.shell) for child in rest if child.type == "variable_assignment"}
         for child in rest:
             if child.type == "word":
                 continue
-            name = self._assign(child) if child.type == "variable_assignment" else self.shell.text(child)
+            name = self._assign(child, reads[child]) if child in reads else self.shell.text(child)
             if exports and name not in self.exported:
                 self.exported.append(name)
                 self._check_export(node, name)
@@ -337,7 +352,7 @@ class _Reader:
             end = destinations[0].end_byte if destinations else redirect.end_byte
             text = self.shell.source[redirect.start_byte : end].decode("utf-8", "replace")
             if not (JOINED if started else QUIET).fullmatch(text):
-                self._gap(node, f"{ticked(text)} sends input or output elsewhere")
+                self._gap(node, f"{shown(text)} sends input or output elsewhere")
         if not started or first:
             self._effect(node, tokens)
 
@@ -421,7 +436,7 @@ class _Reader:
         """A command in `$(...)` that does more than answer is an effect of the script."""
         for each in descendants(node):
             if each.type in _SUBSTITUTIONS and not _only_asks(each):
-                self._gap(each, f"{ticked(self.shell.text(each))} runs a command")
+                self._gap(each, f"{shown(self.shell.text(each))} runs a command")
 
 
 def _only_asks(node: Node) -> bool:

@@ -106,7 +106,7 @@ class Entry(Strict):
         ),
     ] = None
     command: Annotated[
-        Annotated[tuple[Line, ...], Meta(min_length=1, max_length=1000)] | None,
+        Annotated[tuple[str, ...], Meta(min_length=1, max_length=1000)] | None,
         Meta(description="The whole command, in place of a script."),
     ] = None
     mode: Annotated[
@@ -126,6 +126,8 @@ class Entry(Strict):
     def __post_init__(self) -> None:
         if self.script is not None and self.command is not None:
             raise ValueError("`command` cannot stand beside `script`")
+        if self.command is not None and not self.command[0]:
+            raise ValueError("`command` begins with a program")
 
 
 class Python(Strict):

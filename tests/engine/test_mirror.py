@@ -20,21 +20,13 @@ HOSTILE = (
     "https://user:secret-word@example.org/x", "https://secret-word@example.org/x", "a\nb", "a\0b", "\x1b[2J", "https:///x", "javascript:alert(1)",
 )  # fmt: skip
 REFS = (
-    "-x",
-    "--upload-pack=touch",
-    "a..b",
-    "a b",
-    "a\n",
-    "@{u}",
-    "x@{1}",
-    "main:path",
-    "",
-    "a\\b",
-    "refs//x",
-    "x.lock",
-    "~1",
-    "a^",
-)
+    "-x", "--upload-pack=touch", "a..b", "a b", "a\n", "@{u}", "x@{1}", "main:path", "", "a\\b", "refs//x", "x.lock", "~1", "a^",
+)  # fmt: skip
+
+
+def tree(mirror: Mirror, commit: str) -> dict[str, bytes | None]:
+    with tarfile.open(fileobj=io.BytesIO(b"".join(mirror.archive(commit)))) as tar:
+        return {entry.name: tar.extractfile(entry).read() if entry.isfile() else None for entry in tar}
 
 
 def test_every_kind_of_ref_means_its_commit(repository, git, tmp_path: Path):
@@ -111,17 +103,19 @@ def test_a_hostile_ref_starts_nothing(ref: str, repository, tmp_path: Path):
     assert caught.value.code == "ref-unsafe"
 
 
-def test_nothing_of_the_repository_runs(repository, git, tmp_path: Path):
-    """Hooks, filters and attributes of the source are data."""
-    folder = repository({".gitattributes": "* filter=evil\n*.txt eol=crlf\n", "a.txt": "1\n2\n"})
-    hook = folder / ".git/hooks/post-checkout"
-    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/canary\n")
-    hook.chmod(0o755)
-    git(folder, "config", "filter.evil.smudge", f"touch {tmp_path}/canary; cat")
+def test_the_archive_holds_what_was_committed(repository, git, tmp_path: Path):
+    """Neither the tree's attributes nor the user's filters, line ends and modes change a byte; nothing runs."""
+    files = {
+        ".gitattributes": "* filter=evil\n*.txt eol=crlf\nstamp export-subst\nhidden export-ignore\nid ident\n",
+        "a.txt": "1\n2\n", "stamp": "$Format:%H$", "hidden": "x", "id": "$Id$",
+    }  # fmt: skip
+    repository(files)
+    git(tmp_path, "config", "--global", "filter.evil.smudge", f"touch {tmp_path}/canary; cat")
+    git(tmp_path, "config", "--global", "core.autocrlf", "true")
+    git(tmp_path, "config", "--global", "tar.umask", "0777")
     mirror = Mirror.of("repo", tmp_path, tmp_path / "cache")
     commit = mirror.ensure("main")
-    with tarfile.open(fileobj=io.BytesIO(b"".join(mirror.archive(commit)))) as tar:
-        assert tar.getnames() == [".gitattributes", "a.txt"]
+    assert tree(mirror, commit) == {path: text.encode() for path, text in files.items()}
     assert not (tmp_path / "canary").exists()
 
 
@@ -168,14 +162,85 @@ def test_a_clone_that_was_killed_is_not_taken_for_a_whole_one(repository, git, t
 
 
 def test_a_repository_that_lacks_objects_is_told_and_nothing_is_left(repository, git, tmp_path: Path):
-    """The upstream's copy at hand is of this kind."""
+    """Partial clones, whose origin is gone, are of this kind."""
     folder = repository({"a": "1", "b": "2"})
     blob = git(folder, "rev-parse", "HEAD:b")
     (folder / ".git/objects" / blob[:2] / blob[2:]).unlink()
     with pytest.raises(TransportError) as caught:
         Mirror.of("repo", tmp_path, tmp_path / "cache").ensure("main")
-    assert caught.value.code in ("objects-missing", "repo-unreachable")
+    assert caught.value.code == "objects-missing"
+    assert str(folder) in str(caught.value)
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+
+
+def test_a_damaged_mirror_is_told_and_mended_by_force(repository, tmp_path: Path):
+    """The hint's key does what it says."""
+    repository({"a": "1"})
+    mirror = Mirror.of("repo", tmp_path, tmp_path / "cache")
+    commit = mirror.ensure("main")
+    for pack in (mirror.folder / "objects/pack").iterdir():
+        pack.unlink()
+    with pytest.raises(TransportError) as caught:
+        tree(mirror, commit)
+    assert caught.value.code == "objects-missing"
+    assert mirror.ensure(commit, refresh=True) == commit
+    assert tree(mirror, commit) == {"a": b"1"}
+
+
+def test_locks_that_a_killed_git_left_are_no_obstacle(repository, git, tmp_path: Path):
+    """Ours is held: no other git works in the mirror."""
+    folder = repository({"a": "1"})
+    mirror = Mirror.of("repo", tmp_path, tmp_path / "cache")
+    mirror.ensure("main")
+    repository({"a": "2"})
+    for name in ("refs/heads/main.lock", "packed-refs.lock", "shallow.lock"):
+        (mirror.folder / name).touch()
+    assert mirror.ensure("main") == git(folder, "rev-parse", "HEAD")
+
+
+def test_the_process_that_holds_a_mirror_is_named(repository, tmp_path: Path):
+    """Whoever waits too long learns for whom."""
+    repository({"a": "1"})
+    mirror = Mirror(str(tmp_path / "repo"), tmp_path / "cache/x.git", patience_seconds=0.05)
+    with mirror._held(), pytest.raises(TransportError) as caught:
+        Mirror(mirror.url, mirror.folder, patience_seconds=0.05).ensure("main")
+    assert caught.value.code == "mirror-held"
+    assert f"process {os.getpid()}" in str(caught.value)
+
+
+def test_the_default_is_what_head_is(repository, git, tmp_path: Path):
+    """A detached HEAD is one; a HEAD whose branch is gone is none, and branches can still be named."""
+    folder = repository({"a": "1"})
+    first = git(folder, "rev-parse", "HEAD")
+    second = git(repository({"a": "2"}), "rev-parse", "HEAD")
+    git(folder, "checkout", "-q", first)
+    mirror = Mirror.of("repo", tmp_path, tmp_path / "cache")
+    assert (mirror.ensure(None), mirror.ensure("HEAD"), mirror.ensure("main")) == (first, first, second)
+    git(folder, "symbolic-ref", "HEAD", "refs/heads/nowhere")
+    with pytest.raises(ManifestError) as caught:
+        mirror.ensure(None)
+    assert caught.value.code == "ref-missing"
+    assert mirror.ensure("main") == second
+
+
+def test_of_a_tag_and_a_branch_the_tag_is_meant(repository, git, tmp_path: Path):
+    """As in git; the whole name means the branch."""
+    folder = repository({"a": "1"})
+    git(folder, "tag", "both")
+    first = git(folder, "rev-parse", "HEAD")
+    second = git(repository({"a": "2"}), "rev-parse", "HEAD")
+    git(folder, "branch", "both")
+    mirror = Mirror.of("repo", tmp_path, tmp_path / "cache")
+    assert (mirror.ensure("both"), mirror.ensure("refs/heads/both")) == (first, second)
+
+
+def test_a_shallow_clone_can_be_used(repository, git, tmp_path: Path):
+    """The commit is wanted, not its history."""
+    folder = repository({"a": "1"})
+    repository({"a": "2"})
+    git(tmp_path, "clone", "-q", "--depth=1", f"file://{folder}", "shallow")
+    mirror = Mirror.of("shallow", tmp_path, tmp_path / "cache")
+    assert tree(mirror, mirror.ensure(None)) == {"a": b"2"}
 
 
 def test_without_git_the_error_says_so(repository, tmp_path: Path, monkeypatch):
@@ -213,18 +278,20 @@ def test_a_gitlink_without_modules_is_an_empty_folder(repository, git, tmp_path:
     git(folder, "commit", "-q", "-m", "link")
     mirror = Mirror.of("repo", tmp_path, tmp_path / "cache")
     commit = mirror.ensure("main")
-    with tarfile.open(fileobj=io.BytesIO(b"".join(mirror.archive(commit)))) as tar:
-        assert "sub/module" in tar.getnames()
+    assert tree(mirror, commit) == {"a": b"1", "sub": None, "sub/module": None}
     assert mirror.read(commit, "sub/module") is None
 
 
-def test_a_link_is_not_followed(repository, tmp_path: Path):
-    """A script that is a link out of the tree has no bytes for us."""
-    folder = repository({"a": "1"})
+def test_only_a_files_own_path_reads_it(repository, tmp_path: Path):
+    """No link is followed, and no path that only leads to a file, or a pattern that fits, is one."""
+    folder = repository({"a": "1", "d/b": "2"})
     (folder / "out").symlink_to("/etc/passwd")
-    repository({})
+    repository({"*": "star"})
     mirror = Mirror.of("repo", tmp_path, tmp_path / "cache")
-    assert mirror.read(mirror.ensure("main"), "out") is None
+    commit = mirror.ensure("main")
+    paths = ("out", "", ".", "..", "./a", "d", "d/", "d/../a", "/a", "../a", ":(top)a", "?")
+    assert {path: mirror.read(commit, path) for path in paths} == dict.fromkeys(paths)
+    assert mirror.read(commit, "*") == b"star"
 
 
 def test_refresh_makes_the_mirror_anew(repository, tmp_path: Path):

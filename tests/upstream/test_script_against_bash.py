@@ -162,7 +162,14 @@ SETTING = st.builds("{}{}{}".format, NAMES, st.sampled_from(["=", "=", "+="]), W
 ARRAY = st.builds(
     lambda name, sign, words: f"{name}{sign}({' '.join(words)})", NAMES, st.sampled_from(["=", "+="]), st.lists(WORDS, max_size=3)
 )
-OTHER = st.sampled_from(["", "# a comment \\", "export A", ": ${B:=q}", "echo $A", "if true; then C=1; fi", "B=1 true", "unset C"])
+OTHER = st.sampled_from([
+    "", "# a comment \\", "export A", ": ${B:=q}", "echo $A", "B=1 true", "unset C", "if true; then C=1; fi",
+    "for A in x y; do B=$A; done", "while false; do A=1; done", "f() { A=8; }; f", "{ A=3; }", "(A=4)", "A=5 | cat",
+    "A=6 && B=7", '[ -n "$A" ] || A=x', "case $A in x) B=1;; *) B=2;; esac", "! A=1", "A=1 &", "read B <<< x", "eval A=1",
+    "export A=4 B=$A", "declare C=4", "printf -v A x", ": $((A=3)) $((B++))", "((B=2))", "let C=4", "readonly D=1",
+    "cat <<EOF\n$A \\\nEOF", "cat <<'EOF' >/dev/null\ntorchrun $A\nEOF", "A=1; B=$A; C=2", "mkdir -p $A", "set -x", "IFS=:",
+    "A=$(B=1; echo 2)", "typeset -i B=3", "B=([2]=x)", "A[0]=1", "mapfile -t A <<< y", "A=~/x", 'A="$B"$C', "export -n A",
+])  # fmt: skip
 LAUNCH = st.builds(
     _line,
     st.lists(WORDS | st.sampled_from(['"${A[@]}"', "${B[@]}", '"$@"', "2>&1"]), max_size=6),

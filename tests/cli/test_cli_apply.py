@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+
+def pids_of(run: str) -> list[int]:
+    """Processes that carry the run's id."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                environment = (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if f"SRPO_RUN_ID={run}".encode() in environment.split(b"\0"):
+                found.append(int(entry.name))
+    return found
+
+
+def until(holds, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_apply_trains_until_the_checkpoint_is_whole(place, say):
+    """From an empty folder to a whole checkpoint, with the events as JSON lines; a second time there is nothing to do."""
+    said = say("apply", "--json")
+    assert said.status == 0, said.err
+    names = [event["event"] for event in said.events]
+    assert names[:3] == ["stream.opened", "facts.gathered", "plan.made"]
+    assert names[-1] == "run.ended"
+    assert {"job.started", "progress.made", "checkpoint.written", "image.written", "phase.started"} <= set(names)
+    assert [event["seq"] for event in said.events] == list(range(len(names)))
+    assert all({"format", "seq", "time", "event", "run"} <= set(event) for event in said.events)
+    written = next(event for event in said.events if event["event"] == "checkpoint.written")
+    assert sorted(path.name for path in Path(written["path"]).iterdir()) == ["config.json", "diffusion_pytorch_model.safetensors"]
+    vendor = place.folder / "third_party/srpo/vendor"
+    assert vendor.is_symlink()
+    assert (vendor / "scripts/finetune/SRPO_training_demo.sh").is_file()
+    assert not os.access(vendor / "minisrpo/train.py", os.W_OK) or os.geteuid() == 0
+    assert oct((vendor / "minisrpo/train.py").stat().st_mode & 0o222) == "0o0"
+    run = said.events[-1]["run"]
+    assert pids_of(run) == []
+    again = say("apply")
+    assert (again.status, "there is nothing to do" in again.err) == (0, True)
+    assert say("plan", "--detailed-exitcode").status == 0
+    assert say("status").out.startswith(f"{run}  succeeded")
+    assert say("status", "--json").json["checkpoints"][0]["whole"] is True
+    assert say("wait", run[:12]).out == f"{run} succeeded\n"
+    assert "***** Running training *****" in say("logs", "last").out
+    assert say("attach", "demo", "--json").events[-1]["outcome"] == "succeeded"
+    assert say("stop", run).out.startswith(f"{run} succeeded")
+
+
+def test_a_run_goes_on_without_us_and_is_stopped_from_elsewhere(place, say):
+    """Detached, seen, stopped: nothing of it is left."""
+    run = say(
+        "apply", "--detach", "--set", "entry.set.max_train_steps=1000", "--set", "entry.set.checkpointing_steps=999"
+    ).out.strip()
+    until(lambda: say("status", "--json").json["state"] == "running")
+    assert say("apply").status == 4  # one is running already
+    refused = say("apply", "--json")
+    assert "already-running" in refused.err
+    stopped = say("stop", run, "--json")
+    assert (stopped.status, stopped.json["outcome"]) == (0, "stopped")
+    assert pids_of(run) == []
+    assert say("wait", run).status == 1
+
+
+def test_a_signal_stops_the_run_and_waits_for_its_end(place, say):
+    """SIGTERM to an attached client: the run is ended gracefully, the exit status is 130."""
+    client = place.start(
+        "apply", "--json", "--set", "entry.set.max_train_steps=1000", "--set", "entry.set.checkpointing_steps=999"
+    )
+    until(lambda: any(run["state"] == "running" for run in say("runs", "--refresh", "--json").json["runs"]))
+    client.send_signal(signal.SIGTERM)
+    out, err = client.communicate(timeout=60)
+    assert client.returncode == 130, err
+    ended = json.loads(out.splitlines()[-1])
+    assert (ended["event"], ended["outcome"]) == ("run.ended", "stopped")
+    assert pids_of(ended["run"]) == []
+
+
+def test_a_hangup_detaches(place, say):
+    """The terminal closes; the run goes on."""
+    client = place.start(
+        "apply", "--json", "--set", "entry.set.max_train_steps=1000", "--set", "entry.set.checkpointing_steps=999"
+    )
+    until(lambda: any(run["state"] == "running" for run in say("runs", "--refresh", "--json").json["runs"]))
+    client.send_signal(signal.SIGHUP)
+    _, err = client.communicate(timeout=60)
+    assert client.returncode == 0, err
+    assert say("status", "--json").json["state"] == "running"
+
+
+def test_exit_zero_without_a_checkpoint_is_unverified(say):
+    """Success is what is whole, not what exit 0 claims."""
+    said = say("apply", "--set", 'env.DEMO_FAULT="exit-zero"')
+    assert said.status == 1
+    assert "unverified" in said.err
+
+
+def test_a_crash_is_failed_with_its_status(say):
+    """And the log is named."""
+    said = say("apply", "--json", "--set", 'env.DEMO_FAULT="crash=2"')
+    assert (said.status, said.events[-1]["outcome"]) == (1, "failed")
+
+
+def test_dry_run_prepares_and_checks_and_does_not_train(place, say):
+    """The checkout is there, the trainer was not started, and the plan still has to run."""
+    said = say("apply", "--dry-run", "--json")
+    assert said.status == 0, said.err
+    assert "job.started" not in {event["event"] for event in said.events}
+    assert (place.folder / "third_party/srpo/vendor/minisrpo").is_dir()
+    assert say("plan", "--detailed-exitcode").status == 6
+
+
+def test_a_saved_plan_is_applied_as_shown_or_refused(place, say):
+    """Stale where a fact that it rests on has changed, and that fact is named; edited, it is no plan."""
+    assert say("plan", "--out", "p.json").status == 0
+    saved = json.loads((place.folder / "p.json").read_text())
+    assert set(saved) >= {"format", "plan", "manifest", "facts"}
+    vendor = place.folder / "third_party/srpo/vendor"
+    vendor.mkdir(parents=True)
+    (vendor / "mine").write_text("x")
+    refused = say("apply", "p.json")
+    assert refused.status == 4
+    assert "`third_party/srpo/vendor` is a folder of yours" in refused.err
+    assert (vendor / "mine").read_text() == "x"
+    (vendor / "mine").unlink()
+    done = say("apply", "p.json", "--json")
+    assert done.status == 0, done.err
+    assert {event["plan"] for event in done.events if event["event"] == "plan.made"} == {saved["plan"]["id"]}
+    saved["plan"]["id"] = "0" * 64
+    place.write("p.json", json.dumps(saved))
+    assert "error[plan-unfaithful]" in say("apply", "p.json").err
+
+
+def test_a_secret_reaches_the_trainer_and_no_file(place, say):
+    """Read at apply, sent on standard input; a missing one is named before anything starts."""
+    text = (place.folder / "srpo.toml").read_text()
+    place.write(
+        "srpo.toml",
+        'schema = 1\nname = "own"\n[repo]\nurl = "demo:"\n[model]\ntype = "generic"\n[done]\nexit_zero = true\n'
+        '[entry]\ncommand = ["bash", "-c", "printf %s \\"$TOKEN\\" | sha256sum >seen"]\n[env]\nTOKEN = { env = "MY_TOKEN" }\n',
+    )
+    missing = say("apply")
+    assert missing.status == 2
+    assert "error[secret-missing]" in missing.err
+    assert not list(place.home.glob("runs/*"))
+    said = say("apply", "--json", MY_TOKEN="very-secret-value")
+    assert said.status == 0, said.err
+    digest = subprocess.run(["sha256sum"], input=b"very-secret-value", capture_output=True, check=True).stdout.decode()
+    assert (place.folder / "seen").read_text() == digest
+    assert "very-secret-value" not in said.out + said.err
+    for path in place.folder.rglob("*"):
+        if path.is_file():
+            assert b"very-secret-value" not in path.read_bytes(), path
+    assert text
+
+
+def test_a_bundle_run_by_hand_does_what_apply_does(place, say):
+    """`bash DIR/launch.sh`: the same outcome, the same kind of run folder; the same plan gives the same bytes."""
+    for name in ("one", "two"):
+        assert say("bundle", "--out", name).status == 0
+    files = {path.relative_to(place.folder / "one") for path in (place.folder / "one").rglob("*") if path.is_file()}
+    assert {str(path) for path in files} >= {
+        "launch.sh",
+        "supervise.py",
+        "leader.sh",
+        "rules.json",
+        "plan.json",
+        "tree.tar",
+    }
+    for path in files:
+        assert (place.folder / "one" / path).read_bytes() == (place.folder / "two" / path).read_bytes()
+    done = subprocess.run(
+        ["bash", "one/launch.sh"],
+        cwd=place.folder,
+        env=place.env,
+        capture_output=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr
+    (result,) = place.folder.glob(".srpo/runs/*/attempt-1/node-0/result.json")
+    assert json.loads(result.read_text())["outcome"] == "succeeded"
+    assert say("plan", "--detailed-exitcode").status == 0  # the hand-run counts as this plan's run
+    assert say("bundle", "--out", "one").status == 2
+
+
+def test_awkward_values_arrive_byte_for_byte(place, say):
+    """Quotes, newlines, dollars and glob characters in arguments and environment, in a folder with an odd name."""
+    odd = place.folder / "it's a $(touch canary) *"
+    odd.mkdir()
+    value = "a'b\"c\n$HOME `x` * \\ é😀"
+    toml = json.dumps(value, ensure_ascii=False)
+    (odd / "srpo.toml").write_text(
+        'schema = 1\nname = "odd"\n[repo]\nurl = "demo:"\n[model]\ntype = "generic"\n[done]\nexit_zero = true\n'
+        f'[entry]\ncommand = ["python3", "-c", "import os,sys,json; json.dump([sys.argv[1:], os.environ[\'ODD\']], open(\'seen\',\'w\'))", {toml}, ""]\n'
+        f"[env]\nODD = {toml}\n",
+        encoding="utf-8",
+    )
+    said = say("apply", str(odd / "srpo.toml"), "--", value)
+    assert said.status == 0, said.err
+    assert json.loads((odd / "seen").read_text()) == [[value, "", value], value]
+    assert not list(place.folder.rglob("canary"))
+
+
+def test_an_address_that_means_no_run(say):
+    """Unknown and ambiguous addresses are told."""
+    said = say("status", "nothing")
+    assert (said.status, said.err.splitlines()[0]) == (2, "error[run-unknown]: no run `nothing` is on record here")
