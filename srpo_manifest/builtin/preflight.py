@@ -98,7 +98,7 @@ def _needed(wanted: Wanted, facts: Facts) -> list[_Needed]:
             continue
         path = _filled(file.path, values)
         if path and path != "builtin":
-            needed = _Needed(path=path, key="entry.script", why=file.why)
+            needed = _Needed(path=path, key="model.type", why=file.why)
             found.setdefault(path, replace(needed, hints=(file.hint,)) if file.hint else needed)
     base = wanted.manifest.model.base
     if base and wanted.trainer.needs_base and base != "builtin" and not base.startswith("hf:"):
