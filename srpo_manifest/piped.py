@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from srpo_manifest.errors import TransportError
 from srpo_manifest.ports.probes import Answer
@@ -137,27 +137,26 @@ class _Command:
 
     def by_subprocess(self) -> int:
         """The exit status. Raises: OSError; _Late."""
-        process = subprocess.Popen(  # noqa: S603 - no shell reads the argv
-            self.argv,
-            stdin=subprocess.PIPE,
-            stdout=self._output,
-            stderr=self._error,
-            env=self._env,
-            start_new_session=True,
-            bufsize=0,
-        )
-        feeder = threading.Thread(target=self._write, args=(process.stdin,), daemon=True)
-        feeder.start()
-        try:
-            return process.wait(self._timeout_seconds)
-        except subprocess.TimeoutExpired as late:
-            raise _Late from late
-        finally:
-            if process.returncode is None:
-                _end_group(process.pid)
-                process.wait()
-            # not for ever: what the command left behind may hold its input open and read nothing
-            feeder.join(1)
+        with contextlib.ExitStack() as ending:
+            with _signals_held():
+                process = subprocess.Popen(  # noqa: S603 - no shell reads the argv
+                    self.argv,
+                    stdin=subprocess.PIPE,
+                    stdout=self._output,
+                    stderr=self._error,
+                    env=self._env,
+                    start_new_session=True,
+                    bufsize=0,
+                )
+                feeder = threading.Thread(target=self._write, args=(process.stdin,), daemon=True)
+                feeder.start()
+                # not for ever: what the command left behind may hold its input open and read nothing
+                ending.callback(feeder.join, 1)
+                ending.callback(_end_process, process)
+            try:
+                return process.wait(self._timeout_seconds)
+            except subprocess.TimeoutExpired as late:
+                raise _Late from late
 
     def by_sh(self) -> int:
         """The exit status, through `sh`. Raises: OSError; _Late."""
@@ -167,28 +166,26 @@ class _Command:
             program = sh.Command(self.argv[0])
         except sh.CommandNotFound as missing:
             raise FileNotFoundError(2, "no such program", self.argv[0]) from missing
-        try:
-            running = program(
-                *self.argv[1:], _in=self.feed, _out=self._output, _err=self._error, _env=dict(os.environ if self._env is None else self._env),
-                _new_session=True, _tty_out=False, _bg=True, _bg_exc=False, _no_pipe=True, _return_cmd=True,
-            )  # fmt: skip
-        except sh.ForkException as failure:
-            # the fault that the child met comes as the text of its traceback
-            found = re.search(r"\[Errno (\d+)\]", str(failure))
-            number = int(found[1]) if found else errno.EINVAL
-            raise OSError(number, os.strerror(number)) from failure
-        try:
-            running.wait(timeout=self._timeout_seconds)
-        except sh.ErrorReturnCode as ended:
-            return int(ended.exit_code)
-        except sh.TimeoutException as late:
-            raise _Late from late
-        finally:
-            if running.process.is_alive()[0]:
-                _end_group(running.pid)
-                with contextlib.suppress(sh.ErrorReturnCode):
-                    running.wait()
-        return int(running.exit_code)
+        with contextlib.ExitStack() as ending:
+            with _signals_held():
+                try:
+                    running = program(
+                        *self.argv[1:], _in=self.feed, _out=self._output, _err=self._error, _env=dict(os.environ if self._env is None else self._env),
+                        _new_session=True, _tty_out=False, _bg=True, _bg_exc=False, _no_pipe=True, _return_cmd=True,
+                    )  # fmt: skip
+                except sh.ForkException as failure:
+                    # the fault that the child met comes as the text of its traceback
+                    found = re.search(r"\[Errno (\d+)\]", str(failure))
+                    number = int(found[1]) if found else errno.EINVAL
+                    raise OSError(number, os.strerror(number)) from failure
+                ending.callback(_end_running, running)
+            try:
+                running.wait(timeout=self._timeout_seconds)
+            except sh.ErrorReturnCode as ended:
+                return int(ended.exit_code)
+            except sh.TimeoutException as late:
+                raise _Late from late
+            return int(running.exit_code)
 
     def _write(self, stdin: IO[bytes]) -> None:
         with contextlib.suppress(BrokenPipeError), stdin:
@@ -201,6 +198,37 @@ class _Command:
 def _whole(file: IO[bytes]) -> bytes:
     file.seek(0)
     return file.read()
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """What would interrupt a start comes right after it: a command of unknown number could not be ended."""
+    came: list[int] = []
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        handlers = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
+    try:
+        for number in handlers:
+            signal.signal(number, lambda number, _: came.append(number))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
+
+
+def _end_process(process: subprocess.Popen[bytes]) -> None:
+    if process.returncode is None:
+        _end_group(process.pid)
+        process.wait()
+
+
+def _end_running(running: Any) -> None:
+    if running.process.is_alive()[0]:
+        _end_group(running.pid)
+        running.process.wait()
 
 
 def _end_group(pid: int) -> None:

@@ -4,68 +4,77 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from srpo_manifest.cli.output import gigabytes, say
 from srpo_manifest.finding import visible
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 _BETWEEN_SECONDS = 10.0
+_FRAME = frozenset({"format", "seq", "time", "event", "run", "step", "total"})
 
 
 class View:
-    """Draws a run. On a terminal progress stays on one line; elsewhere it is a line now and then."""
+    """Draws a run. On a terminal progress is a bar under the lines; elsewhere it is a line now and then."""
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
-        self._drawn = False
+        self._bar: Progress | None = None
         self._last = float("-inf")
-        self.images = 0
-        self.checkpoints: list[str] = []
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Draw one event."""
-        name = event["event"].replace(".", "_")
-        draw = getattr(self, f"_{name}", None)
+        draw = getattr(self, f"_{event['event'].replace('.', '_')}", None)
         if draw is not None:
             draw(event)
 
     def close(self) -> None:
-        """End a line that stands open."""
-        if self._drawn:
-            sys.stderr.write("\n")
-            self._drawn = False
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
 
     def _line(self, text: str) -> None:
-        self.close()
-        say(visible(text))
+        if self._bar is None:
+            say(visible(text))
+        else:
+            self._bar.console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
     def _plan_made(self, event: dict[str, Any]) -> None:
         self._line(f"plan      {event['plan'][:12]}")
 
     def _phase_started(self, event: dict[str, Any]) -> None:
-        if event["phase"] != "job":
+        if event["phase"] not in ("job", "ending"):
             self._line(f"phase     {event['phase']}")
 
     def _job_started(self, event: dict[str, Any]) -> None:
         self._line(f"started   {event['run']}")
 
     def _progress_made(self, event: dict[str, Any]) -> None:
-        rest = [f"{key} {event[key]}" for key in event if key not in _FRAME and event[key] is not None]
-        text = visible(f"progress  {event.get('step', '?')}/{event.get('total', '?')}  {'  '.join(rest)}")
-        if self._live:
-            sys.stderr.write(f"\r\x1b[2K{text}")
-            sys.stderr.flush()
-            self._drawn = True
+        rest = "  ".join(f"{key} {event[key]}" for key in event if key not in _FRAME and event[key] is not None)
+        step, total = event.get("step"), event.get("total")
+        if self._live and isinstance(step, int) and isinstance(total, int):
+            self._drawn().update(self._task, completed=step, total=total, rest=visible(rest))
         elif time.monotonic() - self._last >= _BETWEEN_SECONDS:
             self._last = time.monotonic()
-            say(text)
+            self._line(f"progress  {step or '?'}/{total or '?'}  {rest}")
+
+    def _drawn(self) -> Progress:
+        if self._bar is None:
+            from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415 - likewise
+
+            columns = (TextColumn("progress "), BarColumn(bar_width=24), MofNCompleteColumn())
+            rest = TextColumn("{task.fields[rest]}", markup=False)
+            self._bar = Progress(*columns, rest, console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task("", rest="")
+            self._bar.start()
+        return self._bar
 
     def _checkpoint_written(self, event: dict[str, Any]) -> None:
-        self.checkpoints.append(event["path"])
         self._line(f"saved     {event['path']} ({gigabytes(event.get('bytes') or 0)})")
-
-    def _image_written(self, _event: dict[str, Any]) -> None:
-        self.images += 1
 
     def _warning_raised(self, event: dict[str, Any]) -> None:
         self._line(f"warning[{event.get('code', 'trainer')}]: {event.get('message', '')}")
@@ -80,8 +89,6 @@ class View:
         self._line(f"stopping  {event.get('reason', '')}")
 
     def _run_ended(self, event: dict[str, Any]) -> None:
+        self.close()
         reason = f": {event['reason']}" if event.get("reason") else ""
         self._line(f"ended     {event['outcome']}{reason}")
-
-
-_FRAME = frozenset({"format", "seq", "time", "event", "run", "step", "total"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from srpo_manifest import demo
+from srpo_manifest.demo import demo_files
 from srpo_manifest.engine.home import cache_folder
 from srpo_manifest.engine.mirror import Mirror
 
@@ -29,7 +29,7 @@ def _stream() -> Iterator[bytes]:
     for role in ("author", "committer"):
         yield f"{role} {_WHO} {_WHEN}\n".encode()
     yield b"data %d\n%s" % (len(message), message)
-    for path, (data, executable) in sorted(demo.demo_files().items()):
+    for path, (data, executable) in sorted(demo_files().items()):
         yield f"M {'100755' if executable else '100644'} inline {path}\n".encode()
         yield b"data %d\n%s\n" % (len(data), data)
     yield b"done\n"

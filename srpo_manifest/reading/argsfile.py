@@ -29,5 +29,6 @@ def parse_args_file(data: bytes, file: str) -> ArgsFile:
     def place(key: Key) -> Where:
         return Where(file=file, key=dotted(key))
 
+    args_file = converted(found, ArgsFile, place, "the args file")
     sound(grown(found, {}), where=place(()))
-    return converted(found, ArgsFile, place, "the args file")
+    return args_file

@@ -21,13 +21,14 @@ from srpo_manifest.reading.shapes import (
     kind_of,
     kinds,
     known_keys,
+    shape_in,
     shape_of,
 )
 from srpo_manifest.wording import did_you_mean, listed, plural, ticked
 
 Place: TypeAlias = Callable[[Key], Where | None]
 
-_SAID = re.compile(r"(.*?)(?: - at (`key` in )?`\$(.*)`)?\Z", re.DOTALL)
+_SAID = re.compile(r"(.*)(?: - at (`key` in )?`\$((?:\.\w+|\[\d+\]|\[\.\.\.\])*)`)\Z", re.DOTALL)
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[\.\.\.\]")
 _NAMED = re.compile(r"`([^`]*)`")
 _SUGGESTED = 3
@@ -39,11 +40,13 @@ def explained(error: msgspec.ValidationError, data: Any, kind: Any, place: Place
 
     Returns: `unknown-key`, `missing-key`, `wrong-type`, `invalid-value`, or `impossible-combination`.
     """
-    said, of_name, path = _SAID.fullmatch(str(error)).groups()  # type: ignore[union-attr]
-    key = _key_of(str(error), path or "", data, kind, of_name=bool(of_name))
+    stray = next(_strays(data, shape_of(kind)), None)
+    if stray is not None:
+        return _unknown(stray[:-1], str(stray[-1]), data, kind, place, whole)
+    found = _SAID.fullmatch(str(error))
+    said, of_name, path = found.groups() if found else (str(error), None, "")
+    key = _key_of(str(error), path, data, kind, of_name=bool(of_name))
     named = _NAMED.findall(said)
-    if said.startswith("Object contains unknown field"):
-        return _unknown(key, named[0], data, kind, place, whole)
     if said.startswith("Object missing required field"):
         return _missing(key, named[0], kind, place, whole)
     if of_name:
@@ -56,6 +59,17 @@ def explained(error: msgspec.ValidationError, data: Any, kind: Any, place: Place
         f"in {_told(key, whole)}, {said}",
         where=place((*key, culprit) if culprit else key),
     )
+
+
+def _strays(data: Any, node: Shape | None) -> Iterator[Key]:
+    """Keys that their structs do not know, in the order of the data: found without the verdict, which quotes them bare."""
+    known = known_keys(node)
+    steps = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for step, value in steps:
+        if known and step not in known:
+            yield (step,)
+        else:
+            yield from ((step, *inner) for inner in _strays(value, shape_in(node, step)))
 
 
 def _unknown(key: Key, name: str, data: Any, kind: Any, place: Place, whole: str) -> ManifestError:

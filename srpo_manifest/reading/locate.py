@@ -6,11 +6,11 @@ import re
 import tomllib
 from bisect import bisect_right
 from collections.abc import Generator, Iterator
-from itertools import count
+from itertools import accumulate, count
 from typing import NamedTuple, TypeAlias
 
 from srpo_manifest.finding import Where
-from srpo_manifest.reading.toml import STRING
+from srpo_manifest.reading.toml import LONGEST_LINE, STRING
 
 Key: TypeAlias = tuple[str | int, ...]
 """A path from the top: names of keys, and indices of arrays."""
@@ -63,22 +63,21 @@ def places(text: str, file: str) -> dict[Key, Where]:
 
     Units: lines and columns count from 1, in characters. A line is told without what it may hold of `[env]`.
     """
-    starts = [0, *(found.end() for found in re.finditer("\n", text))]
+    lines = text.split("\n")
+    starts = [0, *accumulate(len(line) + 1 for line in lines)]
     spans = [(bisect_right(starts, span.start) - 1, span) for span in _Scan(text).spans()]
     secret_lines = {line for line, span in spans if _secret(span.key)}
     found: dict[Key, Where] = {}
     after_secret = False
     for line, span in spans:
         if span.key not in found:
-            end = text.find("\n", starts[line])
-            shown = text[starts[line] : end if end >= 0 else len(text)]
+            shown = lines[line] if len(lines[line]) <= LONGEST_LINE else ""
             column = span.start - starts[line]
-            if line in secret_lines or after_secret:
+            if shown and (line in secret_lines or after_secret):
                 shown = _masked(shown, column, span)
-            where = Where(
+            found[span.key] = Where(
                 file=file, line=line + 1, column=column + 1, key=dotted(span.key), width=span.width, text=shown
             )
-            found[span.key] = where
         after_secret = _secret(span.key)
     return found
 

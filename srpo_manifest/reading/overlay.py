@@ -11,13 +11,20 @@ from srpo_manifest.reading.toml import Source, decoded, parsed
 from srpo_manifest.reading.tree import Node, grown
 from srpo_manifest.wording import did_you_mean, listed, nearest, ticked
 
+_LIMIT_VALUES = 20_000
 _KINDS: tuple[Key, ...] = (("backend", "transport"), ("backend", "launcher"), ("python",))
 """Tables that an overlay replaces as a whole when it says another `kind`."""
 
 
 def tree_of(source: Source) -> Node:
-    """The file as a tree. Raises: ManifestError of `read_toml`."""
+    """The file as a tree. Raises: ManifestError of `read_toml`; `file-too-large` for one that sets too much."""
     text = decoded(source.data, source.file)
+    if text.count("=") + text.count(",") + text.count("[") > _LIMIT_VALUES:
+        raise ManifestError(
+            "file-too-large",
+            f"{ticked(source.file)} sets more than {_LIMIT_VALUES:,} values",
+            "put large data into a file of its own",
+        )
     return grown(parsed(text, source.file), places(text, source.file))
 
 

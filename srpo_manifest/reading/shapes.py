@@ -26,8 +26,13 @@ def shape_of(kind: Any, key: Key = ()) -> Shape | None:
     """What type *kind* says of *key*; None where it knows no such key."""
     node: Shape | None = shape.type_info(kind)
     for step in key:
-        node = next((found for one in alternatives(node) if (found := _inside(one, step)) is not None), None)
+        node = shape_in(node, step)
     return node
+
+
+def shape_in(node: Shape | None, step: str | int) -> Shape | None:
+    """What *node* says of one key, or of an item."""
+    return next((found for one in alternatives(node) if (found := _inside(one, step)) is not None), None)
 
 
 def alternatives(node: Shape | None) -> Iterator[Shape]:

@@ -17,6 +17,8 @@ from srpo_manifest.wording import ticked
 LIMIT_BYTES = 1 << 20
 DEPTH = 16
 """Most parts of a dotted key, and most brackets within brackets: tomllib's time and memory grow with their square."""
+LONGEST_LINE = 400
+"""Characters of a source line that is still shown."""
 STRING = (
     r'"""(?:[^"\\]|\\[\s\S]|"{1,2}(?!"))*+"{0,5}'
     r"|'''(?:[^']|'{1,2}(?!'))*+'{0,5}"
@@ -154,7 +156,7 @@ def _where(text: str, file: str, offset: int, *, shown: bool = True) -> Where:
         file=file,
         line=text.count("\n", 0, offset) + 1,
         column=offset - start + 1,
-        text="" if secret or not shown else line,
+        text="" if secret or not shown or len(line) > LONGEST_LINE else line,
     )
 
 

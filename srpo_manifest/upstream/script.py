@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import tree_sitter_bash
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Node
 
 from srpo_manifest.upstream.commands import (
     EFFECTS,
@@ -23,11 +22,10 @@ from srpo_manifest.upstream.commands import (
 from srpo_manifest.upstream.expansion import FORWARDED, Array, Shell, expand, line_of, shown, value_of
 from srpo_manifest.upstream.launchers import Split, program_of, split_launch
 from srpo_manifest.upstream.names import descendants, names_read, names_set, names_used
+from srpo_manifest.upstream.syntax import parse_bash
 from srpo_manifest.values.contract import Gap, Launch, Opaque, Piece, ScriptContract, Token
 from srpo_manifest.wording import ticked
 
-_BASH = Language(tree_sitter_bash.language())
-_BASH_LINE = re.compile(rb"#![ \t]*(\S*/)?(env[ \t]+(-S[ \t]+)?)?(ba)?sh([ \t].*)?\n")
 _COMPOUND = {
     "if_statement": "`if` decides at run time",
     "while_statement": "`while` decides at run time",
@@ -51,9 +49,6 @@ _SIMPLE = (
     "function_definition",
 )
 _SUBSTITUTIONS = ("command_substitution", "process_substitution")
-_BLANK = re.compile(rb"(?:[ \t\n]|\\\n)*")
-_AFTER_VALUE = re.compile(rb"(?:\\\n)*[ \t\n;&|)`<>]")
-_ANSI_C = re.compile(rb"\$'(?:[^\\']|\\[\s\S])*'")
 _FOR_THE_SHELL = ("PATH", "IFS", "ENV", "BASH_ENV", "GLOBIGNORE", "POSIXLY_CORRECT")
 
 
@@ -64,21 +59,15 @@ def read_script(source: bytes, path: str) -> ScriptContract:
         be read as bash is in `gaps`, and then no launch is told.
     """
     digest = hashlib.sha256(source).hexdigest()
-    if unreadable := _unreadable(source):
-        return ScriptContract(path=path, digest=digest, gaps=(unreadable,))
-    # Bash drops a backslash at the end of the file; the grammar wants a line after it.
-    source += b"\n\n"
-    root = Parser(_BASH).parse(source).root_node
     try:
-        if unread := _unread(source, root):
-            return ScriptContract(
-                path=path, digest=digest, gaps=(Gap(line=unread, reason="this could not be read as bash"),)
-            )
-        reader = _Reader(source, root)
-        reader.block(root)
+        tree = parse_bash(source)
+        if isinstance(tree, Gap):
+            return ScriptContract(path=path, digest=digest, gaps=(tree,))
+        reader = _Reader(*tree)
+        reader.block(reader.root)
     except RecursionError:
         return ScriptContract(path=path, digest=digest, gaps=(Gap(line=1, reason="it is nested too deeply"),))
-    used = names_used(root)
+    used = names_used(reader.root)
     hidden = reader.shell.elsewhere or b"${!" in source
     return ScriptContract(
         path=path,
@@ -96,56 +85,11 @@ def read_script(source: bytes, path: str) -> ScriptContract:
     )
 
 
-def _unreadable(source: bytes) -> Gap | None:
-    """What makes the whole text something else than a bash script."""
-    for mark, reason in (
-        (b"\r", "the line ends in CRLF: bash takes the carriage return for a part of the line"),
-        (b"\0", "a NUL byte is no text"),
-    ):
-        if mark in source:
-            return Gap(line=source[: source.index(mark)].count(b"\n") + 1, reason=reason)
-    if source.startswith(b"#!") and not _BASH_LINE.match(source + b"\n"):
-        program = source.splitlines()[0][2:].decode("utf-8", "replace").strip()
-        return Gap(line=1, reason=f"{ticked(program)} is no bash")
-    return None
-
-
-def _unread(source: bytes, root: Node) -> int | None:
-    """The first line with something that the grammar could not read, or passed over."""
-    end = 0
-    for node in descendants(root):
-        if node.is_error or node.is_missing or _is_torn(source, node):
-            return line_of(node)
-        if node.type == "heredoc_body":
-            end = max(end, node.end_byte)
-        elif not node.children:
-            if not _BLANK.fullmatch(source, end, max(end, node.start_byte)):
-                return line_of(node)
-            end = max(end, node.end_byte)
-    return None if _BLANK.fullmatch(source, end) else source[:end].count(b"\n") + 1
-
-
-def _is_torn(source: bytes, node: Node) -> bool:
-    """Whether the grammar, misled by a continued line or a lone `$`, tore a word apart or took one from its neighbour."""
-    match node.type:
-        case "variable_assignment":
-            value = node.child_by_field_name("value")
-            between = source[node.children[1].end_byte : value.start_byte] if value else b""
-            return bool(between.replace(b"\\\n", b"")) or not _AFTER_VALUE.match(source, node.end_byte)
-        case "simple_expansion":
-            return node.children[0].end_byte != node.children[-1].start_byte
-        case "ansi_c_string":
-            return not _ANSI_C.fullmatch(source, node.start_byte, node.end_byte)
-        case "file_redirect":
-            return source[node.start_byte - 1 : node.start_byte].isdigit()
-        case _:
-            return False
-
-
 class _Reader:
     """One walk over the script, in the order in which bash would run it."""
 
     def __init__(self, source: bytes, root: Node) -> None:
+        self.root = root
         self.shell = Shell(source)
         self.functions: dict[str, Node] = {
             self.shell.text(name): node
@@ -337,23 +281,24 @@ class _Reader:
         if not tokens:
             self._gap(node, "a command without a name")
             return
-        started = False
-        for first in range(len(tokens) if program_of(tokens[0]) in STARTERS else 1):
-            split = split_launch(tokens[first:])
-            if isinstance(split, Split):
+        program = program_of(tokens[0])
+        # `nohup torchrun ...`: the launch begins at the first word that starts one.
+        firsts = range(len(tokens)) if program in STARTERS else () if program in self.functions else (0,)
+        found = next(((first, split) for first in firsts if (split := split_launch(tokens[first:])) is not None), None)
+        match found:
+            case _, Split() as split:
                 self._launch(node, split, self._environment(assignments))
-            elif split is not None:
-                self._gap(node, split)
-            if split is not None:
-                started = True
-                break
+            case _, str() as reason:
+                self._gap(node, reason)
+            case _:
+                pass
         for redirect in redirects:
             destinations = redirect.children_by_field_name("destination")
             end = destinations[0].end_byte if destinations else redirect.end_byte
             text = self.shell.source[redirect.start_byte : end].decode("utf-8", "replace")
-            if not (JOINED if started else QUIET).fullmatch(text):
+            if not (JOINED if found else QUIET).fullmatch(text):
                 self._gap(node, f"{shown(text)} sends input or output elsewhere")
-        if not started or first:
+        if found is None or found[0] > 0:
             self._effect(node, tokens)
 
     def _environment(self, assignments: Sequence[Node]) -> tuple[tuple[str, Token], ...]:
@@ -416,6 +361,10 @@ class _Reader:
                 node, STARTERS.get(program) or EFFECTS.get(program) or f"what {ticked(program)} does is not known"
             )
             self.shell.doubt(names_set(node), f"{ticked(program)} may set it")
+        if program in ("conda", "mamba"):
+            self.shell.doubt(
+                ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "CONDA_PREFIX", "CONDA_DEFAULT_ENV"), "conda may set it"
+            )
         if program in OPEN:
             self.shell.doubt_all(f"{ticked(program)} may set it")
 

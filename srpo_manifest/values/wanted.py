@@ -36,9 +36,10 @@ class Wanted(Value):
     """The merged manifest as plain data, for a saved plan."""
 
     def where(self, key: str) -> Where | None:
-        """Where *key*, or the nearest table around it, was written."""
-        while key:
-            if key in self.origins:
-                return self.origins[key]
+        """Where *key* was written, or the nearest table around it in a file."""
+        found = self.origins.get(key)
+        while key and found is None:
             key = key.rpartition(".")[0]
-        return None
+            around = self.origins.get(key)
+            found = around if around and not around.file.startswith("--") else None
+        return found

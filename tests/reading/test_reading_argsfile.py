@@ -96,6 +96,7 @@ def test_a_wrong_args_file_says_what_and_where(text: str, told_: str) -> None:
     ("data", "code"),
     [
         (b"[" * (1 << 20), "too-deep"),
+        (b'{"args": ' + b"[" * 600 + b"]" * 600 + b"}", "wrong-type"),
         (b'{"args": ' + b"1" * 9999 + b"}", "json-syntax"),
         (b" " * ((1 << 20) + 1), "file-too-large"),
         (b"\xff", "not-utf8"),

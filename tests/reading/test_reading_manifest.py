@@ -421,6 +421,18 @@ def test_the_wrong_one_among_many_names_is_found(reading, case, names, data) -> 
     assert where.line == 5 + names.index(culprit)
 
 
+@pytest.mark.parametrize(
+    "name", ["x` - at `$.env", "x` - at `$.entry.set[...]", "x - at `$.repo", "`", " - at `key` in `$.lints`"]
+)
+def test_a_key_that_looks_like_a_verdict_fools_nobody(reading, name: str) -> None:
+    """The key is found in the data, not in msgspec's words."""
+    lines = reading.fault(reading.base + f"[repo]\n'{name}' = 1").splitlines()
+    assert lines[:2] == [f"error[unknown-key]: unknown key `{name}` in `repo`", "  --> srpo.toml:5:1"]
+    value = f"{name}` - at `$.env`".replace("'", "")
+    lines = reading.fault(reading.base + f"[repo]\nrefresh = '{value}'").splitlines()
+    assert lines[1] == "  --> srpo.toml:5:1"
+
+
 def test_reading_a_good_manifest_imports_nothing_that_explains_a_bad_one() -> None:
     """Validation in CI is paid for by the file."""
     program = """

@@ -320,3 +320,19 @@ def test_set_takes_toml_and_bare_text_where_text_belongs(reading, argument: str,
 def test_a_wrong_set_is_told_as_such(reading, argument: str, text: str) -> None:
     """The argument itself is the place."""
     assert reading.fault(reading.base, sets=[argument]) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["[env]\n" + "A='x'\n" * 99_999, "[entry]\nextra_args = [" + "''," * 99_999 + "]", "[a]\n" * 99_999]
+)
+def test_a_file_that_sets_too_much_is_refused_unread(reading, text: str) -> None:
+    """Small in bytes and shallow, it would still cost seconds and memory."""
+    assert reading.fault(reading.base + text) == (
+        "error[file-too-large]: `srpo.toml` sets more than 20,000 values\nhint: put large data into a file of its own"
+    )
+
+
+def test_a_line_too_long_to_show_is_not_shown(reading) -> None:
+    """Its place is told all the same."""
+    long = f"[entry]\nextra_args = ['{'x' * 999}', 7]"
+    assert reading.fault(reading.base + long).splitlines()[1:] == ["  --> srpo.toml:5:1018", "hint: put it in quotes"]

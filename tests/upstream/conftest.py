@@ -34,7 +34,11 @@ class Bash:
         received.write_bytes(b"")
         script = self.folder / "script.sh"
         script.write_bytes(source)
-        here = {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "HOME": "/home/somebody", "RECEIVED": str(received)}
+        here = {
+            "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
+            "HOME": "/home/somebody",
+            "RECEIVED": str(received),
+        }
         subprocess.run(
             ["bash", str(script), *arguments],
             cwd=self.folder,

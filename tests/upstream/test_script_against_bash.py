@@ -137,17 +137,23 @@ def _expansion(name: str, form: str) -> str:
 EXPANSIONS = st.builds(
     _expansion,
     NAMES,
-    st.sampled_from(["$NAME", "${NAME}", "${NAME:-d}", "${NAME:-d e}", "${NAME:+s}", "${#NAME}", "${NAME:=z}", "${NAME%x}"]),
+    st.sampled_from(
+        ["$NAME", "${NAME}", "${NAME:-d}", "${NAME:-d e}", "${NAME:+s}", "${#NAME}", "${NAME:=z}", "${NAME%x}"]
+    ),
 )
-SUMS = st.builds("$(({}{}{}))".format, st.integers(0, 9), st.sampled_from(["+", "-", "*", " + 2 * "]), st.integers(0, 9) | NAMES)
+SUMS = st.builds(
+    "$(({}{}{}))".format, st.integers(0, 9), st.sampled_from(["+", "-", "*", " + 2 * "]), st.integers(0, 9) | NAMES
+)
 DOUBLE = st.lists(
-    st.text(alphabet="a b\t*'#{}~;&|()<>?=.", max_size=4) | EXPANSIONS | st.sampled_from(["\\$", '\\"', "\\\\", "\\n", "\\\n", "$ "]),
+    st.text(alphabet="a b\t*'#{}~;&|()<>?=.", max_size=4)
+    | EXPANSIONS
+    | st.sampled_from(["\\$", '\\"', "\\\\", "\\n", "\\\n", "$ "]),
     max_size=4,
 ).map(lambda parts: '"' + "".join(parts) + '"')
 SINGLE = st.text(alphabet='a b$"\\`*\n#', max_size=4).map(lambda text: f"'{text}'")
-ANSI = st.lists(st.sampled_from(["a", " ", "\\n", "\\t", "\\'", "\\\\", "\\x41", "\\101", '"', "$A", "\\z", "\\0"]), max_size=4).map(
-    lambda parts: "$'" + "".join(parts) + "'"
-)
+ANSI = st.lists(
+    st.sampled_from(["a", " ", "\\n", "\\t", "\\'", "\\\\", "\\x41", "\\101", '"', "$A", "\\z", "\\0"]), max_size=4
+).map(lambda parts: "$'" + "".join(parts) + "'")
 ESCAPES = st.sampled_from(["\\ ", "\\*", "\\'", '\\"', "\\$", "\\\\", "\\a", "\\\n", "\\~", "\\{"])
 ODD = st.sampled_from(["~", "~/x", "*", "[a]", "{a,b}", "!", "^", "]", "a~b", "x=~/y", "a#b", "%", "$"])
 WORDS = st.lists(BARE | EXPANSIONS | DOUBLE | SINGLE | ANSI | ESCAPES | SUMS | ODD, min_size=1, max_size=4).map("".join)
@@ -160,7 +166,10 @@ def _line(words: list[str], gaps: list[str], end: str) -> str:
 
 SETTING = st.builds("{}{}{}".format, NAMES, st.sampled_from(["=", "=", "+="]), WORDS | st.just(""))
 ARRAY = st.builds(
-    lambda name, sign, words: f"{name}{sign}({' '.join(words)})", NAMES, st.sampled_from(["=", "+="]), st.lists(WORDS, max_size=3)
+    lambda name, sign, words: f"{name}{sign}({' '.join(words)})",
+    NAMES,
+    st.sampled_from(["=", "+="]),
+    st.lists(WORDS, max_size=3),
 )
 OTHER = st.sampled_from([
     "", "# a comment \\", "export A", ": ${B:=q}", "echo $A", "B=1 true", "unset C", "if true; then C=1; fi",

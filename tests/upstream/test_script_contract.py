@@ -1,0 +1,235 @@
+"""The script contract says what a script needs, sets and does, with lines."""
+
+from __future__ import annotations
+
+import pytest
+
+from srpo_manifest.upstream.script import read_script
+from srpo_manifest.values.contract import Plain, ScriptContract, Variable
+
+
+def read(text: str) -> ScriptContract:
+    return read_script(text.encode(), "train.sh")
+
+
+def reasons(contract: ScriptContract) -> list[tuple[int, str]]:
+    return [(gap.line, gap.reason) for gap in contract.indirect]
+
+
+def test_variables_that_are_read_first_set_and_never_read_or_exported():
+    """Reads, dead names and exports carry the line where they first stand."""
+    contract = read("A=$X\nB=1\nX=2\nexport C=$A D\necho ${Y:-1} $X\ntorchrun train.py $Z\nE=$Z\n")
+    assert contract.reads == {"X": 1, "Y": 5, "Z": 6}
+    assert contract.dead == {"B": 2, "E": 7}
+    assert contract.exported == ("C", "D")
+    assert contract.sets["B"].text == "1"
+    assert contract.sets["C"].pieces == (Variable(name="X", quoted=True),)
+
+
+def test_reading_before_setting_counts_inside_conditions():
+    """A name that an `if` asks for and then sets is still read from the environment."""
+    assert read('if [ -z "$PORT" ]; then PORT=29500; fi\ntorchrun train.py $PORT').reads == {"PORT": 1}
+
+
+def test_loop_names_and_own_values_are_no_reads():
+    """What the script sets before, bash's own names and positional words are not asked of the environment."""
+    assert read("for i in 1; do echo $i $RANDOM $1 $$ $PWD; done\nread X\necho $X\nA+=1\n").reads == {}
+
+
+def test_nothing_is_dead_where_other_text_may_read_it():
+    """`eval`, `source` and `${!name}` may read any variable."""
+    for more in ("eval 'echo $A'", ". ./env.sh", 'B=A\necho "${!B}"'):
+        assert read(f"A=1\n{more}\ntorchrun train.py").dead == {}
+
+
+def test_arithmetic_and_tests_are_reads():
+    """A name without `$` in `[[ ]]` or `(( ))` is used."""
+    assert read("A=1\nB=2\n[[ A -gt 0 ]] && echo $((B+1))\n").dead == {}
+
+
+def test_folders_that_are_made():
+    """`mkdir` in all harmless spellings gives the folders, and direct mode stays."""
+    contract = read('D=out\nmkdir images\nmkdir -p $D/a "b c" 2>/dev/null\ntorchrun train.py')
+    assert [token.text for token in contract.makes] == ["images", "out/a", "b c"]
+    assert contract.direct
+
+
+def test_launches_are_taken_apart():
+    """Launcher, entry, arguments, module and environment stand apart."""
+    contract = read("\nA=1 torchrun --standalone --nproc_per_node=2 \\\n  -m pkg.train \\\n  --lr 1")
+    (launch,) = contract.launches
+    assert [token.text for token in launch.launcher] == ["torchrun", "--standalone", "--nproc_per_node=2", "-m"]
+    assert (launch.entry.text, launch.module, launch.line) == ("pkg.train", True, 2)
+    assert [(token.text, token.line) for token in launch.arguments] == [("--lr", 4), ("1", 4)]
+    assert launch.environment[0][0] == "A"
+    assert launch.environment[0][1].text == "1"
+
+
+@pytest.mark.parametrize(
+    ("command", "entry", "module"),
+    [
+        ("python -u train.py x", "train.py", False),
+        ("python3.11 -X dev -m trainer x", "trainer", True),
+        ("/opt/venv/bin/python -m torch.distributed.launch --use_env --nnodes 2 train.py x", "train.py", False),
+        ("python -um accelerate.commands.launch --cpu --num_processes 1 train.py x", "train.py", False),
+        ("accelerate launch --config_file c.yaml --use-deepspeed --fsdp_version 2 -m trainer x", "trainer", True),
+        ("deepspeed -H hosts --no_ssh --include localhost:0 train.py x", "train.py", False),
+        ("torchrun --rdzv-conf a=b -r 3 --no-python ./run x", "./run", False),
+        ("torchrun --nnodes $N $ROOT/train.py x", None, False),
+    ],
+)
+def test_every_launcher_knows_its_own_options(command, entry, module):
+    """An option's value is not taken for the program."""
+    contract = read(command)
+    (launch,) = contract.launches
+    assert (launch.entry.text, launch.module) == (entry, module)
+    assert [token.text for token in launch.arguments] == ["x"]
+    assert contract.direct
+
+
+def test_an_option_that_is_not_known_is_a_doubt():
+    """The entry is then only the likely one, and direct mode is refused."""
+    contract = read("torchrun --brand-new train.py --a")
+    assert contract.launches[0].entry.text == "train.py"
+    assert reasons(contract) == [(1, "`--brand-new` is no option of `torchrun` that is known")]
+
+
+@pytest.mark.parametrize(
+    "command", ["torchrun $OPTIONS train.py", 'torchrun "$@"', "python", "python -c 'x'", "torchrun"]
+)
+def test_without_a_certain_program_there_is_no_launch(command):
+    """A launcher whose program cannot be told starts nothing that is known, and says why."""
+    contract = read(command)
+    assert not contract.launches
+    assert contract.indirect
+
+
+def test_forwarding_counts_only_behind_the_entry():
+    """`"$@"` among the arguments forwards; nothing of it is a word of its own."""
+    for spelling in ('"$@"', "$@", '"${@}"'):
+        contract = read(f"torchrun train.py --a {spelling} --b")
+        assert contract.forwards_arguments
+        assert [token.text for token in contract.launches[0].arguments] == ["--a", "--b"]
+        assert contract.direct
+    assert not read("torchrun train.py").forwards_arguments
+
+
+def test_forwarded_arguments_arrive_in_bash(bash):
+    """Where the contract says so, bash hands arguments of the script on."""
+    assert bash.run(b'torchrun train.py "$@"', {}, ["--x", "a b"]) == [["torchrun", "train.py", "--x", "a b"]]
+
+
+def test_errexit_follows_the_options():
+    """`set -e` in all spellings; with it a `mkdir` of a folder that is there ends the script."""
+    assert read("set -euo pipefail").errexit
+    assert read("set -o errexit").errexit
+    assert not read("set -e\nset +e").errexit
+    assert reasons(read("set -e\nmkdir images")) == [
+        (2, "`mkdir` without `-p` ends the script when the folder is there")
+    ]
+    assert read("set -e\nmkdir -p images").indirect == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("if [ -d x ]; then echo; fi", "`if` decides at run time"),
+        ("for i in 1 2; do echo; done", "`for` repeats commands"),
+        ("case x in *) ;; esac", "`case` decides at run time"),
+        ("f() { echo; }", "it defines a function"),
+        ("source env.sh", "`source` runs text that is not in the script"),
+        ("eval x", "`eval` runs text that is not in the script"),
+        ("cd /data", "`cd` changes the folder"),
+        ("conda activate x", "`conda` fetches or installs"),
+        ("sed -i s/a/b/ conf", "`sed` changes files"),
+        ("rm -rf out", "`rm` changes files"),
+        ("pip install x", "`pip` fetches or installs"),
+        ("python -m pip install x", "`pip` fetches or installs"),
+        ("exit 0", "`exit` ends the script"),
+        ("echo x | tee y", "`|` sends output elsewhere"),
+        ("echo x > y", "`> y` sends input or output elsewhere"),
+        ("echo x && echo y", "`&&` or `||` decides at run time"),
+        ("sleep 5", "`sleep` waits"),
+        ("PATH=/x:$PATH", "it changes `PATH`"),
+        ("set -f", "what `set` does is not known"),
+        ("unset A", "`unset` takes variables out of the environment"),
+        ("A=$(pip list)", "`$(pip list)` runs a command"),
+        ("cat <(ls)", "`<(ls)` runs a command"),
+        ("$TOOL x", "which program runs here is known only at run time"),
+        ("./prepare", "what `prepare` does is not known"),
+        ("mkdir -m 700 x", "`mkdir` is used with other options than `-p`"),
+        ("export A=$(date)", "what a command prints is known only when the script runs"),
+        ("declare -i A=1", "`declare` is used in a way that is not understood"),
+    ],
+)
+def test_what_direct_mode_cannot_do_is_said_with_its_line(line, reason):
+    """Each effect besides the launch is told, and the launch is still read."""
+    contract = read(f"\n{line}\ntorchrun train.py")
+    assert (2, reason) in reasons(contract)
+    assert not contract.direct
+    assert [launch.entry.text for launch in contract.launches] == ["train.py"]
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("exec torchrun train.py", "`exec` replaces the shell"),
+        ("nohup torchrun train.py &", "`nohup` starts it apart from the terminal"),
+        ("torchrun train.py &", "`&` leaves it running in the background"),
+        ("torchrun train.py > log", "`> log` sends input or output elsewhere"),
+        ("torchrun train.py | tee log", "`|` sends output elsewhere"),
+        ("if x; then torchrun train.py; fi", "`if` decides at run time"),
+        ("timeout 5h torchrun train.py", "`timeout` ends it"),
+    ],
+)
+def test_a_launch_in_other_clothes_is_still_seen(command, reason):
+    """What is done to the launch is told, and its program is read."""
+    contract = read(command)
+    assert (1, reason) in reasons(contract)
+    assert [launch.entry.text for launch in contract.launches] == ["train.py"]
+
+
+def test_an_export_must_have_one_value_for_the_launch():
+    """An export that changes after the launch would be told wrong."""
+    assert not read("export A=1\ntorchrun train.py\nA=2").direct
+    assert not read("torchrun train.py\nexport A=1").direct
+    assert read("export A=1\nA=2\ntorchrun train.py").sets["A"].text == "2"
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        (b"A=1\r\ntorchrun train.py\r\n", 1),
+        (b"torchrun train.py\nA=1\r\n", 2),
+        (b"#!/usr/bin/env python\nprint()\n", 1),
+        (b"torchrun train.py\n\0", 2),
+        (b'echo "\ntorchrun train.py', 1),
+        (b"if true; then\ntorchrun train.py\n", 1),
+        (b"(" * 3000, 1),
+    ],
+)
+def test_what_is_no_bash_is_a_gap(source, line):
+    """Carriage returns, another language and broken syntax give a gap with a line, and no launch."""
+    contract = read_script(source, "train.sh")
+    assert not contract.launches
+    assert [gap.line for gap in contract.gaps] == [line]
+
+
+@pytest.mark.parametrize("first", ["#!/bin/bash", "#!/bin/sh", "#! /usr/bin/env bash", "#!/bin/bash -e", "# nothing"])
+def test_every_shell_line_of_bash_is_taken(first):
+    """The first line may name bash or sh in all ways."""
+    assert read(f"{first}\ntorchrun train.py").direct
+
+
+def test_bytes_that_are_no_text_are_never_guessed():
+    """A word that is not UTF-8 is unknown; in a comment it matters to nobody."""
+    assert read_script(b"# \xff\ntorchrun train.py", "x").direct
+    contract = read_script(b"torchrun train.py '\xff'", "x")
+    assert contract.launches[0].arguments[0].text is None
+    assert not contract.direct
+
+
+def test_pieces_of_a_token_keep_text_and_variables_apart():
+    """`$HOST:29601` is a variable, unquoted, and text."""
+    (launch,) = read("torchrun --rdzv_endpoint $HOST:29601 train.py").launches
+    assert launch.launcher[2].pieces == (Variable(name="HOST"), Plain(text=":29601"))
