@@ -68,8 +68,8 @@ def _strays(data: Any, node: Shape | None) -> Iterator[Key]:
     for step, value in steps:
         if known and step not in known:
             yield (step,)
-        else:
-            yield from ((step, *inner) for inner in _strays(value, shape_in(node, step)))
+        elif (inside := shape_in(node, step)) is not None:
+            yield from ((step, *tail) for tail in _strays(value, inside))
 
 
 def _unknown(key: Key, name: str, data: Any, kind: Any, place: Place, whole: str) -> ManifestError:
@@ -197,7 +197,7 @@ def _homes(name: str, kind: Any, key: Key = ()) -> Iterator[Key]:
 
 
 def _key_of(message: str, path: str, data: Any, kind: Any, *, of_name: bool) -> Key:
-    """Msgspec's path with the names that it leaves out (`[...]`) found again."""
+    """The verdict's path with the names that it leaves out (`[...]`) found again."""
     key: Key = ()
     for step in _STEP.finditer(path):
         name, index = step.groups()

@@ -67,7 +67,7 @@ class _Reader(ast.NodeVisitor):
     def contract(self, path: str, digest: str) -> ArgumentContract:
         """The flags of the parser that reads the command line."""
         parents = {made for maker in self.makers for made in self._parents(maker)}
-        roots = [made for made in self.parsed if made not in parents]
+        roots = [made for made in self.makers if made in self.parsed and made not in parents]
         strict = [made for made in roots if not self.parsed[made]]
         if not self.makers:
             self._gap_at(1, "no `argparse` parser is made in this file")
@@ -118,7 +118,7 @@ class _Reader(ast.NodeVisitor):
         if any(held.kind == "parser" for held in self.bindings.holds(node.value)):
             called = isinstance(parent := self.bindings.parents[node], ast.Call) and parent.func is node
             method = node.attr in (*GROUPS, *PARSES, "add_argument", "set_defaults", "add_subparsers")
-            if method != called and (method or node.attr not in _KEEPS):
+            if not called and (method or node.attr not in _KEEPS):
                 self._gap(node, f"{ticked(ast.unparse(node))} may change the flags")
 
     def _method(self, node: ast.Call, method: str, owners: Sequence[Held]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from srpo_manifest.upstream.commands import EFFECTS
 from srpo_manifest.upstream.expansion import FORWARDED
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import Plain, Token
@@ -101,6 +102,8 @@ def _python(tokens: Sequence[Token]) -> Split | str:
             module = tokens[position].text
             if module is None:
                 return _obscure(tokens, position)
+            if module in EFFECTS:
+                return EFFECTS[module]
             if module in _MODULES:
                 return _split(tokens, position + 1, _MODULES[module])
             return _from(tokens, position, module=True)

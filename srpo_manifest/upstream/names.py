@@ -52,9 +52,11 @@ def names_used(node: Node) -> set[str]:
 def _read_into(names: dict[str, int], assigned: set[str], node: Node) -> None:
     if node.type == "variable_name" and not _is_target(node):
         name = _text(node)
-        if name not in assigned:
+        if name not in assigned and not name.isdigit():
             names.setdefault(name, line_of(node))
         return
+    if node.type == "for_statement":
+        assigned.update(_set_by(node))
     for child in node.children:
         _read_into(names, assigned, child)
     assigned.update(_set_by(node))

@@ -28,10 +28,11 @@ def parse_bash(source: bytes) -> tuple[bytes, Node] | Gap:
     if unreadable := _unreadable(source):
         return unreadable
     # Bash drops a backslash at the end of the file; the grammar wants a line after it.
+    lines = len(source.splitlines())
     source += b"\n\n"
     root = Parser(_BASH).parse(source).root_node
     line = _unread(source, root)
-    return (source, root) if line is None else Gap(line=line, reason="this could not be read as bash")
+    return (source, root) if line is None else Gap(line=min(line, lines), reason="this could not be read as bash")
 
 
 def _unreadable(source: bytes) -> Gap | None:

@@ -40,7 +40,10 @@ def test_apply_trains_until_the_checkpoint_is_whole(place, say):
     assert [event["seq"] for event in said.events] == list(range(len(names)))
     assert all({"format", "seq", "time", "event", "run"} <= set(event) for event in said.events)
     written = next(event for event in said.events if event["event"] == "checkpoint.written")
-    assert sorted(path.name for path in Path(written["path"]).iterdir()) == ["config.json", "diffusion_pytorch_model.safetensors"]
+    assert sorted(path.name for path in Path(written["path"]).iterdir()) == [
+        "config.json",
+        "diffusion_pytorch_model.safetensors",
+    ]
     vendor = place.folder / "third_party/srpo/vendor"
     assert vendor.is_symlink()
     assert (vendor / "scripts/finetune/SRPO_training_demo.sh").is_file()

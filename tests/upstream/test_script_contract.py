@@ -204,7 +204,7 @@ def test_an_export_must_have_one_value_for_the_launch():
         (b"#!/usr/bin/env python\nprint()\n", 1),
         (b"torchrun train.py\n\0", 2),
         (b'echo "\ntorchrun train.py', 1),
-        (b"if true; then\ntorchrun train.py\n", 1),
+        (b"if true; then\ntorchrun train.py\n", 2),
         (b"(" * 3000, 1),
     ],
 )

@@ -1,4 +1,4 @@
-# The job of all-of-it, plan 7ade39d54fdb93ca5a69e46986f524229eb17c1d6964f29f7fe383b33a02bfd7: everything long runs here, under the supervisor.
+# The job of all-of-it, plan e46cc02de869c790ef6f0d2a48ae7d69e7903d870c5ae59706c9a7be1b004e5b: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+SHIPPED = Path(__file__).parent.parent.parent / "manifests"
+
+
+@pytest.fixture
+def flux(place):
+    """The shipped manifest with its lock, a home that holds what the trainer needs, and a torchrun on PATH."""
+    for name in ("flux.toml", "srpo.lock"):
+        place.write(f"manifests/{name}", (SHIPPED / name).read_text())
+    home = place.folder / "me"
+    for path in ("data/flux/transformer", "data/rl_embeddings", "hps_ckpt"):
+        (home / "srpo/flux" / path).mkdir(parents=True)
+    place.write("me/srpo/flux/hps_ckpt/HPS_v2.1_compressed.pt", "weights")
+    place.write("me/srpo/flux/data/rl_embeddings/videos2caption2.json", "[]")
+    torchrun = place.write("bin/torchrun", f"#!{place.folder}/bin/python3\n")
+    torchrun.chmod(0o755)
+    (place.folder / "bin/python3").symlink_to(sys.executable)
+    place.env |= {"HOME": str(home), "PATH": f"{place.folder / 'bin'}:{place.env['PATH']}"}
+
+    def plan(*arguments: str):
+        return place.run("plan", "--offline", "--locked", "--json", "manifests/flux.toml", *arguments)
+
+    return plan
+
+
+def test_the_shipped_manifests_are_good(say):
+    """With the shipped lock, without a network."""
+    said = say("validate", str(SHIPPED))
+    assert (said.status, said.out, said.err) == (0, "", "2 manifests good\n")
+
+
+def test_the_lock_recovers_the_whole_command_of_upstream(flux):
+    """55 flags, four variables, 69 tokens; what the plan says of the loop is what upstream does."""
+    said = flux()
+    plan = said.json
+    assert said.status == 0, said.err
+    assert len(plan["options"]) == 55
+    assert plan["job"]["argv"][11] == "${repo.dir}/fastvideo/SRPO.py"
+    assert len(plan["job"]["argv"][12:]) == 69
+    assert {"HOST_NUM": "1", "HOST_GPU_NUM": "8", "INDEX": "${run.index}", "CHIEF_IP": "${run.chief}"}.items() <= plan[
+        "job"
+    ]["env"].items()
+    assert plan["repo"]["commit"] == "81e58984740e384cda913c7334c0bdaa53dfb244"
+    assert (plan["forecast"]["updates"], plan["forecast"]["checkpoints"]) == (19, [20])
+    effects = {option["name"]: option["effect"] for option in plan["options"]}
+    assert sorted(name for name, effect in effects.items() if effect == "never-read") == [
+        "allow_tf32", "cache_dir", "cfg", "dit_model_name_or_path", "ema_decay", "ema_start_step", "ignore_last", "logging_dir",
+        "loss_coef", "mixed_precision", "precondition_outputs", "vae_model_path",
+    ]  # fmt: skip
+
+
+def test_overrides_are_in_the_final_command_once(flux):
+    """A value that differs, a switch that goes."""
+    argv = flux("--set", "entry.set.learning_rate=1e-5", "--set", 'entry.unset=["gradient_checkpointing"]').json["job"][
+        "argv"
+    ]
+    at = argv.index("--learning_rate")
+    assert argv[at : at + 2] == ["--learning_rate", "1e-05"]
+    assert (argv.count("--learning_rate"), argv.count("--checkpointing_steps")) == (1, 1)
+    assert "--gradient_checkpointing" not in argv
+    assert len(argv[12:]) == 68
+
+
+@pytest.mark.parametrize(
+    ("setting", "code"),
+    [("train_guidence=3.5", "flag-type"), ("no_such_flag=1", "unknown-flag"), ("learning=1", "flag-abbreviated")],
+)
+def test_what_upstream_would_refuse_late_is_refused_now(flux, place, setting: str, code: str):
+    """By plan with exit 4, by validate with exit 2, without a clone."""
+    said = flux("--set", f"entry.set.{setting}")
+    assert said.status == 4
+    assert [finding["code"] for finding in said.json["refusals"]] == [code]
+    checked = place.run("validate", "manifests/flux.toml", "--set", f"entry.set.{setting}", "--format", "json")
+    assert checked.status == 2
+    assert [finding["code"] for finding in checked.json["files"][0]["findings"]] == [code]
+
+
+def test_what_upstream_never_reads_is_warned_about(flux):
+    """With file and line of the manifest."""
+    said = flux("--set", "entry.set.ema_decay=0.9")
+    assert [finding["code"] for finding in said.json["warnings"]] == ["flag-never-read"]
+    assert said.json["warnings"][0]["where"]["file"] == "--set"
+
+
+def test_what_the_trainer_needs_is_looked_for(flux, place):
+    """The README's place for the reward weights is not where the trainer looks."""
+    shutil.rmtree(place.folder / "me/srpo/flux/hps_ckpt")
+    (refusal,) = flux().json["refusals"]
+    assert refusal["code"] == "file-missing"
+    assert "hps_ckpt/HPS_v2.1_compressed.pt" in refusal["message"]
+
+
+def test_a_torchrun_of_another_python_is_refused(flux, place):
+    """Its first line names the interpreter that would run the workers."""
+    (place.folder / "other").mkdir()
+    (place.folder / "other/python3").symlink_to(sys.executable)
+    place.write("bin/torchrun", f"#!{place.folder}/other/python3\n")
+    (refusal,) = flux().json["refusals"]
+    assert refusal["code"] == "torchrun-interpreter"
+    place.write("bin/torchrun", "#!/bin/bash\n")
+    assert [finding["code"] for finding in flux().json["warnings"]] == ["torchrun-unknown"]
+    (place.folder / "bin/torchrun").unlink()
+    assert [finding["code"] for finding in flux().json["refusals"]] == ["launcher-missing"]
+
+
+def test_a_manifest_without_a_lock_needs_the_repository(place):
+    """`--locked` and `--offline` say what is missing."""
+    place.write("flux.toml", (SHIPPED / "flux.toml").read_text())
+    for option, code in (("--locked", "lock-misfit"), ("--offline", "offline")):
+        said = place.run("plan", option, "--json", "flux.toml")
+        assert said.status == 4
+        assert code in [finding["code"] for finding in said.json["refusals"]]

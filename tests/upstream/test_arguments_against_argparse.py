@@ -1,0 +1,339 @@
+"""The flags that are read from a program's source are those that its real parser has."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import pytest
+
+from srpo_manifest.upstream.arguments import read_arguments
+from srpo_manifest.values.contract import ArgumentContract, Flag
+
+PROGRAMS = {
+    "module level": """
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--learning-rate", "-l", type=float, default=5e-6, help="x")
+parser.add_argument("--steps", type=int, required=True)
+parser.add_argument("--name", default="a b")
+parser.add_argument("--negative", type=float, default=-1e-4)
+parser.add_argument("--sum", type=int, default=10 * 1024 + 2 ** 3)
+parser.add_argument("--none", default=None)
+parser.add_argument("--pair", type=float, nargs=2, default=[0.1, -0.25])
+parser.add_argument("--many", nargs="*", type=int)
+parser.add_argument("--some", nargs="+", default=())
+parser.add_argument("--maybe", nargs="?", const="on", default="off")
+parser.add_argument("--kind", choices=["a", "b"], default="a")
+parser.add_argument("--level", type=int, choices=(1, 2, 3))
+parser.add_argument("--flag", action="store_true")
+parser.add_argument("--no-cache", dest="cache", action="store_false")
+parser.add_argument("--mode", action="store_const", const=3)
+parser.add_argument("--item", action="append", type=int)
+parser.add_argument("-v", "--verbose", action="count", default=0)
+parser.add_argument("--ema", action=argparse.BooleanOptionalAction, default=True)
+parser.add_argument("-q")
+parser.add_argument("--inf", type=float, default=float("inf"))
+parser.add_argument("--both", type=str, default="a" "b" + "c")
+args = parser.parse_args()
+""",
+    "positionals": """
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("model-path")
+parser.add_argument("count", type=int, nargs="?", default=3)
+parser.add_argument("rest", nargs=argparse.REMAINDER)
+parser.parse_args()
+""",
+    "in functions": """
+import argparse as ap
+DEFAULT_RATE = 1e-4
+def add_model(group):
+    group.add_argument("--width", type=int, default=64)
+def get_parser():
+    p = ap.ArgumentParser(description="x")
+    g = p.add_argument_group("model")
+    add_model(g)
+    e = g.add_mutually_exclusive_group(required=True)
+    e.add_argument("--a", action="store_true")
+    e.add_argument("--b", action="store_true")
+    p.add_argument("--rate", type=float, default=DEFAULT_RATE)
+    p.add_argument_group("more").add_argument("--last", type=lambda text: text)
+    return p
+def main(args):
+    return args
+if __name__ == "__main__":
+    parser = get_parser()
+    main(parser.parse_args())
+""",
+    "in a class": """
+from argparse import ArgumentParser
+class Trainer:
+    def __init__(self):
+        self.parser = ArgumentParser()
+        self.add("x")
+    def add(self, text):
+        self.parser.add_argument("--depth", type=int)
+    def read(self):
+        self.parser.add_argument("--height", type=int)
+        return self.parser.parse_args()
+trainer = Trainer()
+trainer.read()
+""",
+    "parents": """
+import argparse
+base = argparse.ArgumentParser(add_help=False)
+base.add_argument("--seed", type=int, default=1)
+other = argparse.ArgumentParser(add_help=False)
+other.add_argument("--name")
+parser = argparse.ArgumentParser(parents=[base, other], allow_abbrev=False)
+parser.add_argument("--rate", type=float)
+args = parser.parse_args()
+""",
+    "loops": """
+import argparse
+NAMES = ["x", "y"]
+parser = argparse.ArgumentParser()
+for name in ("h", "w"):
+    parser.add_argument(f"--{name}", type=int, default=720)
+for name, default in [("lr", 1e-5), ("eps", 1e-8)]:
+    for side in ("left", "right"):
+        parser.add_argument("--" + name + f"_{side}", type=float, default=default)
+for name in NAMES:
+    parser.add_argument(f"--{name}")
+args = parser.parse_args()
+""",
+    "later defaults": """
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--a", type=int, default=1)
+parser.add_argument("--b-c", type=int, default=1)
+parser.set_defaults(a=5, b_c=6, other=7)
+args, unknown = parser.parse_known_args()
+""",
+    "custom actions": """
+import argparse
+class Twice(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None):
+        setattr(namespace, self.dest, values * 2)
+def number(text):
+    return int(text)
+parser = argparse.ArgumentParser()
+parser.add_argument("--twice", action=Twice)
+parser.add_argument("--more", action="extend", nargs="+")
+parser.add_argument("--number", type=number)
+parser.add_argument("--truth", type=bool, default=False)
+parser.add_argument("--version", action="version", version="1")
+args = parser.parse_args()
+""",
+    "own messages": """
+import argparse
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise SystemExit(message)
+parser = Parser()
+parser.add_argument("--a")
+args = parser.parse_args()
+""",
+}
+
+
+ARGUMENTS = {"module level": ["--steps", "1"], "positionals": ["m"], "in functions": ["--a"]}
+
+
+def build(name: str, monkeypatch: pytest.MonkeyPatch) -> argparse.ArgumentParser:
+    """Run the program with arguments that it takes, and return its parser."""
+    monkeypatch.setattr("sys.argv", ["program.py", *ARGUMENTS.get(name, [])])
+    made: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(PROGRAMS[name], "program.py", "exec"), made)  # noqa: S102 - our own programs
+    parser = made["trainer"].parser if "trainer" in made else made["parser"]
+    assert isinstance(parser, argparse.ArgumentParser)
+    return parser
+
+
+ACTIONS = {
+    argparse._StoreAction: "store",
+    argparse._StoreTrueAction: "store_true",
+    argparse._StoreFalseAction: "store_false",
+    argparse._StoreConstAction: "store_const",
+    argparse._AppendAction: "append",
+    argparse._CountAction: "count",
+    argparse.BooleanOptionalAction: "boolean",
+}
+
+
+def described(action: argparse.Action) -> dict[str, Any]:
+    """A real option in the contract's words."""
+    switch = action.nargs == 0 and not isinstance(action, argparse._StoreAction)
+    kind = action.type
+    return {
+        "spellings": sorted(action.option_strings),
+        "dest": action.dest,
+        "type": None if kind is None else kind.__name__ if kind in (int, float, str, bool) else "other",
+        "nargs": None if switch else action.nargs,
+        "choices": None if action.choices is None else tuple(action.choices),
+        "default": tuple(action.default) if isinstance(action.default, list) else action.default,
+        "const": action.const,
+        "required": action.required,
+        "action": ACTIONS.get(type(action), "other"),
+    }
+
+
+def claimed(flag: Flag) -> dict[str, Any]:
+    """A flag of the contract in the same words."""
+    long = f"--{flag.name}"
+    spelled = [] if flag.positional else [*flag.aliases] if f"-{flag.name}" in flag.aliases else [long, *flag.aliases]
+    return {
+        "spellings": sorted(spelled),
+        "dest": flag.dest,
+        "type": flag.type,
+        "nargs": flag.nargs,
+        "choices": flag.choices,
+        "default": flag.default,
+        "const": flag.const,
+        "required": flag.required,
+        "action": flag.action,
+    }
+
+
+def read(source: str) -> ArgumentContract:
+    return read_arguments(source.encode(), "train.py")
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_flags_are_those_of_the_real_parser(name, monkeypatch):
+    """Names, dest, type, nargs, choices, default, const, required and action agree with argparse itself."""
+    contract = read(PROGRAMS[name])
+    parser = build(name, monkeypatch)
+    real = [described(each) for each in parser._actions if not isinstance(each, argparse._HelpAction)]
+    versions = [each["dest"] for each in real if each["dest"] == "version"]
+    mine = [claimed(flag) for flag in contract.flags]
+    for each in (*real, *mine):
+        if each["dest"] in versions:
+            each.update(default=None, dest="version")
+    key = lambda each: each["dest"] + "".join(each["spellings"])  # noqa: E731 - a sort key
+    assert sorted(mine, key=key) == sorted(real, key=key)
+    assert contract.complete
+    assert all(flag.default_known for flag in contract.flags)
+    assert not any(flag.conditional for flag in contract.flags)
+
+
+def test_unknown_flags_are_allowed_only_where_every_parse_passes_them_over():
+    """`parse_known_args` is told apart from `parse_args`."""
+    assert read(PROGRAMS["later defaults"]).allows_unknown
+    assert not read(PROGRAMS["parents"]).allows_unknown
+
+
+HEAD = "import argparse, sys\nparser = argparse.ArgumentParser()\nparser.add_argument('--a')\n"
+TAIL = "\nargs = parser.parse_args()\n"
+
+GAPS = {
+    "computed name": "parser.add_argument(sys.argv[0])",
+    "starred": "parser.add_argument(*names)",
+    "keywords": "parser.add_argument('--b', **more)",
+    "computed nargs": "parser.add_argument('--b', nargs=count())",
+    "computed dest": "parser.add_argument('--b', dest=count())",
+    "unknown loop": "for name in names():\n    parser.add_argument('--' + name)",
+    "comprehension": "[parser.add_argument(n) for n in ('--b', '--c')]",
+    "handed on": "deepspeed.add_config_arguments(parser)",
+    "handed on and back": "parser = accelerate.add(parser)",
+    "commands": "subs = parser.add_subparsers()\nsub = subs.add_parser('x')\nsub.add_argument('--y')",
+    "other code's parser": "def more(parser):\n    parser.add_argument('--b')",
+    "inner parts": "parser._actions.clear()",
+    "alias of the method": "add = parser.add_argument\nadd('--b')",
+    "stored away": "register.append(parser)",
+    "dataclass parser": "other = HfArgumentParser(Config)",
+    "other prefix": "second = argparse.ArgumentParser(prefix_chars='+')",
+    "unknown parents": "second = argparse.ArgumentParser(parents=[make()])",
+    "second parser": "second = argparse.ArgumentParser()\nsecond.parse_args()",
+    "two ways": "parser.add_argument('--b', type=int)\nparser.add_argument('--b', type=float)",
+}
+
+
+@pytest.mark.parametrize("name", GAPS)
+def test_what_may_hide_flags_is_a_gap_with_its_line(name):
+    """Nothing is guessed: the place is named, and what is certain is still read."""
+    contract = read(HEAD + GAPS[name] + TAIL)
+    assert not contract.complete
+    assert "a" in [flag.name for flag in contract.flags]
+    assert all(4 <= gap.line <= 6 and gap.reason for gap in contract.gaps)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        b"def (:\n",
+        b"x = 1\n",
+        b"",
+        b"\0",
+        b"a = " + b"(" * 500 + b")" * 500,
+        b"# -*- coding: nonsense -*-\n",
+        b"\xff\xfe",
+    ],
+)
+def test_what_shows_no_parser_is_a_gap_and_no_error(source):
+    """Broken Python, and Python without a parser, prove no flag wrong."""
+    contract = read_arguments(source, "train.py")
+    assert contract.flags == ()
+    assert len(contract.gaps) == 1
+    assert contract.gaps[0].line >= 1
+
+
+def test_a_parser_that_nobody_asks_here_may_get_more_flags():
+    """A parser for other modules is read, and the contract is not complete."""
+    contract = read(
+        "import argparse\ndef get():\n    p = argparse.ArgumentParser()\n    p.add_argument('--a')\n    return p\n"
+    )
+    assert [flag.name for flag in contract.flags] == ["a"]
+    assert not contract.complete
+
+
+def test_flags_under_a_condition_are_marked():
+    """An `if`, a `try`, a loop that may break, or a function that is called under one."""
+    contract = read(
+        HEAD
+        + """
+def more():
+    parser.add_argument("--f")
+if sys.argv:
+    parser.add_argument("--b")
+else:
+    parser.add_argument("--c")
+try:
+    parser.add_argument("--d")
+except ValueError:
+    pass
+for name in ("--e",):
+    if sys.argv:
+        break
+    parser.add_argument(name)
+if sys.argv:
+    more()
+with open("x"):
+    parser.add_argument("--g")
+"""
+        + TAIL
+    )
+    assert {flag.name for flag in contract.flags if not flag.conditional} == {"a", "g"}
+    assert {flag.name for flag in contract.flags if flag.conditional} == {"b", "c", "d", "f", "e"} - {"e"}
+    assert [gap.line for gap in contract.gaps] == [18]
+
+
+def test_defaults_that_are_no_literals_are_not_known():
+    """A computed default is told from none."""
+    contract = read(
+        HEAD
+        + "N = 3\nN = 4\nparser.add_argument('--b', default=N)\nparser.add_argument('--c', default=sys.argv)\n"
+        + "parser.add_argument('--d', default={'x': 1})\nparser.set_defaults(a=len(sys.argv))"
+        + TAIL
+    )
+    assert {flag.name: (flag.default, flag.default_known) for flag in contract.flags} == dict.fromkeys(
+        "abcd", (None, False)
+    )
+
+
+def test_the_source_is_never_run(tmp_path):
+    """Reading a program leaves no trace of it."""
+    mark = tmp_path / "mark"
+    read(f"open({str(mark)!r}, 'w')\n" + HEAD + TAIL)
+    assert not mark.exists()
