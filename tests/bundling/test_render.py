@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from srpo_manifest.values.planned import Proposed
 from srpo_manifest.values.step import AtEnd
 from srpo_manifest.values.words import LATE_NAMES, Late, Text, Word, joined, late, word
 
+SHELLCHECK = Path(sys.executable).with_name("shellcheck")
 GOLDEN = Path(__file__).parent / "golden"
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 words = st.lists(
@@ -75,7 +77,7 @@ def test_rendered_scripts_are_sound_shell(path: Path):
     """`bash -n` and shellcheck have nothing to say."""
     subprocess.run(["bash", "-n", path], check=True)
     done = subprocess.run(
-        ["shellcheck", "--shell=bash", "--exclude=SC1090,SC1091,SC2016,SC2034,SC2089,SC2090,SC2317", path],
+        [SHELLCHECK, "--shell=bash", "--exclude=SC1090,SC1091,SC2016,SC2034,SC2089,SC2090,SC2317", path],
         capture_output=True,
         text=True,
         check=False,
