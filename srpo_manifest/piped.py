@@ -7,17 +7,18 @@ import errno
 import os
 import re
 import signal
-import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from srpo_manifest.errors import TransportError
 from srpo_manifest.ports.probes import Answer
 from srpo_manifest.wording import ticked
+
+if TYPE_CHECKING:
+    import subprocess
 
 REMOTE_COMMAND = """LC_ALL=C IFS= read -r -d '' script && eval "$script" """.strip()
 """What bash is told to do: read a script up to a NUL byte, whole or not at all, and run it; the rest is its data."""
@@ -43,6 +44,8 @@ def run(
     Windows, do without `sh`: its import costs as much as nine Pythons, and it looks for the end ten times a second.
     Raises: TransportError `program-missing`, `program-unusable` or `command-timeout`; what *data* raises.
     """
+    import tempfile  # noqa: PLC0415 - a plan from saved facts starts nothing
+
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as error:
         command = _Command(tuple(argv), _Feed(data), (output, error), timeout_seconds, env)
         try:
@@ -137,6 +140,8 @@ class _Command:
 
     def by_subprocess(self) -> int:
         """The exit status. Raises: OSError; _Late."""
+        import subprocess  # noqa: PLC0415 - likewise
+
         with contextlib.ExitStack() as ending:
             with _signals_held():
                 process = subprocess.Popen(  # noqa: S603 - no shell reads the argv

@@ -3,7 +3,7 @@
 runner = Runner(Said(manifest="manifests/flux.toml"))
 decision = runner.plan()
 record = runner.apply(decision)
-status = Contact(record).status()
+status = runner.contact(record).status()
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from srpo_manifest.engine import launching, records
-from srpo_manifest.engine.contact import Contact
 from srpo_manifest.engine.deciding import (
     Decision,
     asked,
@@ -26,7 +24,6 @@ from srpo_manifest.engine.deciding import (
     unfaithful,
 )
 from srpo_manifest.engine.loading import load, load_plugins, unsaved
-from srpo_manifest.engine.packing import Packer
 from srpo_manifest.engine.repositories import Repositories
 from srpo_manifest.errors import LaunchError, PlanRefused
 from srpo_manifest.planning.anchors import RUNS, workspace
@@ -38,7 +35,11 @@ from srpo_manifest.values.run import FORMAT, Record
 from srpo_manifest.values.said import Said
 from srpo_manifest.values.wanted import Wanted
 
-__all__ = ["Contact", "Decision", "Runner", "Said"]
+if TYPE_CHECKING:
+    from srpo_manifest.engine.contact import Contact
+    from srpo_manifest.engine.packing import Packer
+
+__all__ = ["Decision", "Runner", "Said"]
 
 Emit: TypeAlias = Callable[..., None]
 
@@ -117,6 +118,8 @@ class Runner:
 
     def packer(self) -> Packer:
         """What brings the long files of a bundle."""
+        from srpo_manifest.engine.packing import Packer  # noqa: PLC0415 - a plan carries nothing
+
         return Packer(self.wanted.folder, self.repositories.archive)
 
     def apply(self, decision: Decision, *, dry_run: bool = False) -> Record:
@@ -124,6 +127,8 @@ class Runner:
 
         Raises: PlanRefused; ManifestError for a secret or carried file without value; LaunchError; TransportError.
         """
+        from srpo_manifest.engine import launching, records  # noqa: PLC0415 - a plan launches nothing
+
         plan = decision.plan
         if not plan.applicable:
             raise PlanRefused(plan.refusals)
@@ -163,6 +168,12 @@ class Runner:
                 records.discard(record)
             raise
         return record
+
+    def contact(self, record: Record) -> Contact:
+        """The run's target: ask it, follow it, stop it."""
+        from srpo_manifest.engine.contact import Contact  # noqa: PLC0415 - likewise
+
+        return Contact(record)
 
     def _decided(self, facts: Facts, *, again: bool) -> Decision:
         decision = decided(self.wanted, facts, self.registry, again=again)

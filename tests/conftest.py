@@ -63,7 +63,7 @@ def make_wanted(**tables: Any) -> Wanted:
         "entry": {"script": SCRIPT},
     } | tables
     manifest = msgspec.convert(data, Manifest[LocalOptions, DirectOptions])
-    return Wanted(manifest=manifest, folder="/home/me/project", digest="d" * 64, data=data, **said)
+    return Wanted(manifest=manifest, folder="/home/me/project", data=data, **said)
 
 
 def token(text: str, line: int = 3) -> Token:

@@ -11,7 +11,6 @@ import msgspec
 from srpo_manifest import upstream
 from srpo_manifest.engine.files import read_source, root_of
 from srpo_manifest.errors import ManifestError
-from srpo_manifest.reading.canonical import digest
 from srpo_manifest.reading.manifest import Document, Named, parse_manifest, read_manifest, remembered, with_overlays
 from srpo_manifest.reading.toml import Source
 from srpo_manifest.reading.trainer import parse_trainer
@@ -109,7 +108,6 @@ def _typed(document: Document, said: Said, folder: str, args: Source | None) -> 
         launchers=launchers,
         args=args,
         trainer=trainer,
-        trainer_digest=digest(trainer),
         passthrough=said.passthrough,
         lints=said.lints,
         bash=said.bash,

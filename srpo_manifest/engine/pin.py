@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from srpo_manifest.engine.mirror import Mirror
 from srpo_manifest.errors import ManifestError
+from srpo_manifest.reading.canonical import digest
 from srpo_manifest.upstream.arguments import read_arguments
 from srpo_manifest.upstream.script import read_script
 from srpo_manifest.values.contract import ArgumentContract, ScriptContract
@@ -25,7 +26,6 @@ def read_pin(
     commit: str,
     scripts: Iterable[str],
     trainer: Trainer,
-    trainer_digest: str,
 ) -> Pin:
     """The pin of *commit* with an entry for each of *scripts*; nothing of the repository is run.
 
@@ -37,20 +37,20 @@ def read_pin(
         ref=ref,
         commit=commit,
         tree=mirror.tree_of(commit),
-        entries={script: _entry(mirror, commit, script, trainer_digest, evidence) for script in sorted(set(scripts))},
+        entries={script: _entry(mirror, commit, script, digest(trainer), evidence) for script in sorted(set(scripts))},
     )
 
 
-def _entry(mirror: Mirror, commit: str, script: str, digest: str, evidence: dict[str, bool]) -> EntryContract:
+def _entry(mirror: Mirror, commit: str, script: str, described: str, evidence: dict[str, bool]) -> EntryContract:
     path = _inside(script)
     source = mirror.read(commit, path)
     if source is None or source.startswith(_LARGE):
         raise _missing(mirror, commit, path, source)
     if path.endswith(".py"):
-        return EntryContract(arguments=read_arguments(source, path), description=digest, evidence=evidence)
+        return EntryContract(arguments=read_arguments(source, path), description=described, evidence=evidence)
     contract = read_script(source, path)
     arguments = _arguments(mirror, commit, contract)
-    return EntryContract(script=contract, arguments=arguments, description=digest, evidence=evidence)
+    return EntryContract(script=contract, arguments=arguments, description=described, evidence=evidence)
 
 
 def _arguments(mirror: Mirror, commit: str, contract: ScriptContract) -> ArgumentContract | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +19,8 @@ _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 def new_id(name: str) -> str:
     """`NAME-YYYYMMDDTHHMMSSZ-XXXXXX`."""
+    import secrets  # noqa: PLC0415 - loads OpenSSL, and most verbs make no run
+
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return f"{name}-{stamp}-{''.join(secrets.choice(_LETTERS) for _ in range(6))}"
 

@@ -69,9 +69,7 @@ class Repositories:
         mirror = self._mirror(question.url)
         at = mirror.ensure(commit or question.ref, offline=self._offline or question.url == DEMO)
         scripts = [] if question.script is None else [question.script]
-        return read_pin(
-            mirror, question.url, question.ref, at, scripts, question.description, self._wanted.trainer_digest
-        )
+        return read_pin(mirror, question.url, question.ref, at, scripts, question.description)
 
     def write(self, pin: Pin) -> bool:
         """Put the pin into the lock, unless it is the demo's. Returns: whether the file changed."""

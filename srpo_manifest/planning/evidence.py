@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from srpo_manifest.finding import Finding
+from srpo_manifest.reading.canonical import digest
 from srpo_manifest.values.facts import Facts, Unknown
 from srpo_manifest.values.lock import EntryContract, Pin
 from srpo_manifest.values.trainer import Trainer
@@ -19,7 +20,7 @@ def settled(wanted: Wanted, facts: Facts, script: str) -> tuple[Wanted, tuple[Fi
     if not trainer.evidence or isinstance(pin, Unknown):
         return wanted, ()
     entry = pin.entries.get(script, EntryContract())
-    current = entry.description == wanted.trainer_digest
+    current = entry.description == digest(trainer)
     proven = {rule for rule, holds in entry.evidence.items() if holds} if current else set()
     missing = sorted(set(trainer.evidence) - proven)
     if not missing:

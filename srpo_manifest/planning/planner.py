@@ -67,7 +67,7 @@ def decide(
         format=FORMAT,
         id="",
         name=manifest.name,
-        manifest=ManifestId(name=manifest.name, digest=wanted.digest),
+        manifest=ManifestId(name=manifest.name, digest=digest(wanted.data)),
         repo=RepoId(
             url=manifest.repo.url,
             ref=manifest.repo.ref,

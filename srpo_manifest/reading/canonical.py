@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import msgspec
 
 
@@ -20,4 +18,6 @@ def canonical_json(value: object) -> bytes:
 
 def digest(value: object) -> str:
     """SHA-256 of the canonical JSON, hex."""
+    import hashlib  # noqa: PLC0415 - loads OpenSSL, which `validate` can spare
+
     return hashlib.sha256(canonical_json(value)).hexdigest()

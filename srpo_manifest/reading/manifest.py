@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.finding import Where
-from srpo_manifest.reading.canonical import digest
 from srpo_manifest.reading.conversion import converted, sound
 from srpo_manifest.reading.locate import Key, dotted
 from srpo_manifest.reading.overlay import merge, overlaid, profiled, tree_of
@@ -122,7 +121,6 @@ def read_manifest(
     launchers: Mapping[str, type[LauncherOptions]],
     args: Source | None = None,
     trainer: Trainer = GENERIC,
-    trainer_digest: str = "",
     passthrough: Sequence[str] = (),
     lints: Mapping[str, str] | None = None,
     bash: str | None = None,
@@ -147,12 +145,10 @@ def read_manifest(
         file=document.file,
         args_file=args_file,
         trainer=trainer,
-        trainer_digest=trainer_digest,
         passthrough=tuple(passthrough),
         origins=origins(document.tree),
         lints=dict(lints or {}),
         bash=bash,
-        digest=digest(data),
         data=data,
     )
 

@@ -23,17 +23,14 @@ class Wanted(Value):
     args_file: ArgsFile = ArgsFile()
     trainer: Trainer = GENERIC
     """The description that `model.type` names."""
-    trainer_digest: str = ""
     passthrough: tuple[str, ...] = ()
     origins: dict[str, Where] = {}
     lints: dict[str, str] = {}
     """Levels that `--allow`, `--warn` and `--deny` gave, by code or `all`: they beat the manifest's table."""
     bash: str | None = None
     """What `--bash` gave; concerns the local transport alone."""
-    digest: str = ""
-    """SHA-256 of the merged manifest's canonical JSON."""
     data: dict[str, Any] = {}
-    """The merged manifest as plain data, for a saved plan."""
+    """The merged manifest as plain data: what its digest and a saved plan are made of."""
 
     def where(self, key: str) -> Where | None:
         """Where *key* was written, or the nearest table around it in a file."""

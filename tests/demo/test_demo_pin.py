@@ -17,7 +17,7 @@ def test_the_package_carries_the_pin_of_its_own_demo(root: Path, golden, tmp_pat
     wanted = load(Said(manifest=str(root / "manifests/demo.toml")))
     mirror = demo_mirror()
     commit = mirror.ensure("main", offline=True)
-    pin = read_pin(mirror, "demo:", None, commit, [wanted.trainer.script], wanted.trainer, wanted.trainer_digest)
+    pin = read_pin(mirror, "demo:", None, commit, [wanted.trainer.script], wanted.trainer)
     golden(root / "srpo_manifest/demo/pin.json", msgspec.json.format(msgspec.json.encode(pin), indent=1) + b"\n")
     assert demo_pin() == pin
     contract = pin.entries[wanted.trainer.script]

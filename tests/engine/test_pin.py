@@ -10,6 +10,7 @@ import pytest
 from srpo_manifest.engine.mirror import Mirror
 from srpo_manifest.engine.pin import read_pin
 from srpo_manifest.errors import ManifestError
+from srpo_manifest.reading.canonical import digest
 from srpo_manifest.values.lock import Lock, Pin
 from srpo_manifest.values.trainer import FORMAT, Evidence, Trainer
 
@@ -39,7 +40,7 @@ def pinned(repository, tmp_path: Path):
     def read(files: dict[str, str | bytes], *scripts: str, description: Trainer | None = None) -> Pin:
         repository(files)
         mirror = Mirror.of("repo", tmp_path, tmp_path / "cache")
-        return read_pin(mirror, "repo", "main", mirror.ensure("main"), scripts, description or trainer(), "digest")
+        return read_pin(mirror, "repo", "main", mirror.ensure("main"), scripts, description or trainer())
 
     return read
 
@@ -57,7 +58,7 @@ def test_a_pin_holds_what_every_script_and_its_program_accept(pinned, git, tmp_p
     }
     assert pin.entries["run.sh"].script.digest == hashlib.sha256(SCRIPT.encode()).hexdigest()
     assert pin.entries["train/main.py"].script is None
-    assert {entry.description for entry in pin.entries.values()} == {"digest"}
+    assert {entry.description for entry in pin.entries.values()} == {digest(trainer())}
     assert Lock().with_pin(pin).find("repo", "main") == pin
 
 
