@@ -34,7 +34,7 @@ folder, name = os.path.split(sys.executable)
 print(os.path.join(os.path.realpath(folder), name))
 print("%d.%d.%d" % sys.version_info[:3])"""
 """Its own path, with the folder's links resolved but not its own: two names in one folder are one environment."""
-_ASK_PYTHON = """python=$(command -v {python}) || exit 0
+_ASK_PYTHON = """python=$({found}) || exit 0
 "$python" -I -S -c {say}
 """
 
@@ -50,7 +50,7 @@ class TrainingPython:
 
     def probes(self, wanted: Wanted, facts: Facts) -> Iterable[Probe]:
         if not _comes_later(wanted):
-            script = prologue(wanted) + _ASK_PYTHON.format(python=quote(program(wanted)), say=quote(SAY_PYTHON))
+            script = prologue(wanted) + _ASK_PYTHON.format(found=_found(wanted), say=quote(SAY_PYTHON))
             yield TargetProbe(name=PYTHON, script=script, parse=parse_python)
 
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
@@ -71,7 +71,7 @@ class TrainingPython:
             value=None,
             message=f"the training interpreter {ticked(python.path)} does not answer on the target",
             hints=("set `python.path` to the program, environment or prefix that has the trainer's packages",),
-            probe=f"{prologue(wanted)}command -v {quote(program(wanted))}",
+            probe=f"{prologue(wanted)}{_found(wanted)} || :",
             key="python.path",
         )
 
@@ -90,6 +90,15 @@ def program(wanted: Wanted) -> str:
     """The interpreter as the job's PATH finds it."""
     python = wanted.manifest.python
     return posixpath.basename(python.path) if python.kind == "existing" else "python"
+
+
+def _found(wanted: Wanted) -> str:
+    """Prints the interpreter's path: the very one that a path names, never its namesake further down PATH."""
+    python = wanted.manifest.python
+    if "/" not in python.path:
+        return f"command -v {quote(program(wanted))}"
+    exact = anchors.beneath(anchors.workspace(wanted), python.path)
+    return f"command -v {shell(exact if python.kind == 'existing' else exact + '/bin/python')}"
 
 
 def prologue(wanted: Wanted) -> str:

@@ -24,6 +24,8 @@ from srpo_manifest.plugin import (
     ticked,
 )
 
+_UNDER_PYTHON = ("torchrun", "accelerate", "deepspeed")
+"""Launchers that start workers under the Python which their own first line names."""
 PATH, HOME = "target.launcher", "target.launcher-python"
 # pip writes `#!/bin/sh` with an exec of the interpreter below it where the interpreter's path is long or holds blanks.
 _HOME = """program=$(command -v {name}) || exit 0
@@ -53,7 +55,7 @@ class LauncherProgram:
         name = _name(wanted, facts)
         if name and not _comes_later(wanted):
             yield TargetProbe(name=PATH, script=_where(wanted, name), parse=parse_presence)
-            if name != program(wanted):
+            if name in _UNDER_PYTHON:
                 yield TargetProbe(name=HOME, script=_whose(wanted, name), parse=parse_presence)
 
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
@@ -72,7 +74,7 @@ class LauncherProgram:
             key="python.path",
         )
         planned = facts.get(PYTHON, Interpreter)
-        if name == program(wanted) or facts.get(PATH, str) == "":
+        if name not in _UNDER_PYTHON or facts.get(PATH, str) == "":
             return
         yield Check(
             code="torchrun-unknown",
