@@ -8,6 +8,7 @@ from srpo_manifest.builtin.repo import PIN, script_of
 from srpo_manifest.builtin.resources import platform_variables
 from srpo_manifest.plugin import (
     ArgumentContract,
+    Delivery,
     EntryContract,
     Facts,
     Fault,
@@ -106,6 +107,7 @@ class Script:
             delivery = deliver(contract.arguments, own, wishes)
             yield from faults
             yield from map(_told, delivery.misfits)
+            yield from _noted(wanted, delivery)
         elif wanted.manifest.entry.set or wanted.manifest.entry.unset:
             yield _flags_unread(script)
         try:
@@ -334,6 +336,15 @@ def _told(misfit: Misfit) -> Fault:
     level: Level = "deny" if not doubt else "note" if habit else "warn"
     finding = Finding(code=misfit.code, level=level, message=misfit.message, hints=misfit.hints)
     return Fault(finding=finding, key=misfit.key, final=not doubt)
+
+
+def _noted(wanted: Wanted, delivery: Delivery) -> Iterable[Fault]:
+    """What the trainer description says about flags that the manifest sets."""
+    for option in delivery.options:
+        said = wanted.trainer.notes.get(option.name)
+        if said and option.manifest is not None:
+            message = f"flag {ticked(option.name)}: {said}"
+            yield Fault(finding=Finding(code="trainer-note", level="note", message=message), key=option.origin)
 
 
 def _flags_unread(script: str) -> Fault:

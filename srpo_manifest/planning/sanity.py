@@ -18,9 +18,10 @@ _TOKEN_PREFIXES = ("hf_", "ghp_", "gho_", "github_pat_", "sk-", "xoxb-", "AKIA",
 
 
 def faults(wanted: Wanted) -> Iterable[Fault]:
-    """Faults of `[model]`, `[entry]` and `[env]`."""
+    """Faults of `[model]`, `[entry]`, `[resources]` and `[env]`."""
     yield from _of_model(wanted)
     yield from _of_entry(wanted)
+    yield from _of_resources(wanted)
     for name, value in wanted.manifest.env.items():
         yield from _of_variable(name, value)
 
@@ -46,6 +47,19 @@ def _of_entry(wanted: Wanted) -> Iterable[Fault]:
         if given and entry.command is not None:
             message = f"{ticked(key)} needs a script whose flags can be read; `entry.command` is taken as it stands"
             yield _fault("command-has-no-flags", message, "write the flags into `entry.command`", key, final=True)
+
+
+def _of_resources(wanted: Wanted) -> Iterable[Fault]:
+    nodes = wanted.manifest.resources.nodes
+    if nodes > 1 and wanted.manifest.backend.launcher.kind == "direct":
+        message = f"`resources.nodes` is {nodes}, and the direct launcher starts one: the others would be waited for without end"
+        yield _fault(
+            "nodes-unsupported",
+            message,
+            "set it to 1, or name a launcher that starts several",
+            "resources.nodes",
+            final=True,
+        )
 
 
 def _of_variable(name: str, value: str | Reference) -> Iterable[Fault]:

@@ -264,7 +264,7 @@ class Manifest(Strict, Generic[T, L]):
     """One run of one trainer, as wanted."""
 
     schema: Annotated[Literal[1], Meta(description="The version of this format.")]
-    name: Annotated[RunName, Meta(description="Names runs.")]
+    name: Annotated[RunName, Meta(description="Names runs: up to 40 lower-case letters, digits and dashes.")]
     model: Annotated[Model, Meta(description="What is trained.")]
     backend: Annotated[Backend[T, L], Meta(description="Where it runs.")]
     extends: Annotated[Line | None, Meta(description="Another manifest, weaker than this one; one level.")] = None

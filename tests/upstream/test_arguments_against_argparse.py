@@ -164,7 +164,7 @@ ACTIONS = {
 
 def described(action: argparse.Action) -> dict[str, Any]:
     """A real option in the contract's words."""
-    switch = action.nargs == 0 and not isinstance(action, argparse._StoreAction)
+    switch = action.nargs == 0 and type(action) in ACTIONS
     kind = action.type
     return {
         "spellings": sorted(action.option_strings),

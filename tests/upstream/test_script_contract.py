@@ -174,7 +174,7 @@ def test_what_direct_mode_cannot_do_is_said_with_its_line(line, reason):
     ("command", "reason"),
     [
         ("exec torchrun train.py", "`exec` replaces the shell"),
-        ("nohup torchrun train.py &", "`nohup` starts it apart from the terminal"),
+        ("nohup torchrun train.py", "`nohup` starts it apart from the terminal"),
         ("torchrun train.py &", "`&` leaves it running in the background"),
         ("torchrun train.py > log", "`> log` sends input or output elsewhere"),
         ("torchrun train.py | tee log", "`|` sends output elsewhere"),

@@ -1,0 +1,71 @@
+"""A person at a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import sys
+import time
+
+import pytest
+
+
+class Terminal:
+    """The program on a pseudo-terminal of its own."""
+
+    def __init__(self, place, *arguments: str) -> None:
+        self.pid, self.end = pty.fork()
+        if self.pid == 0:
+            os.chdir(place.folder)
+            os.execve(sys.executable, [sys.executable, "-m", "srpo_manifest", *arguments], place.env)
+        self.text = ""
+
+    def until(self, wanted: str, seconds: float = 60.0) -> None:
+        deadline = time.monotonic() + seconds
+        while wanted not in self.text:
+            assert time.monotonic() < deadline, self.text
+            if select.select([self.end], [], [], 0.1)[0]:
+                self.text += os.read(self.end, 65536).decode("utf-8", "replace")
+
+    def type(self, text: str) -> None:
+        os.write(self.end, text.encode())
+
+    def status(self) -> int:
+        while True:
+            try:
+                if not os.read(self.end, 65536):
+                    break
+            except OSError:
+                break
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.end)
+        return os.waitstatus_to_exitcode(status)
+
+
+ENDLESS = ("apply", "--set", "entry.set.max_train_steps=1000", "--set", "entry.set.checkpointing_steps=999")
+
+
+@pytest.mark.parametrize(("answer", "status", "state"), [("s", 130, "ended"), ("d", 0, "running"), ("", 0, "running")])
+def test_ctrl_c_asks_whether_to_detach_or_stop(place, answer: str, status: int, state: str):
+    """Only the run's person decides; detaching is what no answer means."""
+    terminal = Terminal(place, *ENDLESS)
+    terminal.until("progress")
+    terminal.type("\x03")
+    terminal.until("[d]etach or [s]top: ")
+    terminal.type(f"{answer}\n")
+    assert terminal.status() == status, terminal.text
+    assert place.run("status", "--json").json["state"] == state
+
+
+def test_a_second_ctrl_c_insists(place):
+    """A trainer that ignores TERM is killed at once, not after the grace."""
+    terminal = Terminal(place, *ENDLESS, "--set", 'env.DEMO_FAULT="ignore-term"')
+    terminal.until("progress")
+    terminal.type("\x03")
+    terminal.until("[d]etach or [s]top: ")
+    terminal.type("s\n")
+    terminal.until("stopping")
+    terminal.type("\x03")
+    assert terminal.status() == 130
+    assert place.run("status", "--json").json["outcome"] == "stopped"

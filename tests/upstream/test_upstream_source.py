@@ -1,0 +1,100 @@
+"""Upstream's own source, where a checkout of it is at hand (SRPO_MANIFEST_TEST_UPSTREAM names its folder)."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+from pathlib import Path
+
+import pytest
+
+from srpo_manifest.upstream.arguments import read_arguments
+from srpo_manifest.upstream.script import read_script
+from srpo_manifest.values.contract import ArgumentContract
+
+FOLDER = os.environ.get("SRPO_MANIFEST_TEST_UPSTREAM", "")
+pytestmark = pytest.mark.skipif(not FOLDER, reason="SRPO_MANIFEST_TEST_UPSTREAM names no checkout of upstream")
+
+PLATFORM = {"HOST_NUM": "2", "HOST_GPU_NUM": "8", "INDEX": "1", "CHIEF_IP": "10.0.0.1"}
+NEVER_READ = {
+    "allow_tf32", "cache_dir", "cfg", "dit_model_name_or_path", "ema_decay", "ema_start_step", "ignore_last", "logging_dir",
+    "loss_coef", "mixed_precision", "precondition_outputs", "vae_model_path",
+}  # fmt: skip
+
+
+def source(path: str) -> bytes:
+    return (Path(FOLDER) / path).read_bytes()
+
+
+def entry() -> ArgumentContract:
+    return read_arguments(source("fastvideo/SRPO.py"), "fastvideo/SRPO.py")
+
+
+@pytest.mark.parametrize("name", ["SRPO_training_hpsv2.sh", "SRPO_training_ps.sh"])
+def test_training_scripts_are_understood_whole(name, bash, predicted):
+    """Four platform variables, three dead names, one folder, and the argv that bash really hands to torchrun."""
+    text = source(f"scripts/finetune/{name}")
+    contract = read_script(text, name)
+    assert contract.direct
+    assert set(contract.reads) == set(PLATFORM)
+    assert set(contract.dead) == {"DATA_NUM_WORKERS", "MODEL_TYPE", "SP_SIZE"}
+    assert [token.text for token in contract.makes] == ["images"]
+    assert not contract.forwards_arguments
+    assert contract.launches[0].entry.text == "fastvideo/SRPO.py"
+    for environment in (PLATFORM, PLATFORM | {"INDEX": ""}):
+        assert predicted(contract, environment) == bash.run(text, environment)
+
+
+def test_the_shipped_command_has_its_69_arguments():
+    """The count that people compare by hand."""
+    contract = read_script(source("scripts/finetune/SRPO_training_hpsv2.sh"), "x")
+    assert len(contract.launches[0].arguments) == 69
+
+
+def test_other_scripts_are_read_or_refused_with_reasons(bash, predicted):
+    """Preprocessing is plain; the visualisation script does more than direct mode could."""
+    text = source("scripts/preprocess/preprocess_flux_rl_embeddings.sh")
+    assert predicted(read_script(text, "x"), {}) == bash.run(text, {})
+    assert read_script(text, "x").direct
+    contract = read_script(source("scripts/visualization/vismn.sh"), "x")
+    assert not contract.direct
+    assert len(contract.launches) == 1
+    assert not read_script(source("env_setup.sh"), "x").direct
+
+
+def test_all_55_flags_agree_with_the_real_parser():
+    """The statements that build the parser, run alone, give the same flags."""
+    tree = ast.parse(source("fastvideo/SRPO.py"))
+    main = next(node for node in tree.body if isinstance(node, ast.If))
+    built = [node for node in main.body if "parser" in ast.unparse(node) and "parse_args" not in ast.unparse(node)]
+    made: dict[str, argparse.ArgumentParser] = {}
+    exec(compile(ast.Module(body=built, type_ignores=[]), "parser", "exec"), {"argparse": argparse}, made)  # noqa: S102 - the pinned parser
+    real = {
+        action.option_strings[0]: (action.dest, action.default, action.required, action.type, action.nargs)
+        for action in made["parser"]._actions
+        if not isinstance(action, argparse._HelpAction)
+    }
+    contract = entry()
+    types = {"int": int, "float": float, "str": str, None: None}
+    mine = {
+        f"--{flag.name}": (
+            flag.dest,
+            list(flag.default) if isinstance(flag.default, tuple) else flag.default,
+            flag.required,
+            types[flag.type],
+            0 if flag.action == "store_true" else flag.nargs,
+        )
+        for flag in contract.flags
+    }
+    assert contract.complete
+    assert len(mine) == 55
+    assert mine == real
+
+
+def test_flags_without_effect_are_those_that_were_measured():
+    """Twelve are never read; `eta` and `t` go where nobody looks."""
+    flags = entry().flags
+    assert {flag.name for flag in flags if flag.effect == "never-read"} == NEVER_READ
+    assert {flag.name for flag in flags if flag.effect == "no-effect"} == {"eta", "t"}
+    assert {flag.name: flag.type for flag in flags}["train_guidence"] == "int"
