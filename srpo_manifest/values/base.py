@@ -1,4 +1,8 @@
-"""The two parents of every value."""
+"""The two parents of every value.
+
+Modules whose structs every verb decodes have no `from __future__ import annotations`: msgspec would evaluate each
+annotation's text, which costs a third of a cold `plan`.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """What a script and its entry program accept, read from their source without running either."""
 
-from __future__ import annotations
-
 from typing import Literal, TypeAlias
 
 from srpo_manifest.values.base import Value

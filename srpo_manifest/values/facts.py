@@ -1,7 +1,5 @@
 """Facts: what was asked and answered, saved without secrets."""
 
-from __future__ import annotations
-
 from typing import Any, TypeVar
 
 import msgspec
@@ -47,7 +45,7 @@ class Facts(Value):
     def __contains__(self, name: str) -> bool:
         return name in self.facts
 
-    def joined(self, more: dict[str, Known | Unknown]) -> Facts:
+    def joined(self, more: dict[str, Known | Unknown]) -> "Facts":
         """These facts and *more*; a name in both takes the newer answer."""
         return Facts(facts=self.facts | more)
 

@@ -1,7 +1,5 @@
 """srpo.lock: what a url and ref meant when they were pinned, with everything that was read there."""
 
-from __future__ import annotations
-
 from msgspec.structs import replace
 
 from srpo_manifest.values.base import Strict, Value
@@ -47,7 +45,7 @@ class Lock(Strict):
         """The pin of this url and ref."""
         return next((pin for pin in self.pins if (pin.url, pin.ref) == (url, ref)), None)
 
-    def with_pin(self, pin: Pin) -> Lock:
+    def with_pin(self, pin: Pin) -> "Lock":
         """This lock and *pin*: entries of other scripts stay while the commit is the same. Pins are sorted."""
         old = self.find(pin.url, pin.ref)
         entries = (old.entries if old and old.commit == pin.commit else {}) | pin.entries

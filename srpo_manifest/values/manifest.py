@@ -1,7 +1,5 @@
 """The manifest, `schema = 1`: what is wanted. Every key carries the description that the JSON Schema shows."""
 
-from __future__ import annotations
-
 from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
 
 from msgspec import Meta

@@ -1,7 +1,5 @@
 """The plan: what will be done, why, and what the GPU will see. Its JSON keys are D4's table."""
 
-from __future__ import annotations
-
 from typing import Any, Literal, TypeAlias
 
 import msgspec

@@ -1,7 +1,5 @@
 """Trainer descriptions: what is special about a trainer, as data bound to evidence in its source."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from msgspec import Meta
