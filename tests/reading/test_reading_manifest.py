@@ -370,7 +370,7 @@ def test_a_wrong_manifest_is_told_with_place_and_way_out(reading, text: str) -> 
         ),
         (
             "schema = 1\nmodel.type = 'generic'",
-            "error[missing-key]: the manifest needs `name`\n  --> srpo.toml\nhint: write `name = …`: names runs",
+            "error[missing-key]: the manifest needs `name`\n  --> srpo.toml\nhint: write `name = …`: names runs: up to 40 lower-case letters, digits and dashes",
         ),
         (
             "schema = 1\nname = 'a'",

@@ -1,4 +1,4 @@
-# The job of all-of-it, plan e46cc02de869c790ef6f0d2a48ae7d69e7903d870c5ae59706c9a7be1b004e5b: everything long runs here, under the supervisor.
+# The job of all-of-it, plan 29fb69c0db5efe5c97719be6439769d85b6655e8efae80decfc81439af1aea91: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
