@@ -22,7 +22,7 @@ _KEEPS = {*GROUPS, *PARSES, "add_argument", "set_defaults", "print_help", "print
 _ONLY_LOOKS = {"print", "isinstance", "hasattr", "getattr", "len", "type", "id", "repr", "str"}
 _SETTINGS = {
     "prog", "usage", "description", "epilog", "formatter_class", "add_help", "allow_abbrev", "exit_on_error", "parents",
-    "fromfile_prefix_chars", "conflict_handler", "argument_default",
+    "fromfile_prefix_chars", "conflict_handler",
 }  # fmt: skip
 
 
@@ -37,15 +37,13 @@ def read_arguments(source: bytes, path: str) -> ArgumentContract:
             # Upstream's unescaped patterns are none of the user's business.
             warnings.simplefilter("ignore")
             tree = ast.parse(source)
-        reader = _Reader(tree)
+        return _Reader(tree).contract(path, digest)
     except SyntaxError as error:
         gap = Gap(line=error.lineno or 1, reason=f"this is not Python: {error.msg}")
     except ValueError as error:
         gap = Gap(line=1, reason=f"this is not Python: {error}")
     except (RecursionError, MemoryError):
         gap = Gap(line=1, reason="it is nested too deeply")
-    else:
-        return reader.contract(path, digest)
     return ArgumentContract(path=path, digest=digest, gaps=(gap,))
 
 
@@ -92,7 +90,8 @@ class _Reader(ast.NodeVisitor):
         hidden = {each.id for each in ast.walk(node.target) if isinstance(each, ast.Name)}
         kept = {name: value for name, value in before.items() if name not in hidden}
         self.visit(node.iter)
-        for values in self._rounds(node) or [{}]:
+        rounds = self._rounds(node)
+        for values in [{}] if rounds is None else rounds:
             self.names = kept | values
             self._visit_all(node.body)
         self.names = before
@@ -246,7 +245,7 @@ class _Reader(ast.NodeVisitor):
                     return True
                 case ast.For() if self._rounds(parent) is None:
                     return True
-                case ast.While() | ast.Try() | ast.Match() | ast.IfExp() | ast.BoolOp() | ast.Lambda():
+                case ast.While() | ast.Try() | ast.TryStar() | ast.Match() | ast.IfExp() | ast.BoolOp() | ast.Lambda():
                     return True
                 case _:
                     node = parent

@@ -169,9 +169,7 @@ class Bindings:
             return self._returns.get(function, set())
         if isinstance(node.func, ast.Attribute) and (owners := self.holds(node.func.value)):
             return {made for held in owners if (made := _made_by(node.func.attr, held))}
-        # A function of other code that takes a parser mostly gives it back.
-        given = [self.holds(value) for value in node.args]
-        return {held for each in given for held in each if held.kind == "parser"}
+        return set()
 
     def _spread(self) -> bool:
         """Carry what is held one step on; whether anything new came of it."""

@@ -48,7 +48,7 @@ def flag_of(node: ast.Call, names: Names) -> Flag:
     action = _action(words.get("action"), names)
     if action == "boolean":
         spellings += [f"--no-{each.removeprefix('--')}" for each in long]
-    nargs = _nargs(words.get("nargs"), names)
+    nargs = 0 if _is_silent(words.get("action")) else _nargs(words.get("nargs"), names)
     default, default_known = _default(words, names, action)
     return Flag(
         name=named.lstrip("-"),
@@ -109,6 +109,11 @@ def _action(node: ast.expr | None, names: Names) -> Action:
                 return _ACTIONS.get(literal(node, names), "other")
             except (NotLiteral, TypeError):
                 return "other"
+
+
+def _is_silent(node: ast.expr | None) -> bool:
+    """Whether the action is one of `argparse`'s own that take no value and have no word in the contract."""
+    return isinstance(node, ast.Constant) and node.value in ("version", "help", "append_const")
 
 
 def _type(node: ast.expr | None) -> Type | None:

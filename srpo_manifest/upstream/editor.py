@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
-from srpo_manifest.upstream.flags import arity, fault_of_values, spelled, tokens_of, typed
+from srpo_manifest.upstream.flags import arity, dashed, fault_of_values, misread, spelled, tokens_of, typed
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import ArgumentContract, Flag, Scalar, Setting
 from srpo_manifest.values.plan import Option
-from srpo_manifest.values.words import Word, word
-from srpo_manifest.wording import did_you_mean, plural, ticked
+from srpo_manifest.values.words import Text, Word, word
+from srpo_manifest.wording import did_you_mean, listed, plural, ticked
 
 
 class Wish(Value):
@@ -57,7 +57,7 @@ class _Item(Value):
 
 def wish_of(contract: ArgumentContract, name: str, setting: Setting, *, origin: str, key: str) -> Wish:
     """A typed setting as a wish: a bool turns a switch on, or takes it away."""
-    flag = _flag(contract, f"--{name}")
+    flag = _named(contract, name)
     if isinstance(setting, bool) and (flag is None or arity(flag) == (0, 0)):
         return Wish(name=name, on=setting, origin=origin, key=key)
     return Wish(name=name, values=setting if isinstance(setting, tuple) else (setting,), origin=origin, key=key)
@@ -78,23 +78,22 @@ def read_tokens(
                 Misfit(code="stray-argument", message=f"argument {ticked(token)} belongs to no flag", key=key)
             )
             continue
-        name, glued, value = token.partition("=")
-        flag = _flag(contract, name)
-        if flag is None:
-            misfits.append(_unknown(contract, name.lstrip("-"), key))
+        found = _spelled_as(contract, token)
+        if found is None:
+            misfits.append(_unknown(contract, token.partition("=")[0].lstrip("-"), key))
             while position < len(tokens) and not tokens[position].startswith("--"):
                 position += 1
             continue
-        values = [value] if glued else []
+        flag, spelling, glued = found
+        values = [] if glued is None else [glued]
         _, most = arity(flag)
-        while not glued and position < len(tokens) and (most is None or len(values) < most):
+        while glued is None and position < len(tokens) and (most is None or len(values) < most):
             if _looks_like_flag(contract, tokens[position]):
                 break
             values.append(tokens[position])
             position += 1
-        wishes.append(
-            Wish(name=flag.name, values=tuple(values), on=not name.startswith("--no-"), origin=origin, key=key)
-        )
+        on = flag.action != "boolean" or not spelling.startswith("--no-")
+        wishes.append(Wish(name=flag.name, values=tuple(values), on=on, origin=origin, key=key))
     return wishes, misfits
 
 
@@ -106,7 +105,7 @@ def deliver(contract: ArgumentContract, script: Sequence[Word], wishes: Iterable
     misfits: list[Misfit] = []
     wanted: dict[str, Wish] = {}
     for wish in wishes:
-        flag = _flag(contract, f"--{wish.name}")
+        flag = _named(contract, wish.name)
         if flag is None:
             misfits.append(_unknown(contract, wish.name, wish.key))
         elif fault := _fault(flag, wish):
@@ -129,7 +128,7 @@ def deliver(contract: ArgumentContract, script: Sequence[Word], wishes: Iterable
             placed.add(name)
             argv.extend(_place(item.flag, wanted[name], finals))
     for name, wish in wanted.items():
-        if name not in placed and (flag := _flag(contract, f"--{name}")):
+        if name not in placed and (flag := _named(contract, name)):
             argv.extend(_place(flag, wish, finals))
     given = {item.flag.name: item for item in items if item.flag}
     options = tuple(
@@ -149,22 +148,32 @@ def deliver(contract: ArgumentContract, script: Sequence[Word], wishes: Iterable
     return Delivery(argv=tuple(argv), options=options, misfits=tuple(misfits), finals=finals)
 
 
-def _flag(contract: ArgumentContract, spelling: str) -> Flag | None:
+def _named(contract: ArgumentContract, name: str) -> Flag | None:
+    return next((flag for flag in contract.flags if not flag.positional and flag.name == name), None)
+
+
+def _spelled_as(contract: ArgumentContract, token: str) -> tuple[Flag, str, str | None] | None:
+    """The flag that a command-line word names, the spelling, and the value glued to it (`--x=1`, `-x1`)."""
+    name, glued, value = token.partition("=")
     for flag in contract.flags:
-        if not flag.positional and (spelling == f"--{flag.name}" or spelling in flag.aliases):
-            return flag
-        if flag.action == "boolean" and spelling == f"--no-{flag.name}":
-            return flag
+        if flag.positional or not token.startswith("-"):
+            continue
+        spellings = (dashed(flag), *flag.aliases, *((f"--no-{flag.name}",) if flag.action == "boolean" else ()))
+        if name in spellings:
+            return flag, name, value if glued else None
+    for flag in contract.flags:
+        if not flag.positional and token[:2] in flag.aliases and arity(flag) != (0, 0):
+            return flag, token[:2], token[2:].removeprefix("=")
     return None
 
 
 def _looks_like_flag(contract: ArgumentContract, token: str) -> bool:
-    return token.startswith("--") or (token.startswith("-") and _flag(contract, token.partition("=")[0]) is not None)
+    return token.startswith("--") or _spelled_as(contract, token) is not None
 
 
 def _unknown(contract: ArgumentContract, name: str, key: str) -> Misfit:
     names = [flag.name for flag in contract.flags if not flag.positional]
-    longer = [known for known in names if known.startswith(name)] if name else []
+    longer = [known for known in names if known != name and known.startswith(name)] if name else []
     if len(longer) == 1:
         return Misfit(
             code="flag-abbreviated",
@@ -202,11 +211,17 @@ def _fault(flag: Flag, wish: Wish) -> Misfit | None:
     code = "flag-type" if typed_wrong else "flag-value"
     hints = (f"{ticked(flag.name)} is declared at line {flag.line} of the entry program",) if typed_wrong else ()
     if not message and tokens_of(flag, tuple(map(spelled, wish.values)), on=wish.on) is None:
-        message = f"flag {ticked(flag.name)} cannot be given a value that begins with `-` beside others: argparse would read an option"
+        message = f"flag {ticked(flag.name)} cannot be given {listed(map(spelled, wish.values), 'and')}: `argparse` would take what begins with `-` for an option"
     return Misfit(code=code, message=message, hints=hints, key=wish.key) if message else None
 
 
 def _effects(contract: ArgumentContract, flag: Flag, wish: Wish) -> Iterable[Misfit]:
+    if flag.conditional:
+        yield Misfit(
+            code="flag-unproven",
+            message=f"flag {ticked(flag.name)} is declared by {ticked(contract.path)} (line {flag.line}) under a condition of its own",
+            key=wish.key,
+        )
     if flag.effect in ("never-read", "no-effect"):
         what = "never read" if flag.effect == "never-read" else "read without effect"
         yield Misfit(
@@ -224,13 +239,12 @@ def _items(
     position = 0
     while position < len(script):
         start = position
-        text = script[position].text
+        text, rest = _head(script[position])
         position += 1
-        name, glued, value = (text or "").partition("=")
-        flag = _flag(contract, name) if text and text.startswith("-") else None
-        if flag is None:
-            if text and text.startswith("--"):
-                misfit = _unknown(contract, name.lstrip("-"), "entry.script")
+        found = _spelled_as(contract, text) if text else None
+        if found is None:
+            if text and misread(text) and " " not in text:
+                misfit = _unknown(contract, text.partition("=")[0].lstrip("-"), "entry.script")
                 misfits.append(
                     Misfit(
                         code=misfit.code,
@@ -241,9 +255,10 @@ def _items(
                 )
             items.append(_Item(words=(script[start],)))
             continue
-        values = [word(value)] if glued else []
+        flag, _, glued = found
+        values = [] if glued is None else [word(glued) + rest]
         least, most = arity(flag)
-        while not glued and position < len(script) and (most is None or len(values) < most):
+        while glued is None and position < len(script) and (most is None or len(values) < most):
             following = script[position].text
             if following is not None and _looks_like_flag(contract, following):
                 break
@@ -254,14 +269,27 @@ def _items(
                 Misfit(code="flag-blank", message=f"the script gives flag {ticked(flag.name)} {plural(len(values), 'value')}, it takes {least}",
                        hints=(f"set it: `[entry.set] {flag.name} = …`",), key="entry.script")
             )  # fmt: skip
+        elif glued is None and flag.name not in overridden and any(misread(value.text or "") for value in values):
+            misfits.append(
+                Misfit(code="flag-value", message=f"the script gives flag {ticked(flag.name)} a value that `argparse` takes for an option",
+                       hints=(f"set it: `[entry.set] {flag.name} = …`",), key="entry.script")
+            )  # fmt: skip
         items.append(_Item(words=tuple(script[start:position]), flag=flag, values=tuple(values)))
     return items
+
+
+def _head(argument: Word) -> tuple[str | None, Word]:
+    """The text in which an argument names its flag, and the late rest of a value that is glued to it."""
+    first = argument.pieces[0] if argument.pieces else None
+    if argument.text is None and isinstance(first, Text) and "=" in first.text:
+        return first.text, Word(pieces=argument.pieces[1:])
+    return argument.text, Word()
 
 
 def _place(flag: Flag, wish: Wish, finals: dict[str, tuple[Word, ...]]) -> tuple[Word, ...]:
     if wish.late is not None:
         finals[flag.name] = (wish.late,)
-        return (word(f"--{flag.name}"), wish.late)
+        return (word(dashed(flag)), wish.late)
     texts = tuple(map(spelled, wish.values))
     tokens = tokens_of(flag, texts, on=wish.on) or ()
     if tokens:

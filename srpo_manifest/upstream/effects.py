@@ -86,6 +86,8 @@ class _Uses:
                     self.escapes = True
                 else:
                     self.reads.setdefault(attr, []).append(parent)
+            case ast.Attribute(attr=attr) if isinstance(self.bindings.parents[parent], ast.AugAssign):
+                self.reads.setdefault(attr, []).append(parent)
             case ast.Attribute() | ast.Expr() | ast.FormattedValue() | ast.NamedExpr():
                 pass
             case ast.Call(

@@ -13,6 +13,12 @@ def spelled(value: Scalar) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
+def dashed(flag: Flag) -> str:
+    """How the flag is written: a flag without a long spelling has its name with one dash among its aliases."""
+    short = f"-{flag.name}"
+    return short if short in flag.aliases else f"--{flag.name}"
+
+
 def arity(flag: Flag) -> tuple[int, int | None]:
     """How many values the flag takes: least and most (None: any number)."""
     if flag.action in ("store_true", "store_false", "store_const", "boolean", "count"):
@@ -47,17 +53,19 @@ def fault_of_values(flag: Flag, values: tuple[Scalar, ...]) -> str | None:
 def tokens_of(flag: Flag, values: tuple[str, ...], *, on: bool) -> tuple[str, ...] | None:
     """The tokens that set the flag so; none for a switch that is off; None where no spelling is read right.
 
-    Source: argparse takes `-0.3` as a value but reads `-1e-5` as an option before Python 3.13, so such a value is
+    Source: argparse drops a value that is `--`; it takes `-0.3` as a value but reads `-1e-5` as an option before Python 3.13, so such a value is
     glued with `=`, which works for one value only.
     """
-    dashed = f"--{flag.name}" if not flag.positional else ""
+    spelling = dashed(flag)
     if flag.action == "boolean":
-        return (dashed,) if on else (f"--no-{flag.name}",)
+        return (spelling,) if on else (f"--no-{flag.name}",)
     if not values:
-        return (dashed,) if on else ()
-    if not any(_misread(value) for value in values):
-        return (dashed, *values)
-    return (f"{dashed}={values[0]}",) if len(values) == 1 and flag.nargs is None else None
+        return (spelling,) if on else ()
+    if "--" in values:
+        return None
+    if not any(map(misread, values)):
+        return (spelling, *values)
+    return (f"{spelling}={values[0]}",) if len(values) == 1 else None
 
 
 def typed(flag: Flag, texts: tuple[str, ...]) -> Setting:
@@ -75,7 +83,8 @@ def _number(flag: Flag, text: str) -> Scalar:
         return text
 
 
-def _misread(value: str) -> bool:
+def misread(value: str) -> bool:
+    """Whether `argparse` before Python 3.13 takes the value for an option."""
     if not value.startswith("-") or value == "-":
         return False
     whole, _, part = value[1:].partition(".")
@@ -105,4 +114,5 @@ def _reads(kind: type[int | float], text: str) -> bool:
 
 
 def _chosen(flag: Flag, value: Scalar) -> bool:
-    return any(spelled(choice) == spelled(value) for choice in flag.choices or ())
+    """Whether the value is among the choices once `argparse` has converted it; a conversion of upstream's own is trusted."""
+    return flag.type in ("bool", "other") or _number(flag, spelled(value)) in (flag.choices or ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from tree_sitter import Node
@@ -117,15 +117,16 @@ class _Reader:
         """Statements one after the other."""
         before: Node | None = None
         for child in node.children:
-            if child.type == "&":
-                self._gap(child, "`&` leaves it running in the background")
             if not child.is_named:
                 continue
             between = self.shell.between(before, child).replace("\\\n", "") if before else "\n"
             if child.type != "comment" and not re.search(r"[\n;&]", between):
                 self.gaps.append(Gap(line=line_of(child), reason="where a command ends here could not be read"))
             self._note_reads(child)
-            self._statement(child)
+            if child.next_sibling is not None and child.next_sibling.type == "&":
+                self._perhaps(child, "`&` leaves it running in the background", self._statement)
+            else:
+                self._statement(child)
             before = child
 
     def _note_reads(self, node: Node) -> None:
@@ -167,13 +168,17 @@ class _Reader:
                 self._decides(node)
 
     def _decides(self, node: Node) -> None:
-        """What a compound command does is known only at run time; what it may start is read all the same."""
-        self._gap(node, _COMPOUND.get(node.type, f"{shown(self.shell.text(node))} is not understood"))
+        reason = _COMPOUND.get(node.type, f"{shown(self.shell.text(node))} is not understood")
         self._substitutions(node)
+        self._perhaps(node, reason, self._inside)
+
+    def _perhaps(self, node: Node, reason: str, walk: Callable[[Node], None]) -> None:
+        """What *node* does is known only at run time; what it may start is read all the same."""
+        self._gap(node, reason)
         names = names_set(node)
         self.shell.doubt(names, f"line {line_of(node)} may set it")
         with self._unsure():
-            self._inside(node)
+            walk(node)
         self.shell.doubt(names, f"line {line_of(node)} may set it")
 
     def _inside(self, node: Node) -> None:
