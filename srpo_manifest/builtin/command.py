@@ -10,6 +10,7 @@ from srpo_manifest.plugin import (
     ArgumentContract,
     Delivery,
     EntryContract,
+    EnvVariable,
     Facts,
     Fault,
     Finding,
@@ -115,6 +116,7 @@ class Script:
         except Undeliverable as refused:
             yield refused.fault
             return
+        yield from launch.exports
         if delivery is not None:
             yield JobStep(
                 mode="direct",
@@ -149,6 +151,8 @@ class _Launch(Value):
 
     words: tuple[Word, ...]
     makes: tuple[Word, ...] = ()
+    exports: tuple[EnvVariable, ...] = ()
+    """Variables that the script gives its programs; the manifest's own are stronger."""
 
 
 def _own(wanted: Wanted, script: str, contract: EntryContract, values: dict[str, Word | None]) -> tuple[Word, ...]:
@@ -179,7 +183,16 @@ def _launch(wanted: Wanted, script: str, contract: EntryContract, values: dict[s
     entry = _words(script, (launch.entry,), values)
     if not launch.module:
         entry = tuple(one if str(one).startswith("/") else late("repo.dir") + "/" + one for one in entry)
-    return _Launch(words=(*launcher, *entry), makes=_words(script, contract.script.makes, values))
+    exported = contract.script.exported
+    return _Launch(
+        words=(*launcher, *entry),
+        makes=_words(script, contract.script.makes, values),
+        exports=tuple(
+            EnvVariable(name=name, value=_word(script, token, values))
+            for name, token in contract.script.sets.items()
+            if name in exported
+        ),
+    )
 
 
 def _only_launch(script: str, contract: ScriptContract) -> Launch:
@@ -207,43 +220,32 @@ def _values(wanted: Wanted, facts: Facts) -> dict[str, Word | None]:
 
 
 def _words(script: str, tokens: Sequence[Token], values: dict[str, Word | None]) -> tuple[Word, ...]:
-    """Tokens as bash would hand them on. Rule: unquoted empty is no word; an unquoted value must not split."""
-    words: list[Word] = []
-    for token in tokens:
-        made = Word()
-        for piece in token.pieces:
-            match piece:
-                case Plain(text=text):
-                    made = made + text
-                case Variable(name=name, quoted=quoted, default=default):
-                    value = values.get(name) or (word(default) if default is not None else None)
-                    if value is None:
-                        raise Undeliverable(
-                            "variable-unset",
-                            f"{ticked(script)} line {token.line} needs `${name}`, which has no value",
-                            "give it a value in `[env]`",
-                            observed=True,
-                        )
-                    if (
-                        not quoted
-                        and value.text is not None
-                        and any(character in value.text for character in " \t\n*?[")
-                    ):
-                        raise Undeliverable(
-                            "variable-splits",
-                            f"{ticked(script)} line {token.line} uses `${name}` without quotes, and its value {ticked(value.text)} would be split or expanded",
-                            "give it a plain value in `[env]`",
-                        )
-                    made = made + value
-                case _:
-                    raise Undeliverable(
-                        "script-indirect",
-                        f"{ticked(script)} line {token.line}: {piece.reason}",
-                        _MANUAL,
-                    )
-        if made.pieces or token.quoted:
-            words.append(made)
-    return tuple(words)
+    """Tokens as bash would hand them on: an empty one without quotes is no word."""
+    made = ((token, _word(script, token, values)) for token in tokens)
+    return tuple(word_ for token, word_ in made if word_.pieces or token.quoted)
+
+
+def _word(script: str, token: Token, values: dict[str, Word | None]) -> Word:
+    """One token with its variables. Raises: Undeliverable where a value is missing, or would be split."""
+    made = Word()
+    for piece in token.pieces:
+        match piece:
+            case Plain(text=text):
+                made = made + text
+            case Variable(name=name, quoted=quoted, default=default):
+                value = values.get(name)
+                if default is not None and (value is None or value.text == ""):
+                    value = word(default)
+                if value is None:
+                    message = f"{ticked(script)} line {token.line} needs `${name}`, which has no value"
+                    raise Undeliverable("variable-unset", message, "give it a value in `[env]`", observed=True)
+                if not quoted and value.text is not None and set(value.text) & set(" \t\n*?["):
+                    message = f"{ticked(script)} line {token.line} uses `${name}` without quotes, and its value {ticked(value.text)} would be split or expanded"
+                    raise Undeliverable("variable-splits", message, "give it a plain value in `[env]`")
+                made = made + value
+            case _:
+                raise Undeliverable("script-indirect", f"{ticked(script)} line {token.line}: {piece.reason}", _MANUAL)
+    return made
 
 
 def _pinned(launcher: tuple[Word, ...]) -> tuple[Word, ...]:
@@ -277,7 +279,7 @@ def _wishes(wanted: Wanted, contract: ArgumentContract, own: Sequence[Word]) -> 
         wish_of(contract, name, setting, origin="entry.set", key=f"entry.set.{name}")
         for name, setting in entry.set.items()
     ]
-    manifest += [Wish(name=name, on=False, origin="entry.unset", key="entry.unset") for name in entry.unset]
+    manifest += [Wish(name=name, away=True, origin="entry.unset", key="entry.unset") for name in entry.unset]
     faults += _read_into(manifest, contract, entry.extra_args, "entry.extra_args")
     seen: dict[str, Wish] = {}
     for wish in manifest:

@@ -25,6 +25,7 @@ from srpo_manifest.plugin import (
     StageHandler,
     TargetProbe,
     Unknown,
+    Variable,
     Wanted,
     anchors,
     hookimpl,
@@ -124,11 +125,12 @@ class Environment:
 
     def _of_script(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
         """Inherited names that the script reads are pinned: a stray `INDEX=1` would hang for ever."""
-        missing = []
+        missing: list[str] = []
+        needed = _needed(wanted, facts)
         for name in _inherited(wanted, facts):
             value = facts.get(_inherited_fact(name), str)
             if isinstance(value, Unknown):
-                missing.append(name)
+                missing += [name] if name in needed else []
             elif secret_name(name):
                 continue
             else:
@@ -170,6 +172,20 @@ def _reads(wanted: Wanted, facts: Facts) -> dict[str, int]:
     pin = facts.get(PIN, Pin)
     entry = None if isinstance(pin, Unknown) else pin.entries.get(script_of(wanted) or "")
     return entry.script.reads if entry and entry.script else {}
+
+
+def _needed(wanted: Wanted, facts: Facts) -> set[str]:
+    """Names without which a word of the script's would be another: those with a default of its own are not."""
+    pin = facts.get(PIN, Pin)
+    entry = None if isinstance(pin, Unknown) else pin.entries.get(script_of(wanted) or "")
+    if entry is None or entry.script is None:
+        return set()
+    script = entry.script
+    tokens = [*script.makes, *(script.sets[name] for name in script.exported if name in script.sets)]
+    for launch in script.launches:
+        tokens += [*launch.launcher, launch.entry, *launch.arguments]
+    pieces = (piece for token in tokens for piece in token.pieces)
+    return {piece.name for piece in pieces if isinstance(piece, Variable) and piece.default is None}
 
 
 def _inherited(wanted: Wanted, facts: Facts) -> list[str]:

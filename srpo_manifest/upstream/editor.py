@@ -12,6 +12,8 @@ from srpo_manifest.values.plan import Option
 from srpo_manifest.values.words import Text, Word, word
 from srpo_manifest.wording import did_you_mean, listed, plural, ticked
 
+UNPROVEN = "flag-unproven"
+
 
 class Wish(Value):
     """One flag as somebody wants it: its values, or a switch that is on or off, or taken away.
@@ -22,6 +24,8 @@ class Wish(Value):
     name: str
     values: tuple[Scalar, ...] = ()
     on: bool = True
+    away: bool = False
+    """Not given at all, whatever the script says."""
     origin: str = ""
     key: str = ""
     late: Word | None = None
@@ -80,9 +84,16 @@ def read_tokens(
             continue
         found = _spelled_as(contract, token)
         if found is None:
-            misfits.append(_unknown(contract, token.partition("=")[0].lstrip("-"), key))
+            start = position
             while position < len(tokens) and not tokens[position].startswith("--"):
                 position += 1
+            name, equals, value = token.partition("=")
+            misfit = _unknown(contract, name.lstrip("-"), key)
+            if misfit.code != UNPROVEN:
+                misfits.append(misfit)
+                continue
+            values = ([value] if equals else []) + list(tokens[start:position])
+            wishes.append(Wish(name=name.lstrip("-"), values=tuple(values), origin=origin, key=key))
             continue
         flag, spelling, glued = found
         values = [] if glued is None else [glued]
@@ -101,13 +112,18 @@ def deliver(contract: ArgumentContract, script: Sequence[Word], wishes: Iterable
     """Edit the script's arguments by the wishes; of two for one flag the later wins.
 
     An overridden flag keeps its place, new flags come last in the order of the wishes, everything else stays as it is.
+    A flag that may exist, in a program that could not be read whole, is told and comes at the very end.
     """
     misfits: list[Misfit] = []
     wanted: dict[str, Wish] = {}
+    unproven: dict[str, Wish] = {}
     for wish in wishes:
         flag = _named(contract, wish.name)
         if flag is None:
-            misfits.append(_unknown(contract, wish.name, wish.key))
+            misfit = _unknown(contract, wish.name, wish.key)
+            misfits.append(_unremovable(wish) if misfit.code == UNPROVEN and (wish.away or not wish.on) else misfit)
+            if misfits[-1].code == UNPROVEN:
+                unproven[wish.name] = wish
         elif fault := _fault(flag, wish):
             misfits.append(fault)
         else:
@@ -130,10 +146,13 @@ def deliver(contract: ArgumentContract, script: Sequence[Word], wishes: Iterable
     for name, wish in wanted.items():
         if name not in placed and (flag := _named(contract, name)):
             argv.extend(_place(flag, wish, finals))
+    for wish in unproven.values():
+        argv.extend(_place(_guessed(wish), wish, finals))
     given = {item.flag.name: item for item in items if item.flag}
+    described = (*contract.flags, *map(_guessed, unproven.values()))
     options = tuple(
-        _option(flag, given.get(flag.name), wanted.get(flag.name), finals)
-        for flag in contract.flags
+        _option(flag, given.get(flag.name), (wanted | unproven).get(flag.name), finals)
+        for flag in described
         if not flag.positional
     )
     misfits.extend(
@@ -184,14 +203,14 @@ def _unknown(contract: ArgumentContract, name: str, key: str) -> Misfit:
     if not contract.complete:
         gap = contract.gaps[0]
         return Misfit(
-            code="flag-unproven",
+            code=UNPROVEN,
             message=f"flag {ticked(name)} is not among the {plural(len(names), 'flag')} read in {ticked(contract.path)}, which could not be read whole",
             hints=(f"line {gap.line}: {gap.reason}",),
             key=key,
         )
     if contract.allows_unknown:
         return Misfit(
-            code="flag-unproven",
+            code=UNPROVEN,
             message=f"flag {ticked(name)} is unknown to {ticked(contract.path)}, which passes it over",
             key=key,
         )
@@ -203,8 +222,23 @@ def _unknown(contract: ArgumentContract, name: str, key: str) -> Misfit:
     )
 
 
+def _unremovable(wish: Wish) -> Misfit:
+    return Misfit(
+        code="flag-unremovable",
+        message=f"flag {ticked(wish.name)} cannot be taken away: how many values it has in the script is not known",
+        hints=("give the whole command as `entry.command`",),
+        key=wish.key,
+    )
+
+
+def _guessed(wish: Wish) -> Flag:
+    """A flag that nobody could read: the wish's own shape."""
+    nargs = None if len(wish.values) == 1 else "*"
+    return Flag(name=wish.name, action="store" if wish.values else "store_true", nargs=nargs if wish.values else None)
+
+
 def _fault(flag: Flag, wish: Wish) -> Misfit | None:
-    if wish.late is not None or (not wish.on and not wish.values):
+    if wish.away or wish.late is not None or (not wish.on and not wish.values):
         return None
     message = fault_of_values(flag, wish.values)
     typed_wrong = message is not None and "type=int" in message
@@ -218,7 +252,7 @@ def _fault(flag: Flag, wish: Wish) -> Misfit | None:
 def _effects(contract: ArgumentContract, flag: Flag, wish: Wish) -> Iterable[Misfit]:
     if flag.conditional:
         yield Misfit(
-            code="flag-unproven",
+            code=UNPROVEN,
             message=f"flag {ticked(flag.name)} is declared by {ticked(contract.path)} (line {flag.line}) under a condition of its own",
             key=wish.key,
         )
@@ -287,6 +321,8 @@ def _head(argument: Word) -> tuple[str | None, Word]:
 
 
 def _place(flag: Flag, wish: Wish, finals: dict[str, tuple[Word, ...]]) -> tuple[Word, ...]:
+    if wish.away:
+        return ()
     if wish.late is not None:
         finals[flag.name] = (wish.late,)
         return (word(dashed(flag)), wish.late)
@@ -299,19 +335,7 @@ def _place(flag: Flag, wish: Wish, finals: dict[str, tuple[Word, ...]]) -> tuple
 
 def _option(flag: Flag, item: _Item | None, wish: Wish | None, finals: dict[str, tuple[Word, ...]]) -> Option:
     script = None if item is None else typed(flag, tuple(str(value) for value in item.values))
-    manifest = None
-    if wish is not None:
-        manifest = (
-            str(wish.late)
-            if wish.late is not None
-            else (
-                wish.on
-                if not wish.values
-                else wish.values[0]
-                if len(wish.values) == 1 and flag.nargs is None
-                else wish.values
-            )
-        )
+    manifest = None if wish is None else _manifest_value(flag, wish)
     final: tuple[str, ...] | None = None
     if flag.name in finals:
         if wish is not None:
@@ -320,3 +344,11 @@ def _option(flag: Flag, item: _Item | None, wish: Wish | None, finals: dict[str,
             final = tuple(map(str, item.words))
     origin = wish.origin if wish else "script" if item else "default"
     return Option(name=flag.name, script=script, manifest=manifest, final=final, origin=origin, effect=flag.effect)
+
+
+def _manifest_value(flag: Flag, wish: Wish) -> Setting:
+    if wish.late is not None:
+        return str(wish.late)
+    if wish.away or not wish.values:
+        return wish.on and not wish.away
+    return wish.values[0] if len(wish.values) == 1 and flag.nargs is None else wish.values

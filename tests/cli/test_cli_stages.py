@@ -249,3 +249,15 @@ def test_git_missing_is_told_where_it_is_needed(own, tmp_path_factory):
     said = own.run("plan")
     assert said.status == 4
     assert "error[git-missing]: " in said.err
+
+
+def test_what_the_script_exports_and_what_it_has_a_default_for(own):
+    """Exports reach the trainer, the manifest's own being stronger; a variable with a default may be absent or empty."""
+    script = 'export CACHE=here\nexport MODE="a b"\npython3 train.py --steps ${N:-4} --note "${NOTE:-none}"\n'
+    (own.folder / "own/run.sh").write_text(script)
+    own.git("commit", "-q", "-a", "-m", "exports")
+    said = own.run("apply", "--set", 'env.MODE="mine"', NOTE="")
+    assert said.status == 0, said.err
+    seen = own.seen()
+    assert seen["argv"] == ["--steps", "4", "--note", "none"]
+    assert (seen["env"]["CACHE"], seen["env"]["MODE"]) == ("here", "mine")

@@ -12,7 +12,7 @@ from srpo_manifest.planning.order import ordered
 from srpo_manifest.planning.planner import plan_id
 from srpo_manifest.planning.show import show
 from srpo_manifest.reading.canonical import canonical_json
-from srpo_manifest.values.contract import Flag
+from srpo_manifest.values.contract import Flag, Gap
 from srpo_manifest.values.facts import Facts, Known, Unknown
 from srpo_manifest.values.plan import Plan
 from srpo_manifest.values.planned import Proposed
@@ -184,3 +184,30 @@ def test_a_number_of_gpus_that_nobody_knows_is_not_guessed(make):
     assert plan.applicable
     assert plan.job.argv[:3] == ("torchrun", "--nproc_per_node", "4")
     assert plan.job.env["HOST_GPU_NUM"] == "4"
+
+
+def test_a_flag_that_may_exist_is_delivered_and_told(make):
+    """A program that could not be read whole: nothing is dropped, and nothing is claimed."""
+    pin = make.pin(*FLAGS, arguments=OWN)
+    entry = pin.entries["train.sh"]
+    arguments = msgspec.structs.replace(entry.arguments, gaps=(Gap(line=9, reason="a loop over names"),))
+    pin = msgspec.structs.replace(pin, entries={"train.sh": msgspec.structs.replace(entry, arguments=arguments)})
+    wanted = make.wanted(entry={"script": "train.sh", "set": {"maybe": 3, "switch": True}}, passthrough=("--other=-1",))
+    plan = make.planned(wanted, make.facts(pin)).plan
+    assert plan.applicable, plan.refusals
+    assert plan.job.argv[-4:] == ("--maybe", "3", "--switch", "--other=-1") or plan.job.argv[-5:] == (
+        "--maybe", "3", "--switch", "--other", "-1",
+    )  # fmt: skip
+    assert [finding.code for finding in plan.warnings] == ["flag-unproven"] * 3
+    away = make.planned(make.wanted(entry={"script": "train.sh", "unset": ["maybe"]}), make.facts(pin)).plan
+    assert [finding.code for finding in away.refusals] == ["flag-unremovable"]
+
+
+def test_a_switch_with_two_spellings_is_set_off_or_taken_away(make):
+    """`false` is `--no-x`; `unset` leaves it to the trainer's default."""
+    flags = (Flag(name="cache", action="boolean", default=True),)
+    facts = make.facts(make.pin(*flags, arguments=("--cache",)))
+    off = make.planned(make.wanted(entry={"script": "train.sh", "set": {"cache": False}}), facts).plan
+    assert off.job.argv[2:] == ("--no-cache",)
+    away = make.planned(make.wanted(entry={"script": "train.sh", "unset": ["cache"]}), facts).plan
+    assert away.job.argv[2:] == ()
