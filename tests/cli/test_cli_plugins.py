@@ -1,0 +1,240 @@
+"""Plugins as strangers install them: distributions on the path, found by their entry points."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+GENERIC = """schema = 1
+name = "own"
+plugins = [{plugins}]
+[repo]
+url = "demo:"
+[model]
+type = "{model}"
+[entry]
+command = ["bash", "-c", "printf %s \\"$FROM_PLUGIN\\" >seen"]
+[done]
+exit_zero = true
+{rest}
+"""
+GOOD = """
+import json
+from srpo_manifest.plugin import AtEnd, EnvVariable, hookimpl, word
+
+class Handler:
+    def probes(self, wanted, facts):
+        return ()
+
+    def steps(self, wanted, facts):
+        yield EnvVariable(name="FROM_PLUGIN", value=word("it's here"))
+
+class Ends:
+    def probes(self, wanted, facts):
+        return ()
+
+    def steps(self, wanted, facts):
+        yield AtEnd(id="tell", script='printf %s "$SRPO_RUN_OUTCOME" >"$SRPO_RUN_DIR/told"', reason="to tell")
+
+@hookimpl
+def srpo_build_env(wanted):
+    return Handler()
+
+@hookimpl
+def srpo_on_stop(wanted):
+    return Ends()
+
+@hookimpl
+def srpo_observe(event):
+    with open("observed", "a") as file:
+        file.write(event["event"] + "\\n")
+"""
+TRANSPORT = """
+from typing import Annotated, Literal
+from msgspec import Meta
+from srpo_manifest.plugin import PipedTransport, TransportOptions, hookimpl
+
+class Options(TransportOptions, kw_only=True):
+    kind: Literal["wrapped"]
+    mark: Annotated[str, Meta(description="A file to touch.")]
+
+class Kind:
+    options = Options
+
+    def open(self, options, wanted, facts):
+        return PipedTransport(prefix=("sh", "-c", 'touch "$0" && exec "$@"', options.mark), place="the wrapped machine")
+
+@hookimpl
+def srpo_transport():
+    return Kind()
+"""
+TRAINER = """
+from srpo_manifest.plugin import hookimpl
+
+@hookimpl
+def srpo_trainer():
+    return [b\'format = 1\\nname = "theirs"\\ntitle = "of another family"\\nneeds_gpu = false\\n[done]\\nexit_zero = true\\n\']
+"""
+
+
+@pytest.fixture
+def install(place):
+    """Install a distribution that brings one plugin."""
+    site = place.folder / "site"
+    place.env["PYTHONPATH"] = str(site)
+
+    def make(name: str, source: str, version: str = "1.2", distribution: str | None = None):
+        module = f"plug_{name}_{distribution or 'x'}".replace("-", "_")
+        place.write(f"site/{module}.py", source)
+        info = f"site/{distribution or f'srpo_manifest_{name}'}-{version}.dist-info"
+        place.write(
+            f"{info}/METADATA",
+            f"Metadata-Version: 2.1\nName: {distribution or f'srpo-manifest-{name}'}\nVersion: {version}\n",
+        )
+        place.write(f"{info}/entry_points.txt", f"[srpo_manifest]\n{name} = {module}\n")
+
+    return make
+
+
+def manifest(place, *plugins: str, model: str = "generic", rest: str = "") -> None:
+    place.write("srpo.toml", GENERIC.format(plugins=", ".join(map(json.dumps, plugins)), model=model, rest=rest))
+
+
+def test_a_stage_plugin_has_its_say(place, install, say):
+    """Its variable reaches the job, its end step runs on the target, its observer hears every event."""
+    install("notify", GOOD)
+    manifest(place, "notify")
+    said = say("apply", "--json")
+    assert said.status == 0, said.err
+    assert (place.folder / "seen").read_text() == "it's here"
+    (told,) = place.folder.glob(".srpo/runs/*/attempt-1/node-0/told")
+    assert told.read_text() == "succeeded"
+    observed = (place.folder / "observed").read_text().split()
+    assert observed[-1] == "run.ended"
+    plan = say("plan", "--json", "--again").json
+    assert plan["backend"]["plugins"] == [{"name": "notify", "version": "1.2"}]
+    assert [step["provider"] for step in plan["steps"] if step["id"] == "tell"] == ["notify"]
+
+
+def test_a_plan_does_not_depend_on_what_else_is_installed(place, install, say):
+    """Only what the manifest names is loaded."""
+    manifest(place)
+    before = say("plan", "--json").out
+    install("notify", "raise SystemError('nobody asked for me')")
+    assert say("plan", "--json").out == before
+
+
+def test_plugins_list_tells_who_brings_what_and_what_is_broken(place, install, say):
+    """Each is loaded to find out."""
+    install("notify", GOOD)
+    install("broken", "raise ValueError('no')")
+    found = {plugin["name"]: plugin for plugin in say("plugins", "list", "--json").json["plugins"]}
+    assert found["notify"]["provides"] == ["srpo_build_env", "srpo_observe", "srpo_on_stop"]
+    assert found["notify"]["distribution"] == "srpo-manifest-notify"
+    assert "ValueError: no" in found["broken"]["fault"]
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "words"),
+    [
+        ("raise ValueError('no')", "plugin-broken", "plugin `bad` 1.2 cannot be loaded: ValueError: no"),
+        (
+            "from srpo_manifest.plugin import hookimpl\n@hookimpl\ndef srpo_build_env(wanted):\n    return 7\n",
+            "plugin-answer",
+            "plugin `bad` 1.2 answered srpo_build_env with `int`, expected a StageHandler",
+        ),
+        (
+            "from srpo_manifest.plugin import hookimpl\n@hookimpl\ndef srpo_build_env(wanted):\n    return 1 / 0\n",
+            "plugin-failed",
+            "plugin `bad` 1.2 failed in srpo_build_env: ZeroDivisionError",
+        ),
+        (
+            (
+                "from srpo_manifest.plugin import hookimpl\nclass H:\n    def probes(self, wanted, facts): return ()\n"
+                "    def steps(self, wanted, facts): yield 'x'\n@hookimpl\ndef srpo_build_env(wanted):\n    return H()\n"
+            ),
+            "plugin-answer",
+            "plugin `bad` 1.2 answered stage build-env with `str`, expected a proposal",
+        ),
+        (
+            "from srpo_manifest.plugin import hookimpl\n@hookimpl\ndef srpo_no_such_hook(wanted):\n    return None\n",
+            "plugin-broken",
+            "srpo_no_such_hook",
+        ),
+    ],
+)
+def test_a_fault_of_a_plugin_has_its_name(place, install, say, source: str, code: str, words: str):
+    """One sentence, exit 2, no traceback."""
+    install("bad", source)
+    manifest(place, "bad")
+    said = say("plan")
+    assert said.status == 2
+    assert said.err.startswith(f"error[{code}]: ")
+    assert words in said.err
+
+
+def test_an_observer_that_fails_is_told_once_and_the_run_goes_on(place, install, say):
+    """A notifier is no reason to lose a training."""
+    install(
+        "loud",
+        "from srpo_manifest.plugin import hookimpl\n@hookimpl\ndef srpo_observe(event):\n    raise ValueError('no line')\n",
+    )
+    manifest(place, "loud")
+    said = say("apply", "--json")
+    assert said.status == 0, said.err
+    warnings = [event for event in said.events if event["event"] == "warning.raised"]
+    assert [event["code"] for event in warnings] == ["plugin-failed"]
+
+
+def test_a_plugin_that_is_not_installed_suggests_one_that_is(place, install, say):
+    """In `plugins`, as a transport, as a trainer."""
+    install("notify", GOOD)
+    manifest(place, "notifi")
+    said = say("validate")
+    assert said.status == 2
+    assert "error[plugin-missing]: `plugins` names `notifi`" in said.out
+    assert "did you mean `notify`?" in said.out
+    manifest(place, rest='[backend.transport]\nkind = "shh"\n')
+    assert "`backend.transport.kind` names `shh`" in say("plan").err
+    manifest(place, model="flux-dev-srpoo")
+    assert "did you mean `flux-dev-srpo`?" in say("plan").err
+
+
+def test_two_plugins_that_answer_one_question_are_both_named(place, install, say):
+    """Neither wins by chance."""
+    answer = (
+        "from srpo_manifest.plugin import hookimpl\nclass H:\n    def probes(self, wanted, facts): return ()\n"
+        "    def steps(self, wanted, facts): return ()\n@hookimpl\ndef srpo_launch(wanted):\n    return H()\n"
+    )
+    install("one", answer)
+    install("two", answer)
+    manifest(place, "one", "two")
+    said = say("plan")
+    assert (said.status, "plugins `one` and `two` both answer stage launch" in said.err) == (2, True)
+
+
+def test_a_transport_of_a_plugin(place, install, say):
+    """Its options are typed, its errors are placed, every later verb goes the same way by the record alone."""
+    install("wrapped", TRANSPORT)
+    mark = place.folder / "mark"
+    table = f'[paths]\nworkspace = "{place.folder}"\n[backend.transport]\nkind = "wrapped"\n'
+    manifest(place, rest=table)
+    assert "error[missing-key]" in say("plan").err
+    manifest(place, rest=f'{table}mark = "{mark}"\nmarc = 1\n')
+    assert "did you mean `mark`?" in say("plan").err
+    manifest(place, rest=f'{table}mark = "{mark}"\n')
+    said = say("apply", "--json")
+    assert said.status == 0, said.err
+    assert mark.exists()
+    mark.unlink()
+    (place.folder / "srpo.toml").unlink()
+    assert say("status").status == 0
+    assert mark.exists()
+
+
+def test_a_trainer_of_a_plugin(place, install, say):
+    """A description is data: `model.type` names the plugin."""
+    install("theirs", TRAINER)
+    manifest(place, model="theirs")
+    assert say("plan").status == 0
