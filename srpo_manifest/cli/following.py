@@ -107,9 +107,10 @@ def _signals() -> Iterator[None]:
         raise _Told(stop=not hangup, interactive=interactive and number == signal.SIGINT)
 
     names = ("SIGINT", "SIGTERM", "SIGHUP")
-    previous = {
-        number: signal.signal(number, handle) for name in names if (number := getattr(signal, name, None)) is not None
-    }
+    numbers = (getattr(signal, name, None) for name in names)
+    # What the caller's shell ignores (nohup, a job in the background of a script) stays ignored.
+    heard = [number for number in numbers if number is not None and signal.getsignal(number) != signal.SIG_IGN]
+    previous = {number: signal.signal(number, handle) for number in heard}
     try:
         yield
     finally:

@@ -23,6 +23,7 @@ class View:
         self._live = sys.stderr.isatty()
         self._bar: Progress | None = None
         self._last = float("-inf")
+        self._held = ""
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Draw one event."""
@@ -57,9 +58,16 @@ class View:
         step, total = event.get("step"), event.get("total")
         if self._live and isinstance(step, int) and isinstance(total, int):
             self._drawn().update(self._task, completed=step, total=total, rest=visible(rest))
-        elif time.monotonic() - self._last >= _BETWEEN_SECONDS:
-            self._last = time.monotonic()
-            self._line(f"progress  {step or '?'}/{total or '?'}  {rest}")
+            return
+        self._held = f"progress  {step or '?'}/{total or '?'}  {rest}"
+        if time.monotonic() - self._last >= _BETWEEN_SECONDS:
+            self._progress_held()
+
+    def _progress_held(self) -> None:
+        """The newest progress that was not told yet."""
+        if self._held:
+            self._last, text, self._held = time.monotonic(), self._held, ""
+            self._line(text)
 
     def _drawn(self) -> Progress:
         if self._bar is None:
@@ -74,6 +82,7 @@ class View:
         return self._bar
 
     def _checkpoint_written(self, event: dict[str, Any]) -> None:
+        self._progress_held()
         self._line(f"saved     {event['path']} ({gigabytes(event.get('bytes') or 0)})")
 
     def _warning_raised(self, event: dict[str, Any]) -> None:
@@ -90,5 +99,6 @@ class View:
 
     def _run_ended(self, event: dict[str, Any]) -> None:
         self.close()
+        self._progress_held()
         reason = f": {event['reason']}" if event.get("reason") else ""
         self._line(f"ended     {event['outcome']}{reason}")

@@ -222,3 +222,18 @@ def test_an_address_that_means_no_run(say):
     """Unknown and ambiguous addresses are told."""
     said = say("status", "nothing")
     assert (said.status, said.err.splitlines()[0]) == (2, "error[run-unknown]: no run `nothing` is on record here")
+
+
+def test_a_trainer_that_saves_without_a_pause_is_ended_all_the_same(place, say):
+    """The checkpoint being written is waited for, not all that follow."""
+    quick = (
+        "--set",
+        "entry.set.max_train_steps=2",
+        "--set",
+        "entry.set.checkpointing_steps=2",
+        "--set",
+        "entry.set.step_seconds=0.0",
+    )
+    said = say("apply", *quick, "--set", 'env.DEMO_FAULT="slow-checkpoint=0.6"')
+    assert said.status == 0, said.err
+    assert "ended     succeeded" in said.err

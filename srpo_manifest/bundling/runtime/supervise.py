@@ -824,7 +824,7 @@ class Supervisor:
         self.progress: Optional[Record] = None
         self.progressed = self.looked = 0.0
         self.moved = time.monotonic()
-        self.saved = len(self.story.checkpoints)
+        self.saved = self.whole_then = len(self.story.checkpoints)
 
     def run(self) -> None:
         """Until nothing is left of the job and its end is written."""
@@ -943,6 +943,7 @@ class Supervisor:
     def _begin(self, cause: str, reason: str) -> None:
         self.cause, self.reason, self.begun = cause, reason, time.monotonic()
         self.patience = time.monotonic() + float(self.stop.get("checkpoint_seconds") or 0)
+        self.whole_then = len(self.story.checkpoints)
         if cause == "done":
             self._enter("ending")
         elif not self.story.stopping:
@@ -950,8 +951,12 @@ class Supervisor:
             self.job.events.append("stop.asked", reason=reason)
 
     def _saving(self) -> bool:
-        """Whether a TERM now would cut a checkpoint."""
-        if not self._lives() or time.monotonic() >= self.patience:
+        """Whether a TERM now would cut the checkpoint that was being written when the end began.
+
+        One is waited for: a trainer that saves without a pause would never be ended.
+        """
+        waited = len(self.story.checkpoints) > self.whole_then
+        if not self._lives() or waited or time.monotonic() >= self.patience:
             return False
         announced = self.story.phase == SAVING_PHASE and len(self.story.checkpoints) == self.saved
         stale = self.cause == "stop" and self.looked < self.begun
