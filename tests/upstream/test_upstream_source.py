@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from srpo_manifest.reading.lockfile import parse_lock
 from srpo_manifest.upstream.arguments import read_arguments
 from srpo_manifest.upstream.script import read_script
 from srpo_manifest.values.contract import ArgumentContract
 
+ROOT = Path(__file__).parent.parent.parent
 FOLDER = os.environ.get("SRPO_MANIFEST_TEST_UPSTREAM", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="SRPO_MANIFEST_TEST_UPSTREAM names no checkout of upstream")
 
@@ -98,3 +100,14 @@ def test_flags_without_effect_are_those_that_were_measured():
     assert {flag.name for flag in flags if flag.effect == "never-read"} == NEVER_READ
     assert {flag.name for flag in flags if flag.effect == "no-effect"} == {"eta", "t"}
     assert {flag.name: flag.type for flag in flags}["train_guidence"] == "int"
+
+
+def test_the_shipped_lock_says_what_the_source_says():
+    """`manifests/srpo.lock` holds the very contracts, by the readers of today."""
+    lock = parse_lock((ROOT / "manifests/srpo.lock").read_bytes(), "srpo.lock")
+    (pin,) = lock.pins
+    assert sorted(pin.entries) == ["scripts/finetune/SRPO_training_hpsv2.sh", "scripts/finetune/SRPO_training_ps.sh"]
+    for path, locked in pin.entries.items():
+        assert locked.script == read_script(source(path), path)
+        assert locked.arguments == entry()
+        assert all(locked.evidence.values())
