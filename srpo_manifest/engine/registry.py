@@ -165,7 +165,7 @@ class Registry:
         for impl in self._manager.hook.srpo_observe.get_hookimpls():
             provider = self._provider(impl.plugin_name)
             try:
-                _guarded(provider, "srpo_observe", partial(impl.function, event))
+                _guarded(provider, "srpo_observe", partial(impl.function, *([event] if impl.argnames else [])))
             except PluginError as error:
                 yield error
 
