@@ -28,7 +28,7 @@ from srpo_manifest.ports.probes import (
 )
 from srpo_manifest.ports.stage import StageHandler
 from srpo_manifest.ports.transport import Transport
-from srpo_manifest.reading.words import parse_word
+from srpo_manifest.reading.words import bound_word, parse_word
 from srpo_manifest.upstream.editor import Delivery, Misfit, Wish, deliver, read_tokens, wish_of
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import ArgumentContract, Launch, Opaque, Plain, ScriptContract, Token, Variable
@@ -123,6 +123,7 @@ __all__ = [
     "Wish",
     "Word",
     "anchors",
+    "bound_word",
     "command",
     "deliver",
     "did_you_mean",

@@ -134,8 +134,7 @@ class Runner:
             raise PlanRefused(plan.refusals)
         values = launching.read_secrets(decision.planned, self.wanted.folder)
         bundle = launching.bundle_of(decision.planned)
-        packer = self.packer()
-        packer.check(bundle)
+        stream = self.packer().tar(bundle)
         self.lock(decision)
         backend = decision.wanted.manifest.backend
         transport = open_transport(decision.wanted, self.registry, decision.facts)
@@ -150,15 +149,14 @@ class Runner:
             transport=msgspec.to_builtins(backend.transport) | self._proven_bash(transport),
             launcher=msgspec.to_builtins(backend.launcher),
             plugins=decision.wanted.manifest.plugins,
-            started=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            started=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         )
         records.save(record, msgspec.json.encode(plan))
         try:
             launching.launch(
-                bundle,
+                stream,
                 launching.folder_of(decision.planned, run),
                 values,
-                packer,
                 transport,
                 self.registry.launcher(backend.launcher.kind).open(backend.launcher),
                 dry_run=dry_run,
@@ -167,6 +165,7 @@ class Runner:
             if error.code != "launch-unsure":
                 records.discard(record)
             raise
+        self.emit("step.finished", run=run, step="launch", action="run")
         return record
 
     def contact(self, record: Record) -> Contact:

@@ -31,6 +31,7 @@ from srpo_manifest.plugin import (
     Wanted,
     Wish,
     Word,
+    bound_word,
     deliver,
     hookimpl,
     late,
@@ -80,8 +81,8 @@ class Command:
 
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
         entry = wanted.manifest.entry
-        words = (*(entry.command or ()), *wanted.args_file.args, *entry.extra_args, *wanted.passthrough)
-        yield JobStep(mode="command", argv=tuple(map(word, words)))
+        more = (*wanted.args_file.args, *entry.extra_args, *wanted.passthrough)
+        yield JobStep(mode="command", argv=(*map(bound_word, entry.command or ()), *map(word, more)))
 
 
 class Script:

@@ -11,6 +11,8 @@ from srpo_manifest.plugin import (
     Check,
     Content,
     Facts,
+    Fault,
+    Finding,
     Interpreter,
     Known,
     Probe,
@@ -29,6 +31,9 @@ from srpo_manifest.plugin import (
 )
 
 PYTHON = "target.python"
+_REQUIRED = """{line}
+[ $? -eq 0 ] || {{ printf 'python.setup failed: %s\\n' {shown} >&2; exit 70; }}
+"""
 SAY_PYTHON = """import os, sys
 folder, name = os.path.split(sys.executable)
 print(os.path.join(os.path.realpath(folder), name))
@@ -61,6 +66,10 @@ class TrainingPython:
             yield from _venv(wanted)
             return
         answer = facts.get(PYTHON, Interpreter)
+        if isinstance(answer, Unknown) and lines:
+            message = f"the lines before the job end badly where the plan asked: {answer.reason}"
+            finding = Finding(code="setup-failed", level="warn", message=message, hints=("correct `[python]`",))
+            yield Fault(finding=finding, key="python", observed=True)
         if isinstance(answer, Interpreter):
             yield Assume(fact=PYTHON, op="present")
         yield Check(
@@ -116,7 +125,7 @@ def prologue(wanted: Wanted) -> str:
         ]
     elif python.kind == "conda":
         lines += ['eval "$(conda shell.bash hook)"', f"conda activate {quote(python.path)}"]
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(_REQUIRED.format(line=line, shown=quote(line)) for line in lines)
 
 
 def _venv(wanted: Wanted) -> Iterable[Proposal]:

@@ -133,7 +133,9 @@ def _carried(proposed: Iterable[Proposed]) -> Iterable[BundleFile]:
         if content.text is not None:
             yield _text(put.name, content.text)
         else:
-            yield BundleFile(name=put.name, controller_file=content.controller_file, tree=content.tree)
+            yield BundleFile(
+                name=put.name, controller_file=content.controller_file, tree=content.tree, digest=content.digest
+            )
 
 
 def _rules(planned: Planned) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.exceptions import NoArgsIsHelpError
 
+from srpo_manifest.cli.interrupts import heard, interrupt
 from srpo_manifest.cli.verbs import VERBS, overview
 from srpo_manifest.errors import UsageError
 from srpo_manifest.wording import did_you_mean, listed, ticked
@@ -48,6 +49,11 @@ def call(arguments: list[str]) -> int:
     Raises: UsageError for what click would complain about.
     """
     head, passthrough = _split(arguments)
+    with heard(interrupt):
+        return _called(head, passthrough)
+
+
+def _called(head: list[str], passthrough: list[str]) -> int:
     try:
         result: Any = group.main(head, prog_name="srpo-manifest", standalone_mode=False, obj=tuple(passthrough))
     except NoArgsIsHelpError:

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from srpo_manifest.cli import following
+from srpo_manifest.cli.interrupts import held
 from srpo_manifest.cli.options import manifest_options, said
 from srpo_manifest.cli.output import line, say, tell
-from srpo_manifest.cli.saved import is_saved, read_saved
+from srpo_manifest.cli.saved import alone, is_saved, read_saved
 from srpo_manifest.cli.view import View
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.engine.reporting import Reporter
@@ -30,6 +31,7 @@ def command(context: click.Context, /, *, detach: bool, dry_run: bool, again: bo
     view = View()
     reporter = Reporter(line if as_json else view)
     if is_saved(asked.manifest):
+        alone(asked)
         runner = Runner(asked, emit=reporter.emit, saved=read_saved(asked.manifest))
         decision = runner.replan(again=again)
     else:
@@ -43,13 +45,14 @@ def command(context: click.Context, /, *, detach: bool, dry_run: bool, again: bo
     if plan.job.action == "keep":
         say("there is nothing to do")
         return 0
-    record = runner.apply(decision, dry_run=dry_run)
+    with held() as told:
+        record = runner.apply(decision, dry_run=dry_run)
     contact = Contact(record)
-    if detach:
+    if detach and not told:
         if not as_json:
             print(record.id)
         say(f"`srpo-manifest attach {record.id}` follows it")
         return 0
-    status = following.stay(contact, reporter, view)
+    status = following.stay(contact, reporter, view, told_before=told)
     following.summary(contact)
     return status

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 
 from srpo_manifest import __version__
 
+UNWRITABLE = 2
 OUR_BUG = 3
 INTERRUPTED = 130
 
 
 def run(arguments: list[str]) -> int:
     """Run one verb. Returns: its exit status (D8)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = _dispatch(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         # Who read our output has gone; Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if sys.stdout is not None and error.errno not in (errno.ENOSPC, errno.EIO, errno.EBADF):
+            return _told(error, arguments)
+        print(f"error[output]: standard output cannot be written: {error.strerror}", file=sys.stderr)
+        return UNWRITABLE
     except Exception as error:  # noqa: BLE001 - this is the wall
         return _told(error, arguments)
     return status

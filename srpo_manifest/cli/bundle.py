@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.cli.options import manifest_options, said
 from srpo_manifest.cli.output import data, say, tell
 from srpo_manifest.engine.launching import bundle_of
@@ -33,5 +34,5 @@ def command(context: click.Context, /, *, out: str, as_json: bool, **given: Any)
     if as_json:
         data({"format": FORMAT, "plan": bundle.plan, "folder": out, "files": [file.name for file in bundle.files]})
     else:
-        say(f"bundle of plan {bundle.plan[:12]} in {out}: run it with `bash {out}/launch.sh`")
+        say(f"bundle of plan {bundle.plan[:12]} in {out}: run it with `bash {quote(out)}/launch.sh`")
     return 0

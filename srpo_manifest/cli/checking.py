@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 WRONG = 2
+_LOOKED_AT_BYTES = 1 << 20
 
 
 def quick(arguments: list[str]) -> int | None:
@@ -39,8 +40,7 @@ def report(said: Said, given: Iterable[str], *, as_json: bool = False) -> int:
     wrong = sum(finding.level == "deny" for findings in found for finding in findings)
     if as_json:
         rows = [{"file": file, "findings": findings} for file, findings in zip(files, found, strict=True)]
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode({"format": FORMAT, "files": rows}), indent=2).decode())
-        print()
+        print(msgspec.json.format(msgspec.json.encode({"format": FORMAT, "files": rows}), indent=2).decode())
     else:
         for findings in found:
             for finding in findings:
@@ -72,5 +72,7 @@ def _files(given: Iterable[str]) -> Iterable[str]:
 
 
 def _has_schema(path: str) -> bool:
+    if not os.path.isfile(path):
+        return False
     with open(path, "rb") as file:
-        return any(line.partition(b"=")[0].strip() == b"schema" for line in file)
+        return any(line.partition(b"=")[0].strip() == b"schema" for line in file.read(_LOOKED_AT_BYTES).splitlines())

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import sys
-from collections.abc import Iterator
-from types import FrameType
 from typing import Any
 
+from srpo_manifest.cli.interrupts import HANGUP, heard
 from srpo_manifest.cli.output import say
 from srpo_manifest.cli.view import View
 from srpo_manifest.engine import records
@@ -28,9 +26,17 @@ class _Told(BaseException):
         self.stop, self.interactive = stop, interactive
 
 
-def stay(contact: Contact, emit: Reporter, view: View) -> int:
-    """Follow to the end, or until told to leave. Returns: the exit status of D8."""
+def stay(contact: Contact, emit: Reporter, view: View, *, told_before: list[int] | None = None) -> int:
+    """Follow to the end, or until told to leave. Returns: the exit status of D8.
+
+    *told_before* are signals that came during the launch.
+    """
     stopped_by_us = False
+    if told_before:
+        if told_before[0] == HANGUP:
+            return 0
+        contact.stop(grace_seconds=None, reason="asked for during the launch")
+        stopped_by_us = True
     offset = 0
     ended: dict[str, Any] | None = None
 
@@ -42,7 +48,7 @@ def stay(contact: Contact, emit: Reporter, view: View) -> int:
 
     while ended is None:
         try:
-            with _signals():
+            with heard(_tell):
                 for chunk in contact.chunks(events=offset, lost=lost):
                     for event in chunk.events:
                         emit.emit(**event)
@@ -85,34 +91,23 @@ def summary(contact: Contact, status: Status | None = None) -> None:
     )
 
 
+def _tell(number: int) -> None:
+    interactive = number == signal.SIGINT and sys.stdin.isatty() and sys.stderr.isatty()
+    raise _Told(stop=number != HANGUP, interactive=interactive)
+
+
 def _wants_stop(run: str) -> bool:
+    """Ask; no answer means to detach, and a signal in place of one is that signal's meaning."""
     say(f"{run} goes on by itself. Detach from it, or stop it?")
     while True:
         sys.stderr.write("[d]etach or [s]top: ")
         sys.stderr.flush()
-        answer = sys.stdin.readline().strip().lower()
+        try:
+            with heard(_tell):
+                answer = sys.stdin.readline().strip().lower()
+        except _Told as told:
+            return told.stop
         if not answer or answer in ("d", "detach"):
             return False
         if answer in ("s", "stop"):
             return True
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    """SIGINT, SIGTERM and (where there is one) SIGHUP become `_Told` while the block runs."""
-    interactive = sys.stdin.isatty() and sys.stderr.isatty()
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        hangup = number == getattr(signal, "SIGHUP", None)
-        raise _Told(stop=not hangup, interactive=interactive and number == signal.SIGINT)
-
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    numbers = (getattr(signal, name, None) for name in names)
-    # What the caller's shell ignores (nohup, a job in the background of a script) stays ignored.
-    heard = [number for number in numbers if number is not None and signal.getsignal(number) != signal.SIG_IGN]
-    previous = {number: signal.signal(number, handle) for number in heard}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -23,13 +23,12 @@ def tell(findings: Iterable[Finding]) -> None:
 
 def data(value: object) -> None:
     """One JSON document."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
 def line(value: object) -> None:
     """One JSON object of a stream, on its own line at once."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
-    sys.stdout.flush()
+    print(msgspec.json.encode(value).decode(), flush=True)
 
 
 def gigabytes(size: float) -> str:

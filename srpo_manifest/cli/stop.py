@@ -31,6 +31,8 @@ def command(*, run: str, grace_seconds: float | None, no_wait: bool, as_json: bo
                 if chunk.state == "ended":
                     break
         status = contact.status()
+    if status.outcome == "lost":
+        contact.tidy()
     records.saw(contact.record.id, status)
     if as_json:
         data(status)

@@ -57,6 +57,12 @@ class Contact:
         if answer.status != 0:
             raise LaunchError("stop-failed", f"the request to stop was not taken: {answer.complaint}")
 
+    def tidy(self) -> None:
+        """End what a lost run left behind. Raises: TransportError; LaunchError where something cannot be ended."""
+        answer = self._exec(self.launcher.tidy(self._folder))
+        if answer.status != 0:
+            raise LaunchError("tidy-failed", f"processes of the lost run go on: {answer.complaint or answer.text}")
+
     def chunks(
         self,
         *,

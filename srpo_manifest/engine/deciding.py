@@ -106,12 +106,22 @@ def unfaithful(saved: Plan, again: Decision) -> None:
 
     Raises: ManifestError `plan-unfaithful`.
     """
-    if saved.id != again.plan.id:
+    if _shown(saved) != _shown(again.plan):
         raise ManifestError(
             "plan-unfaithful",
-            f"the saved plan says {ticked(saved.id[:12])}, and its own manifest and facts give {ticked(again.plan.id[:12])}",
+            f"the saved plan {ticked(saved.id[:12])} is not what its own manifest and facts give: {_first(diff(saved, again.plan))}",
             "it was edited, or another version wrote it: plan again",
         )
 
 
 _NOT_IN_ID = ("id:", "forecast", "options", "manifest", "warnings", "refusals", "notes", "repo.ref", "repo.url")
+
+
+def _shown(plan: Plan) -> Plan:
+    """What must not differ: all but what `--again` chooses."""
+    job = msgspec.structs.replace(plan.job, action="run")
+    return msgspec.structs.replace(plan, job=job, notes=(), warnings=())
+
+
+def _first(lines: list[str]) -> str:
+    return lines[0] if lines else "its spelling differs"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 
 import msgspec
 
 from srpo_manifest.bundling.quoting import shell
 from srpo_manifest.bundling.render import render, secrets
-from srpo_manifest.engine.packing import Packer
+from srpo_manifest.engine.packing import LAST
 from srpo_manifest.errors import LaunchError, ManifestError, TransportError
 from srpo_manifest.planning.anchors import RUNS
 from srpo_manifest.ports.launcher import Launcher
@@ -28,6 +29,8 @@ _RECEIVE = """run={folder}
 IFS= read -r secrets
 (umask 077 && mkdir -p -- "${{run%/*}}" && mkdir -- "$run" "$run/bundle") || exit 73
 (umask 077 && tar -x --no-same-owner -f - -C "$run/bundle") || {{ rm -rf -- "$run"; exit 74; }}
+# A stream that was cut off between two files is good tar, and no bundle.
+rm -- "$run/bundle/{last}" || {{ rm -rf -- "$run"; echo 'the bundle arrived cut off' >&2; exit 74; }}
 printf '%s\\n' "$secrets" | (
 {start})
 status=$?
@@ -68,28 +71,24 @@ def read_secrets(planned: Planned, folder: str) -> dict[str, str]:
 
 
 def launch(
-    bundle: Bundle,
+    stream: Iterator[bytes],
     folder: str,
     values: dict[str, str],
-    packer: Packer,
     transport: Transport,
     launcher: Launcher,
     *,
     dry_run: bool,
 ) -> None:
-    """Send and start. When it returns, the supervisor on the target has it, durably.
+    """Send a bundle's tar and start it. When it returns, the supervisor on the target has it, durably.
 
     Raises: LaunchError `launch-failed` when the target says no (nothing is left there), or `launch-unsure` when
     contact broke before its answer.
     """
-
-    def stream() -> Iterator[bytes]:
-        yield msgspec.json.encode(values) + b"\n"
-        yield from packer.tar(bundle)
-
-    script = _RECEIVE.format(folder=folder, start=launcher.start(folder, dry_run=dry_run))
+    script = _RECEIVE.format(folder=folder, last=LAST, start=launcher.start(folder, dry_run=dry_run))
     try:
-        answer = transport.exec(script, stream(), timeout_seconds=LAUNCH_SECONDS)
+        answer = transport.exec(
+            script, chain((msgspec.json.encode(values) + b"\n",), stream), timeout_seconds=LAUNCH_SECONDS
+        )
     except TransportError as error:
         raise LaunchError(
             "launch-unsure",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,6 +15,8 @@ from srpo_manifest.errors import ManifestError, UsageError
 from srpo_manifest.values.bundle import Bundle, BundleFile
 from srpo_manifest.wording import ticked
 
+LAST = ".whole"
+"""The last file of a stream: where it arrived, all did."""
 _BLOCK = 512
 _CHUNK = 1 << 20
 
@@ -20,48 +24,43 @@ _CHUNK = 1 << 20
 class Packer:
     """Brings the long parts of bundles: files of the controller beneath *folder*, and trees by *archive*."""
 
-    def __init__(self, folder: str, archive: Callable[[str], Iterator[bytes]]) -> None:
+    def __init__(self, folder: str, archive: Callable[[str, str], Iterator[bytes]]) -> None:
         self._folder, self._archive = Path(folder), archive
 
-    def check(self, bundle: Bundle) -> None:
-        """Raises: ManifestError `carried-file-missing` for a file of the controller that cannot be read."""
-        for file in bundle.files:
-            if file.controller_file is not None:
-                self._open(file).close()
-
     def tar(self, bundle: Bundle) -> Iterator[bytes]:
-        """The bundle as tar: sorted, without owners and times, so that equal bundles are equal bytes.
+        """The bundle as tar: sorted, without owners and times, so that equal bundles are equal bytes; then `LAST`.
 
-        Raises: ManifestError `carried-file-missing` for a file of the controller that is not there.
+        Everything is opened before the first byte: what cannot be had is told before a target hears of it.
+        Raises: ManifestError `carried-file-missing` for a file of the controller that is not there; what *archive* raises.
         """
-        for file in bundle.files:
-            with self._open(file) as source:
-                size = source.seek(0, os.SEEK_END)
-                source.seek(0)
-                yield _header(file, size)
-                while chunk := source.read(_CHUNK):
-                    yield chunk
-                yield b"\0" * (-size % _BLOCK)
-        yield b"\0" * (2 * _BLOCK)
+        opened = [(file, self._open(file)) for file in bundle.files]
+        return _tar([*opened, (BundleFile(name=LAST), io.BytesIO())])
 
     def write(self, bundle: Bundle, folder: Path) -> None:
         """The bundle as files in *folder*, which must be empty or absent.
 
-        Raises: UsageError `folder-taken`; ManifestError `carried-file-missing`.
+        Raises: UsageError `folder-taken` or `folder-unwritable`; ManifestError `carried-file-missing`.
         """
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UsageError("folder-taken", f"{ticked(folder)} is there and not empty", "name a new folder")
         for file in bundle.files:
             path = folder / file.name
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._open(file) as source, path.open("wb") as target:
-                while chunk := source.read(_CHUNK):
-                    target.write(chunk)
-            path.chmod(0o700 if file.executable else 0o600)
+            with self._open(file) as source:
+                try:
+                    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    with path.open("wb") as target:
+                        shutil.copyfileobj(source, target)
+                    path.chmod(0o700 if file.executable else 0o600)
+                except OSError as error:
+                    raise UsageError(
+                        "folder-unwritable",
+                        f"{ticked(path)} cannot be written: {error.strerror}",
+                        "name another folder",
+                    ) from error
 
     def _open(self, file: BundleFile) -> BinaryIO:
         if file.tree is not None:
-            return self._spooled(self._archive(file.tree))
+            return self._spooled(self._archive(file.tree, file.digest))
         if file.controller_file is None:
             return self._spooled(iter((file.data,)))
         path = self._folder / file.controller_file
@@ -80,6 +79,18 @@ class Packer:
             spool.write(chunk)
         spool.seek(0)
         return spool
+
+
+def _tar(files: list[tuple[BundleFile, BinaryIO]]) -> Iterator[bytes]:
+    for file, source in files:
+        with source:
+            size = source.seek(0, os.SEEK_END)
+            source.seek(0)
+            yield _header(file, size)
+            while chunk := source.read(_CHUNK):
+                yield chunk
+            yield b"\0" * (-size % _BLOCK)
+    yield b"\0" * (2 * _BLOCK)
 
 
 def _header(file: BundleFile, size: int) -> bytes:

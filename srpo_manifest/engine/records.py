@@ -35,7 +35,7 @@ def save(record: Record, plan: bytes) -> None:
     except OSError as error:
         raise TransportError(
             "home-unwritable",
-            f"the record of run {ticked(record.id)} cannot be written: {error.strerror}: {ticked(error.filename)}",
+            f"the record of run {ticked(record.id)} cannot be written: {error.strerror}",
             "free the place, or set SRPO_MANIFEST_HOME to a folder of yours",
         ) from error
 
@@ -111,7 +111,7 @@ def damaged() -> list[str]:
     read = {record.id for record in load_all()}
     try:
         return sorted(folder.name for folder in _runs().iterdir() if folder.is_dir() and folder.name not in read)
-    except FileNotFoundError:
+    except OSError:
         return []
 
 

@@ -43,6 +43,8 @@ class Repositories:
     def renewed(self, *, upgrade: bool) -> Pin:
         """The manifest's pin as the mirror gives it now: of the locked commit, or with *upgrade* of the ref."""
         question = self._question()
+        if self._locked:
+            return self.pin(question)
         found = self._found(question)
         if question.url == DEMO and found is not None:
             return found
@@ -75,11 +77,17 @@ class Repositories:
         """Put the pin into the lock, unless it is the demo's. Returns: whether the file changed."""
         return pin.url != DEMO and not self._locked and lockfiles.write(self.lock_path, pin)
 
-    def archive(self, commit: str) -> Iterator[bytes]:
-        """The commit's tree as a tar. Raises: ManifestError; TransportError."""
+    def archive(self, commit: str, tree: str) -> Iterator[bytes]:
+        """The commit's tree as a tar. Raises: ManifestError `lock-damaged` where that is not *tree*; TransportError."""
         repo = self._wanted.manifest.repo
         mirror = self._mirror(repo.url)
         mirror.ensure(commit, offline=self._offline or repo.url == DEMO, refresh=repo.refresh == "always")
+        if mirror.tree_of(commit) != tree:
+            raise ManifestError(
+                "lock-damaged",
+                f"commit {ticked(commit[:12])} has another tree than {ticked(self.lock_path)} says",
+                "run `srpo-manifest lock`",
+            )
         return mirror.archive(commit)
 
     def _question(self) -> ReadRepository:

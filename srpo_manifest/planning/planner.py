@@ -272,9 +272,10 @@ def _action(wanted: Wanted, facts: Facts, plan: Plan, *, again: bool) -> tuple[A
                     where=wanted.where("name"),
                 )
             ]
+    told = [_lost(past[0])] if past and past[0].outcome == "lost" else []
     kept = next((run for run in past if run.plan == plan.id and run.outcome == "succeeded" and run.whole), None)
     if kept is None or again:
-        return "run", []
+        return "run", told
     return "keep", [
         Finding(
             code="already-done",
@@ -283,3 +284,12 @@ def _action(wanted: Wanted, facts: Facts, plan: Plan, *, again: bool) -> tuple[A
             hints=("`--again` runs it anew",),
         )
     ]
+
+
+def _lost(run: PastRun) -> Finding:
+    return Finding(
+        code="run-lost",
+        level="warn",
+        message=f"run {ticked(run.id)} of this name was lost: processes of it may still be there",
+        hints=(f"`srpo-manifest stop {run.id}` ends them",),
+    )

@@ -13,6 +13,7 @@ from srpo_manifest.wording import ticked
 
 LIMIT_BYTES = 131_071
 """The longest `NAME=value` that Linux hands to a program (MAX_ARG_STRLEN, less the final NUL)."""
+_OURS = ("SRPO_BUNDLE", "SRPO_PYTHON", "SRPO_REPO_DIR", "SRPO_DRY_RUN")
 _DENIED = ("LD_PRELOAD", "BASH_ENV", "ENV")
 _TOKEN_PREFIXES = ("hf_", "ghp_", "gho_", "github_pat_", "sk-", "xoxb-", "AKIA", "glpat-")
 
@@ -22,6 +23,7 @@ def faults(wanted: Wanted) -> Iterable[Fault]:
     yield from _of_model(wanted)
     yield from _of_entry(wanted)
     yield from _of_resources(wanted)
+    yield from _of_results(wanted)
     for name, value in wanted.manifest.env.items():
         yield from _of_variable(name, value)
 
@@ -62,8 +64,31 @@ def _of_resources(wanted: Wanted) -> Iterable[Fault]:
         )
 
 
+def _of_results(wanted: Wanted) -> Iterable[Fault]:
+    done, artifacts = wanted.manifest.done, wanted.trainer.artifacts
+    for key, wish, pattern in (
+        ("done.checkpoints", done and done.checkpoints, artifacts.checkpoints),
+        ("done.images", done and done.images, artifacts.images),
+    ):
+        if wish and pattern is None:
+            message = f"{ticked(key)} can never hold: trainer {ticked(wanted.trainer.name)} does not say where they are written"
+            yield _fault("done-impossible", message, "name files with `done.files`", key, final=True)
+    paths = [("done.files", path) for path in (done.files if done else None) or ()]
+    for key, path in [*paths, ("repo.path", wanted.manifest.repo.path)]:
+        if path.startswith(("/", "~")) or ".." in path.split("/"):
+            yield _fault(
+                "path-outside",
+                f"{ticked(key)} leads outside with {ticked(path)}",
+                "give a path beneath",
+                key,
+                final=True,
+            )
+
+
 def _of_variable(name: str, value: str | Reference) -> Iterable[Fault]:
     key = f"env.{name}"
+    if name in _OURS or name.startswith("SRPO_RUN_"):
+        yield _fault("env-denied", f"{ticked(name)} is set by the supervisor", "leave it out", key, final=True)
     if name in _DENIED or name.startswith("BASH_FUNC_"):
         yield _fault("env-denied", f"{ticked(name)} would run code in every shell of the job", "leave it out", key)
     elif name.startswith("LD_"):

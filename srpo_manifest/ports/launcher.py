@@ -23,5 +23,8 @@ class Launcher(Protocol):
     def parse_status(self, answer: Answer) -> Status:
         """Read the answer of `status`. Raises: LaunchError where it cannot be told."""
 
+    def tidy(self, folder: str) -> str:
+        """End the processes that a lost run left behind; ends 0 when none is left."""
+
     def stop(self, folder: str, *, grace_seconds: float | None, reason: str) -> str:
         """Ask for a stop and return at once."""

@@ -37,3 +37,21 @@ def parse_word(spelled: str) -> Word:
             pieces.append(Text(text=spelled[position : end if end >= 0 else len(spelled)]))
             position = end if end >= 0 else len(spelled)
     return joined(*pieces)
+
+
+def bound_word(text: str) -> Word:
+    """*text* with the closed list's `${run.id}` and so on bound late; everything else, `${HOME}` too, as it stands.
+
+    >>> str(bound_word("${HOME}/${run.id}"))
+    '$${HOME}/${run.id}'
+    """
+    pieces: list[Text | Late] = []
+    while text:
+        before, opened, rest = text.partition("${")
+        name, closed, after = rest.partition("}")
+        late_ = bool(opened and closed) and name in LATE_NAMES
+        pieces.append(Text(text=before if late_ else before + opened))
+        if late_:
+            pieces.append(Late(name=name))  # type: ignore[arg-type]
+        text = after if late_ else rest
+    return joined(*pieces)

@@ -13,6 +13,8 @@ class BundleFile(Value):
     executable: bool = False
     controller_file: str | None = None
     tree: str | None = None
+    digest: str = ""
+    """Of a tree: its git id, which the commit must have."""
 
 
 class Bundle(Value):

@@ -105,7 +105,9 @@ class Entry(Strict):
     ] = None
     command: Annotated[
         Annotated[tuple[str, ...], Meta(min_length=1, max_length=1000)] | None,
-        Meta(description="The whole command, in place of a script."),
+        Meta(
+            description="The whole command, in place of a script; `${repo.dir}`, `${run.id}` and `${run.port}` are bound on the target."
+        ),
     ] = None
     mode: Annotated[
         Literal["auto", "direct", "shim"],

@@ -237,3 +237,119 @@ def test_a_trainer_that_saves_without_a_pause_is_ended_all_the_same(place, say):
     said = say("apply", *quick, "--set", 'env.DEMO_FAULT="slow-checkpoint=0.6"')
     assert said.status == 0, said.err
     assert "ended     succeeded" in said.err
+
+
+def test_several_applies_at_once_start_one_run(place, say):
+    """The others are refused by the target, and nothing of them is left."""
+    endless = ("--set", "entry.set.max_train_steps=1000", "--set", "entry.set.checkpointing_steps=999")
+    clients = [place.start("apply", "--detach", *endless) for _ in range(3)]
+    for client in clients:
+        client.communicate(timeout=60)
+    assert sorted(client.returncode != 0 for client in clients) == [False, True, True]
+    assert len(list(place.folder.glob(".srpo/runs/demo-*"))) == 1
+    assert len(say("runs", "--json").json["runs"]) == 1
+
+
+def test_a_signal_during_the_launch_stops_what_was_launched(place, say):
+    """Whenever it comes, no run goes on that nobody knows of."""
+    endless = ("--set", "entry.set.max_train_steps=1000", "--set", "entry.set.checkpointing_steps=999")
+    for pause in (0.3, 0.5, 0.7, 0.9, 1.1):
+        client = place.start("apply", "--again", *endless)
+        time.sleep(pause)
+        client.send_signal(signal.SIGTERM)
+        _, err = client.communicate(timeout=60)
+        assert client.returncode == 130, err
+        for run in say("runs", "--refresh", "--json").json["runs"]:
+            assert run["state"] == "ended", err
+            assert pids_of(run["id"]) == []
+
+
+def test_a_bundle_that_arrives_cut_off_is_not_launched(place, say):
+    """The client dies while it sends: half a tar is good tar, and no bundle."""
+    receive = place.folder / "receive.sh"
+    from srpo_manifest.engine.launching import _RECEIVE
+    from srpo_manifest.engine.packing import LAST, Packer
+    from srpo_manifest.values.bundle import Bundle, BundleFile
+
+    receive.write_text(_RECEIVE.format(folder="runs/run", last=LAST, start=f"touch {place.folder}/started\n"))
+    whole = Bundle(plan="p", files=(BundleFile(name="a", data=b"x" * 512), BundleFile(name="b", data=b"y")))
+    tar = b"".join(Packer(str(place.folder), lambda *_: iter(())).tar(whole))
+    for size in range(512, len(tar) - 1024, 512):
+        done = subprocess.run(
+            ["bash", receive], input=b"{}\n" + tar[:size], cwd=place.folder, capture_output=True, check=False
+        )
+        if b".whole" in tar[:size]:
+            break
+        assert done.returncode == 74, done.stderr
+        assert not (place.folder / "started").exists()
+        assert not (place.folder / "runs/run").exists()
+    for path in ("runs", "started"):
+        subprocess.run(["rm", "-rf", place.folder / path], check=True)
+    done = subprocess.run(["bash", receive], input=b"{}\n" + tar, cwd=place.folder, capture_output=True, check=False)
+    assert (done.returncode, (place.folder / "started").exists()) == (0, True)
+
+
+def test_what_cannot_be_sent_is_told_before_anything_starts(place, say):
+    """Git is gone between plan and launch: no run, no record."""
+    say("plan")
+    tools = place.folder / "tools"
+    tools.mkdir()
+    (tools / "git").write_text(
+        '#!/bin/bash\ncase " $* " in *" archive "*) echo "fatal: no" >&2; exit 128;; esac\nexec /usr/bin/git "$@"\n'
+    )
+    (tools / "git").chmod(0o755)
+    said = say("apply", PATH=f"{tools}:{place.env['PATH']}")
+    assert said.status == 5
+    assert not list(place.folder.glob(".srpo/runs/*"))
+    assert say("runs", "--json").json["runs"] == []
+
+
+def test_stop_ends_what_a_lost_run_left_behind(place, say):
+    """Both supervisors are killed: the trainer goes on, is told of, and is ended."""
+    endless = ("--set", "entry.set.max_train_steps=1000", "--set", "entry.set.checkpointing_steps=999")
+    run = say("apply", "--detach", *endless).out.strip()
+    until(lambda: say("status", "--json").json["state"] == "running")
+    for pid in pids_of(run) + [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and f"{run}/bundle/supervise.py".encode() in (entry / "cmdline").read_bytes()
+    ]:
+        if b"supervise.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+    until(lambda: say("status", "--json").json["outcome"] == "lost")
+    assert pids_of(run)
+    assert "run-lost" in {finding["code"] for finding in say("plan", "--json").json["warnings"]}
+    assert say("stop", run).out.startswith(f"{run} lost")
+    until(lambda: not pids_of(run))
+
+
+def test_a_record_whose_run_never_came_to_be(place, say):
+    """The client was killed during the launch: every verb has an answer."""
+    run = say("apply", "--detach").out.strip()
+    assert say("wait").status == 0
+    moved = place.folder / ".srpo/runs" / run
+    moved.rename(place.folder / "elsewhere")
+    assert say("status").out.startswith(f"{run}  lost: it was never started")
+    assert say("stop").status == 0
+    assert say("wait").status == 1
+    assert say("logs") == (0, "", "")
+
+
+def test_a_saved_plan_is_applied_as_it_was_shown(place, say):
+    """Nothing can be said beside it, and an edit shows even where the id stays."""
+    assert say("plan", "--out", "p.json").status == 0
+    for extra in (["--set", "entry.set.seed=4"], ["--", "--seed", "3"], ["--profile", "x"], ["--deny", "all"]):
+        said = say("apply", "p.json", *extra)
+        assert (said.status, "error[saved-plan-options]" in said.err) == (2, True)
+    saved = json.loads((place.folder / "p.json").read_text())
+    saved["plan"]["job"]["argv"] = ["rm", "-rf", "x"]
+    place.write("p.json", json.dumps(saved))
+    assert "error[plan-unfaithful]" in say("apply", "p.json").err
+    assert oct((place.folder / "p.json").stat().st_mode & 0o777) == "0o600"
+
+
+def test_detach_tells_the_run_on_the_stream(say):
+    """A caller that reads JSON learns the id."""
+    events = say("apply", "--detach", "--json").events
+    assert events[-1]["event"] == "step.finished"
+    assert events[-1]["run"].startswith("demo-")

@@ -1096,14 +1096,16 @@ class Supervisor:
 
 def launch(node: Node, detach: bool, dry_run: bool, names: list[str], on_stdin: bool) -> int:
     """Start the job and return once that is recorded for good; attached, show its log until it ends."""
-    job = Job(node, dry_run, launch_secrets(names, on_stdin))
-    acked, ack = os.pipe()
-    outer = os.fork()
-    if outer == 0:
-        in_child(job, lambda: run_outer(job, ack))
-    os.close(ack)
-    os.close(job.lock)
-    os.read(acked, 1)
+    secrets = launch_secrets(names, on_stdin)
+    with alone(node):
+        job = Job(node, dry_run, secrets)
+        acked, ack = os.pipe()
+        outer = os.fork()
+        if outer == 0:
+            in_child(job, lambda: run_outer(job, ack))
+        os.close(ack)
+        os.close(job.lock)
+        os.read(acked, 1)
     if read_slots(node.path("slots"))[0][IDENTITY] is None:
         raise Refused(
             "not-started", f"the supervisor of `{node.run}` died before the job started", "launch it again", 70
@@ -1111,6 +1113,24 @@ def launch(node: Node, detach: bool, dry_run: bool, names: list[str], on_stdin: 
     line = json.dumps({"format": FORMAT, "run": node.run, "folder": node.folder, "pid": outer})
     print(line, file=sys.stdout if detach else sys.stderr, flush=True)
     return 0 if detach else attend(node)
+
+
+@contextlib.contextmanager
+def alone(node: Node) -> Iterator[None]:
+    """While no other launch of the name goes on, and no run of it. Raises: Refused where one runs."""
+    folder, name = os.path.dirname(node.run_folder), node.rules()["name"]
+    gate = os.open(os.path.join(folder, f".{name}.launch"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        for run in runs_of(folder, name):
+            locks = glob.glob(os.path.join(glob.escape(os.path.join(folder, run)), "attempt-*", "node-*", "lock"))
+            if run != node.run and any(map(is_held, locks)):
+                raise Refused(
+                    "already-running", f"run `{run}` of this name has not ended", "attach to it, or stop it", 75
+                )
+        yield
+    finally:
+        os.close(gate)
 
 
 def launch_secrets(names: list[str], on_stdin: bool) -> dict[str, str]:
@@ -1312,10 +1332,14 @@ def stop(node: Node, reason: str, grace: Optional[float]) -> int:
 
 def runs(folder: str, name: str) -> int:
     """Print the runs of one name, the newest first."""
-    shape = re.compile(re.escape(name) + r"-\d{8}T\d{6}Z-[^-]{6}")
-    names = sorted(filter(shape.fullmatch, os.listdir(folder)), reverse=True)
-    print(json.dumps([told_run(os.path.join(folder, one)) for one in names]))
+    print(json.dumps([told_run(os.path.join(folder, one)) for one in runs_of(folder, name)]))
     return 0
+
+
+def runs_of(folder: str, name: str) -> list[str]:
+    """Ids of the runs of one name, the newest first."""
+    shape = re.compile(re.escape(name) + r"-\d{8}T\d{6}Z-[^-]{6}")
+    return sorted(filter(shape.fullmatch, os.listdir(folder)), reverse=True)
 
 
 def told_run(folder: str) -> Record:

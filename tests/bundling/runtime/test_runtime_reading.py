@@ -107,8 +107,8 @@ def test_runs_are_listed_newest_first(bundle):
     bundle.write("checkpoint:1-1", "forever")
     for run_id in ids:
         assert bundle.launch("--detach", "--run-id", run_id).returncode == 0
-    for run in bundle.runs():
-        run.end()
+        for run in bundle.runs():
+            run.end()
 
     def listed():
         answer = subprocess.run(
