@@ -113,7 +113,7 @@ def _found(wanted: Wanted) -> str:
 def prologue(wanted: Wanted) -> str:
     """Lines sourced before probes and job: the manifest's, then the interpreter's folder in front of PATH."""
     python = wanted.manifest.python
-    lines = list(python.setup)
+    risky, lines = list(python.setup), []
     place = anchors.workspace(wanted)
     if python.kind == "existing" and "/" in python.path:
         lines.append(f'PATH={shell(anchors.beneath(place, posixpath.dirname(python.path)))}:"$PATH"')
@@ -124,8 +124,9 @@ def prologue(wanted: Wanted) -> str:
             f"export {'VIRTUAL_ENV' if python.kind == 'venv' else 'CONDA_PREFIX'}={shell(home)}",
         ]
     elif python.kind == "conda":
-        lines += ['eval "$(conda shell.bash hook)"', f"conda activate {quote(python.path)}"]
-    return "".join(_REQUIRED.format(line=line, shown=quote(line)) for line in lines)
+        risky += ['eval "$(conda shell.bash hook)"', f"conda activate {quote(python.path)}"]
+    required = (_REQUIRED.format(line=line, shown=quote(line)) for line in risky)
+    return "".join((*required, *(f"{line}\n" for line in lines)))
 
 
 def _venv(wanted: Wanted) -> Iterable[Proposal]:

@@ -1,4 +1,4 @@
-# The job of all-of-it, plan 93521815f20bab3712a86a0b73e4cdd4def69fe87ff0e2a6837695d561e48299: everything long runs here, under the supervisor.
+# The job of all-of-it, plan 1555b91167b2a25a12c62af0cd57368324ec1ef361134695498baf4b34bdff07: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
