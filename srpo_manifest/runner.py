@@ -26,7 +26,7 @@ from srpo_manifest.engine.deciding import (
 from srpo_manifest.engine.loading import load, load_plugins, unsaved
 from srpo_manifest.engine.repositories import Repositories
 from srpo_manifest.errors import LaunchError, PlanRefused
-from srpo_manifest.planning.anchors import RUNS, workspace
+from srpo_manifest.planning.anchors import RUNS_FOLDER, workspace
 from srpo_manifest.values.facts import Facts, Unknown
 from srpo_manifest.values.lock import Pin
 from srpo_manifest.values.plan import FORMAT as PLAN_FORMAT
@@ -145,7 +145,7 @@ class Runner:
             plan=plan.id,
             manifest=str(Path(self.wanted.file).absolute()),
             workspace=str(workspace(decision.wanted)),
-            folder=str(workspace(decision.wanted) + f"/{RUNS}/{run}"),
+            folder=str(workspace(decision.wanted) + f"/{RUNS_FOLDER}/{run}"),
             transport=msgspec.to_builtins(backend.transport) | self._proven_bash(transport),
             launcher=msgspec.to_builtins(backend.launcher),
             plugins=decision.wanted.manifest.plugins,

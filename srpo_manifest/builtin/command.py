@@ -52,7 +52,7 @@ _ENDPOINTS = {
     "--master-port": late("run.port"),
     "--main_process_port": late("run.port"),
 }
-"""Launcher options that two runs on one host must not share (T6, T7)."""
+"""Launcher options that two runs on one host must not share."""
 
 
 _MANUAL = "give the whole command as `entry.command`"
@@ -319,7 +319,7 @@ def _late(wanted: Wanted, known: set[str]) -> Iterable[Wish]:
 
 
 def _per_run(wanted: Wanted, contract: ArgumentContract, own: Sequence[Word], wishes: Sequence[Wish]) -> Iterable[Wish]:
-    """Outputs get the run's id, so that no run writes over another's (T30, T31)."""
+    """Outputs get the run's id, so that no run writes over another's."""
     if not wanted.manifest.outputs.per_run:
         return
     finals = deliver(contract, own, wishes).finals

@@ -81,7 +81,7 @@ class Environment:
                 reason="paths.concept_file",
             )
             yield EnvVariable(
-                name="SRPO_CONCEPT_FILE", value=place + "/.srpo/runs/" + late("run.id") + f"/bundle/{name}"
+                name="SRPO_CONCEPT_FILE", value=place + f"/{anchors.RUNS_FOLDER}/" + late("run.id") + f"/bundle/{name}"
             )
         for name, value in (
             ("SRPO_BASE_MODEL", manifest.model.base),

@@ -54,7 +54,7 @@ class TrainingPython:
     """An existing interpreter, a virtual environment made on the target, or a conda environment."""
 
     def probes(self, wanted: Wanted, facts: Facts) -> Iterable[Probe]:
-        if not _comes_later(wanted):
+        if not made_later(wanted):
             script = prologue(wanted) + _ASK_PYTHON.format(found=_found(wanted), say=quote(SAY_PYTHON))
             yield TargetProbe(name=PYTHON, script=script, parse=parse_python)
 
@@ -62,7 +62,7 @@ class TrainingPython:
         if lines := prologue(wanted):
             yield Sh(id="setup", script=lines, place="job", reason="python.setup and the interpreter's folder")
         python = wanted.manifest.python
-        if python.kind == "venv" and _comes_later(wanted):
+        if python.kind == "venv" and made_later(wanted):
             yield from _venv(wanted)
             return
         answer = facts.get(PYTHON, Interpreter)
@@ -150,6 +150,6 @@ PATH=${{PATH#"$home/bin:"}} python3 -m venv "$home" || exit
 """)  # fmt: skip
 
 
-def _comes_later(wanted: Wanted) -> bool:
+def made_later(wanted: Wanted) -> bool:
     """A virtual environment is made by a step: the plan does not rest on it."""
     return wanted.manifest.python.kind == "venv"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 
-from srpo_manifest.builtin.interpreter import PYTHON, SAY_PYTHON, program, prologue
+from srpo_manifest.builtin.interpreter import PYTHON, SAY_PYTHON, made_later, program, prologue
 from srpo_manifest.builtin.preflight import parse_presence
 from srpo_manifest.builtin.repo import PIN, script_of
 from srpo_manifest.plugin import (
@@ -26,7 +26,7 @@ from srpo_manifest.plugin import (
 
 _UNDER_PYTHON = ("torchrun", "accelerate", "deepspeed")
 """Launchers that start workers under the Python which their own first line names."""
-PATH, HOME = "target.launcher", "target.launcher-python"
+PROGRAM, PROGRAM_PYTHON = "target.launcher", "target.launcher-python"
 # pip writes `#!/bin/sh` with an exec of the interpreter below it where the interpreter's path is long or holds blanks.
 _HOME = """program=$(command -v {name}) || exit 0
 IFS= read -r first <"$program" 2>/dev/null || exit 0
@@ -53,10 +53,10 @@ class LauncherProgram:
 
     def probes(self, wanted: Wanted, facts: Facts) -> Iterable[Probe]:
         name = _name(wanted, facts)
-        if name and not _comes_later(wanted):
-            yield TargetProbe(name=PATH, script=_where(wanted, name), parse=parse_presence)
+        if name and not made_later(wanted):
+            yield TargetProbe(name=PROGRAM, script=_where(wanted, name), parse=parse_presence)
             if name in _UNDER_PYTHON:
-                yield TargetProbe(name=HOME, script=_whose(wanted, name), parse=parse_presence)
+                yield TargetProbe(name=PROGRAM_PYTHON, script=_whose(wanted, name), parse=parse_presence)
 
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
         name = _name(wanted, facts)
@@ -65,7 +65,7 @@ class LauncherProgram:
         yield Check(
             code="launcher-missing",
             level="deny",
-            fact=PATH,
+            fact=PROGRAM,
             op="present",
             value=None,
             message=f"{ticked(name)} is not on the job's PATH",
@@ -74,12 +74,12 @@ class LauncherProgram:
             key="python.path",
         )
         planned = facts.get(PYTHON, Interpreter)
-        if name not in _UNDER_PYTHON or facts.get(PATH, str) == "":
+        if name not in _UNDER_PYTHON or facts.get(PROGRAM, str) == "":
             return
         yield Check(
             code="torchrun-unknown",
             level="warn",
-            fact=HOME,
+            fact=PROGRAM_PYTHON,
             op="present",
             value=None,
             message=f"{ticked(name)} is no Python script: under which Python it runs is not known",
@@ -91,7 +91,7 @@ class LauncherProgram:
             yield Check(
                 code="torchrun-interpreter",
                 level="deny",
-                fact=HOME,
+                fact=PROGRAM_PYTHON,
                 op="one-of",
                 value=("", posixpath.dirname(planned.path)),
                 message=f"{ticked(name)} runs under another Python than the planned {ticked(planned.path)}",
@@ -112,10 +112,6 @@ def _name(wanted: Wanted, facts: Facts) -> str | None:
     entry = None if isinstance(pin, Unknown) else pin.entries.get(script)
     launches = entry.script.launches if entry and entry.script else ()
     return launches[0].launcher[0].text if len(launches) == 1 and launches[0].launcher else None
-
-
-def _comes_later(wanted: Wanted) -> bool:
-    return wanted.manifest.python.kind == "venv"
 
 
 def _where(wanted: Wanted, name: str) -> str:

@@ -14,7 +14,7 @@ from srpo_manifest.bundling.quoting import shell
 from srpo_manifest.bundling.render import render, secrets
 from srpo_manifest.engine.packing import LAST
 from srpo_manifest.errors import LaunchError, ManifestError, TransportError
-from srpo_manifest.planning.anchors import RUNS
+from srpo_manifest.planning.anchors import RUNS_FOLDER
 from srpo_manifest.ports.launcher import Launcher
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.values.bundle import Bundle
@@ -51,7 +51,7 @@ def bundle_of(planned: Planned) -> Bundle:
 
 def folder_of(planned: Planned, run: str) -> str:
     """The run's folder on the target, as shell text."""
-    return shell(planned.workspace + word(f"/{RUNS}/{run}"))
+    return shell(planned.workspace + word(f"/{RUNS_FOLDER}/{run}"))
 
 
 def read_secrets(planned: Planned, folder: str) -> dict[str, str]:

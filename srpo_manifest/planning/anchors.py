@@ -11,7 +11,7 @@ from srpo_manifest.wording import ticked
 
 REMOTE_WORKSPACE = "~/srpo-manifest"
 CHECKOUTS = ".srpo/checkouts"
-RUNS = ".srpo/runs"
+RUNS_FOLDER = ".srpo/runs"
 
 
 def is_local(wanted: Wanted) -> bool:

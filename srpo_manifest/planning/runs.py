@@ -21,7 +21,7 @@ exec "$(cat "$last/python")" "$last/bundle/supervise.py" runs . {name}
 
 def runs_probe(wanted: Wanted) -> TargetProbe:
     """Asks the newest run's own supervisor file, which knows every older format."""
-    folder = shell(anchors.workspace(wanted) + f"/{anchors.RUNS}")
+    folder = shell(anchors.workspace(wanted) + f"/{anchors.RUNS_FOLDER}")
     return TargetProbe(
         name=RUNS, script=_LIST.format(folder=folder, name=quote(wanted.manifest.name)), parse=parse_runs
     )

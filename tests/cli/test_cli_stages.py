@@ -261,3 +261,14 @@ def test_what_the_script_exports_and_what_it_has_a_default_for(own):
     seen = own.seen()
     assert seen["argv"] == ["--steps", "4", "--note", "none"]
     assert (seen["env"]["CACHE"], seen["env"]["MODE"]) == ("here", "mine")
+
+
+def test_a_lock_that_does_not_fit_its_commit_is_told(own):
+    """What is unpacked is what was planned."""
+    assert own.run("lock").status == 0
+    tree = own.git("rev-parse", "HEAD^{tree}")
+    lock = own.folder / "srpo.lock"
+    lock.write_text(lock.read_text().replace(tree, "deadbeef" * 5))
+    said = own.run("apply")
+    assert (said.status, "error[lock-damaged]" in said.err) == (2, True)
+    assert not list(own.folder.glob(".srpo/runs/*"))
