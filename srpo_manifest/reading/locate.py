@@ -10,7 +10,7 @@ from itertools import accumulate, count
 from typing import NamedTuple, TypeAlias
 
 from srpo_manifest.finding import Where
-from srpo_manifest.reading.toml import LONGEST_LINE, STRING
+from srpo_manifest.reading.lexemes import LONGEST_LINE, STRING
 
 Key: TypeAlias = tuple[str | int, ...]
 """A path from the top: names of keys, and indices of arrays."""

@@ -11,21 +11,13 @@ from typing import Any
 
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.finding import Where
+from srpo_manifest.reading.lexemes import LONGEST_LINE, STRING
 from srpo_manifest.values.base import Value
 from srpo_manifest.wording import ticked
 
 LIMIT_BYTES = 1 << 20
 DEPTH = 16
 """Most parts of a dotted key, and most brackets within brackets: tomllib's time and memory grow with their square."""
-LONGEST_LINE = 400
-"""Characters of a source line that is still shown."""
-STRING = (
-    r'"""(?:[^"\\]|\\[\s\S]|"{1,2}(?!"))*+"{0,5}'
-    r"|'''(?:[^']|'{1,2}(?!'))*+'{0,5}"
-    r'|"(?:[^"\\\n]|\\[^\n])*+"?'
-    r"|'[^'\n]*+'?"
-)
-"""A string in either quotes, closed or not: it never fails after a quote, so that a scan stays linear."""
 _TOKEN = re.compile(rf"(?:{STRING}|#[^\n]*)|([\[{{])|([\]}}])|(\.)|([\n=,])|[^\"'#\[\]{{}}.\n=,]+")
 _PLACE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)\Z", re.DOTALL)
 
