@@ -17,9 +17,13 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
     line: int = 0
     column: int = 0
     key: str = ""
+
+
+class Spot(Where, frozen=True, kw_only=True):
+    """A place with its source line, for the snippet: empty where it may hold a secret or is not at hand."""
+
     width: int = 1
     text: str = ""
-    """The source line itself, for the snippet; empty where it may hold a secret or is not at hand."""
 
 
 class Related(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +71,17 @@ def told(finding: Finding) -> str:
     return "\n".join(lines)
 
 
+def bare(finding: Finding) -> Finding:
+    """The finding as plans hold it: its places without their source lines."""
+    related = tuple(msgspec.structs.replace(one, where=_unshown(one.where)) for one in finding.related)
+    where = _unshown(finding.where) if finding.where else None
+    return msgspec.structs.replace(finding, where=where, related=related)
+
+
+def _unshown(where: Where) -> Where:
+    return Where(file=where.file, line=where.line, column=where.column, key=where.key)
+
+
 def visible(text: str) -> str:
     r"""*text* with what a terminal would obey or hide spelled out.
 
@@ -92,7 +107,7 @@ def _spelled(character: str) -> str:
 def _place(where: Where) -> list[str]:
     position = f":{where.line}:{where.column}" if where.line else f" ({where.key})" if where.key else ""
     lines = [f"  --> {visible(where.file)}{position}"]
-    if where.text and where.line:
+    if isinstance(where, Spot) and where.text and where.line:
         gutter = " " * len(str(where.line))
         before = visible(where.text[: where.column - 1])
         marked = visible(where.text[where.column - 1 : where.column - 1 + where.width])

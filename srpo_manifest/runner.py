@@ -25,7 +25,7 @@ from srpo_manifest.engine.deciding import (
 )
 from srpo_manifest.engine.loading import load, load_plugins, unsaved
 from srpo_manifest.engine.repositories import Repositories
-from srpo_manifest.errors import LaunchError, PlanRefused
+from srpo_manifest.errors import LaunchError
 from srpo_manifest.planning.anchors import RUNS_FOLDER, workspace
 from srpo_manifest.values.facts import Facts, Unknown
 from srpo_manifest.values.lock import Pin
@@ -83,8 +83,7 @@ class Runner:
         now = decided(
             self.wanted, asked(self.wanted, self.registry, self.repositories, keep=facts), self.registry, again=again
         )
-        if not now.plan.applicable:
-            raise PlanRefused(now.plan.refusals)
+        now.refuse()
         same_or_stale(self.saved.plan, now)
         self._told(now)
         return now
@@ -129,9 +128,8 @@ class Runner:
         """
         from srpo_manifest.engine import launching, records  # noqa: PLC0415 - a plan launches nothing
 
+        decision.refuse()
         plan = decision.plan
-        if not plan.applicable:
-            raise PlanRefused(plan.refusals)
         values = launching.read_secrets(decision.planned, self.wanted.folder)
         bundle = launching.bundle_of(decision.planned)
         stream = self.packer().tar(bundle)

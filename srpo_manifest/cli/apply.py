@@ -14,7 +14,6 @@ from srpo_manifest.cli.saved import alone, is_saved, read_saved
 from srpo_manifest.cli.view import View
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.engine.reporting import Reporter
-from srpo_manifest.errors import PlanRefused
 from srpo_manifest.runner import Runner
 
 
@@ -38,11 +37,9 @@ def command(context: click.Context, /, *, detach: bool, dry_run: bool, again: bo
         runner = Runner(asked, emit=reporter.emit)
         decision = runner.plan(again=again or dry_run)
     reporter.observe(runner.registry.observe)
-    plan = decision.plan
-    if not plan.applicable:
-        raise PlanRefused(plan.refusals)
-    tell((*plan.warnings, *plan.notes))
-    if plan.job.action == "keep":
+    decision.refuse()
+    tell(decision.planned.findings)
+    if decision.plan.job.action == "keep":
         say("there is nothing to do")
         return 0
     with held() as told:

@@ -11,7 +11,6 @@ from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.cli.options import manifest_options, said
 from srpo_manifest.cli.output import data, say, tell
 from srpo_manifest.engine.launching import bundle_of
-from srpo_manifest.errors import PlanRefused
 from srpo_manifest.runner import Runner
 
 FORMAT = 1
@@ -26,9 +25,8 @@ def command(context: click.Context, /, *, out: str, as_json: bool, **given: Any)
     """Write what apply would send for MANIFEST; `bash DIR/launch.sh` on the target runs it by hand."""
     runner = Runner(said(context, given))
     decision = runner.plan(again=True)
-    if not decision.plan.applicable:
-        raise PlanRefused(decision.plan.refusals)
-    tell((*decision.plan.warnings, *decision.plan.notes))
+    decision.refuse()
+    tell(decision.planned.findings)
     bundle = bundle_of(decision.planned)
     runner.packer().write(bundle, Path(out))
     if as_json:

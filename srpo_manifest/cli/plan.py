@@ -48,7 +48,7 @@ def command(context: click.Context, /, **given: Any) -> int:
     else:
         print("\n".join(show(plan, origins=given["origins"])))
         say("")
-        tell((*plan.refusals, *plan.warnings, *plan.notes))
+        tell(decision.planned.findings)
     if not plan.applicable:
         return REFUSED
     return SOMETHING if given["detailed_exitcode"] and plan.job.action == "run" else 0

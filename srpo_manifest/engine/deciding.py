@@ -7,7 +7,7 @@ import msgspec
 from srpo_manifest.builtin.repo import script_of
 from srpo_manifest.engine.gather import Pins, gather
 from srpo_manifest.engine.registry import Registry, propose
-from srpo_manifest.errors import ManifestError, StalePlan
+from srpo_manifest.errors import ManifestError, PlanRefused, StalePlan
 from srpo_manifest.finding import Finding
 from srpo_manifest.planning import evidence
 from srpo_manifest.planning.diff import diff
@@ -33,6 +33,11 @@ class Decision(Value):
     def plan(self) -> Plan:
         """The plan itself."""
         return self.planned.plan
+
+    def refuse(self) -> None:
+        """Raises: PlanRefused where the plan may not be applied."""
+        if not self.plan.applicable:
+            raise PlanRefused(tuple(finding for finding in self.planned.findings if finding.level == "deny"))
 
 
 def decided(wanted: Wanted, facts: Facts, registry: Registry, *, again: bool = False) -> Decision:
@@ -75,8 +80,7 @@ def manifest_faults(wanted: Wanted, facts: Facts, registry: Registry) -> tuple[F
         for one in propose(registry.parts(wanted), wanted, facts)
         if isinstance(one.proposal, Fault) and not one.proposal.observed
     ]
-    plan = decide(wanted, facts, proposed, notes=notes).plan
-    return (*plan.refusals, *plan.warnings, *plan.notes)
+    return decide(wanted, facts, proposed, notes=notes).findings
 
 
 def same_or_stale(saved: Plan, now: Decision) -> None:

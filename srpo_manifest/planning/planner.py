@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from srpo_manifest.finding import Finding
+from srpo_manifest.finding import Finding, bare
 from srpo_manifest.planning import anchors, sanity
 from srpo_manifest.planning.forecast import forecast
 from srpo_manifest.planning.lints import level_of, placed
@@ -100,12 +100,13 @@ def decide(
     plan = msgspec.structs.replace(plan, id=plan_id(plan))
     act, told = _action(wanted, facts, plan, again=again)
     findings += told
+    refusals, warnings, told_beside = (_of(findings, level) for level in ("deny", "warn", "note"))
     plan = msgspec.structs.replace(
         plan,
         job=msgspec.structs.replace(plan.job, action=act),
-        refusals=_of(findings, "deny"),
-        warnings=_of(findings, "warn"),
-        notes=_of(findings, "note"),
+        refusals=tuple(map(bare, refusals)),
+        warnings=tuple(map(bare, warnings)),
+        notes=tuple(map(bare, told_beside)),
     )
     return Planned(
         plan=plan,
@@ -116,6 +117,7 @@ def decide(
         cwd=cwd,
         checkout=anchors.checkout(wanted, plan.repo.tree),
         checks=open_checks,
+        findings=(*refusals, *warnings, *told_beside),
         log=wanted.trainer.log,
         port=manifest.resources.port,
     )

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator
 from itertools import accumulate, count
 from typing import NamedTuple, TypeAlias
 
-from srpo_manifest.finding import Where
+from srpo_manifest.finding import Spot, Where
 from srpo_manifest.reading.lexemes import LONGEST_LINE, STRING
 
 Key: TypeAlias = tuple[str | int, ...]
@@ -75,7 +75,7 @@ def places(text: str, file: str) -> dict[Key, Where]:
             column = span.start - starts[line]
             if shown and (line in secret_lines or after_secret):
                 shown = _masked(shown, column, span)
-            found[span.key] = Where(
+            found[span.key] = Spot(
                 file=file, line=line + 1, column=column + 1, key=dotted(span.key), width=span.width, text=shown
             )
         after_secret = _secret(span.key)

@@ -10,7 +10,7 @@ import tomllib
 from typing import Any
 
 from srpo_manifest.errors import ManifestError
-from srpo_manifest.finding import Where
+from srpo_manifest.finding import Spot, Where
 from srpo_manifest.reading.lexemes import LONGEST_LINE, STRING
 from srpo_manifest.values.base import Value
 from srpo_manifest.wording import ticked
@@ -144,7 +144,7 @@ def _where(text: str, file: str, offset: int, *, shown: bool = True) -> Where:
     line = _line(text, offset)
     header = re.compile(r"^[ \t]*\[.*", re.MULTILINE).findall(text, 0, start)[-1:]
     secret = any(re.search(r"\benv\b", one) for one in (line, *header)) or '"""' in text or "'''" in text
-    return Where(
+    return Spot(
         file=file,
         line=text.count("\n", 0, offset) + 1,
         column=offset - start + 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from srpo_manifest.finding import Finding
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.plan import Plan, SecretRef, Stage
 from srpo_manifest.values.step import Check, JobStep, Proposal
@@ -32,5 +33,7 @@ class Planned(Value):
     cwd: Word
     checkout: Word
     checks: tuple[Check, ...]
+    findings: tuple[Finding, ...] = ()
+    """Refusals, warnings and notes, each in file order, with the lines that they are about."""
     log: tuple[LogRule, ...] = ()
     port: int | None = None

@@ -47,7 +47,13 @@ def test_wrong_flags_are_refused_with_the_json_still_on_stdout(place, say):
     assert said.status == 4
     refusals = {finding["code"]: finding for finding in said.json["refusals"]}
     assert set(refusals) == {"flag-type", "unknown-flag", "flag-abbreviated"}
-    assert refusals["unknown-flag"]["where"]["line"] == 13
+    assert refusals["unknown-flag"]["where"] == {
+        "file": "srpo.toml",
+        "line": 13,
+        "column": 1,
+        "key": "entry.set.learnign_rate",
+    }
+    assert set(refusals["unknown-flag"]) == {"code", "level", "message", "hints", "where", "related", "fix"}
     assert "did you mean `learning_rate`?" in refusals["unknown-flag"]["hints"]
     assert [finding["code"] for finding in said.json["warnings"]] == ["flag-never-read"]
     text = say("plan")

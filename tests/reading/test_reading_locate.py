@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srpo_manifest.finding import Where
+from srpo_manifest.finding import Spot
 from srpo_manifest.reading.locate import Key, locate, places, undotted
 from srpo_manifest.reading.toml import decoded
 
@@ -153,8 +153,8 @@ def test_whatever_tomllib_reads_has_places_for_exactly_its_keys(text: str) -> No
 def test_a_place_holds_the_line_and_the_width_of_the_key() -> None:
     """All that a snippet needs."""
     text = 'x = 1\n["a b".c]\n"d" = [ 1, "é" ] # z'
-    assert locate(text, ("a b", "c"), "f") == Where(file="f", line=2, column=8, key="a b.c", width=1, text='["a b".c]')
-    assert locate(text, ("a b", "c", "d", 1), "f") == Where(
+    assert locate(text, ("a b", "c"), "f") == Spot(file="f", line=2, column=8, key="a b.c", width=1, text='["a b".c]')
+    assert locate(text, ("a b", "c", "d", 1), "f") == Spot(
         file="f", line=3, column=12, key="a b.c.d.1", width=3, text='"d" = [ 1, "é" ] # z'
     )
     assert locate(text, ("a b", "x")) is None
