@@ -105,6 +105,7 @@ def make_facts(pin: Pin | None = None, **more: Any) -> Facts:
         "bash.PATH": ["/bin/bash"],
         "bash./bin/bash": "5.2.15(1)-release",
         "target.workspace": "writable",
+        "target.working_dir": "writable",
         "target.python": {"path": "/usr/bin/python3", "version": "3.11.2"},
         "repo.pin": msgspec.to_builtins(pin or make_pin()),
     } | {key.replace("__", "."): value for key, value in more.items()}

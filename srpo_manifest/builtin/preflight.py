@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Iterable
 
 from srpo_manifest.builtin.command import settled
+from srpo_manifest.builtin.repo import writable
 from srpo_manifest.plugin import (
     Answer,
     Check,
@@ -38,11 +39,22 @@ class Preflight:
     """Checks that need no GPU; the same predicates are asked on the target where the plan could not know."""
 
     def probes(self, wanted: Wanted, facts: Facts) -> Iterable[Probe]:
+        yield TargetProbe(name="target.working_dir", script=writable(shell(anchors.working_dir(wanted))))
         for file in _needed(wanted, facts):
             yield TargetProbe(name=_fact(file), script=_in_working_dir(wanted, _probe(file)), parse=parse_presence)
 
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
         folder = anchors.working_dir(wanted)
+        yield Check(
+            code="working-dir-unwritable",
+            level="deny",
+            fact="target.working_dir",
+            op="equals",
+            value="writable",
+            message=f"the working directory {ticked(folder)} cannot be written on the target",
+            hints=("set `paths.working_dir` to a folder of yours",),
+            key="paths.working_dir",
+        )
         yield Sh(id="working-dir", script=f"mkdir -p -- {shell(folder)}\n", reason=f"the job runs in {folder}")
         for file in _needed(wanted, facts):
             why = f": {file.why}" if file.why else ""

@@ -60,7 +60,7 @@ class GitRepo:
         pin = facts.get(PIN, Pin)
         if isinstance(pin, Unknown):
             return
-        yield TargetProbe(name="target.workspace", script=_writable(shell(anchors.workspace(wanted))))
+        yield TargetProbe(name="target.workspace", script=writable(shell(anchors.workspace(wanted))))
         yield TargetProbe(
             name="target.checkout",
             script=f"[ -d {shell(anchors.checkout(wanted, pin.tree))} ] && echo present || echo absent",
@@ -157,7 +157,7 @@ def _vendor_path(wanted: Wanted) -> str:
     return shell(anchors.beneath(anchors.workspace(wanted), wanted.manifest.repo.path))
 
 
-def _writable(folder: str) -> str:
+def writable(folder: str) -> str:
     """Prints `writable` when the folder, or the nearest one above it that is there, can be written."""
     return (
         f'at={folder}\nwhile [ ! -e "$at" ]; do at=$(dirname -- "$at"); done\n'

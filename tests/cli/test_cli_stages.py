@@ -212,6 +212,7 @@ def test_a_workspace_that_cannot_be_written(own):
     said = own.run("plan", "--set", 'paths.workspace="file/below"')
     assert said.status == 4
     assert "error[workspace-unwritable]" in said.err
+    assert "error[working-dir-unwritable]" in own.run("plan", "--set", 'paths.working_dir="file"').err
 
 
 def test_a_ref_that_is_gone(own):

@@ -1,4 +1,4 @@
-# The job of all-of-it, plan 1555b91167b2a25a12c62af0cd57368324ec1ef361134695498baf4b34bdff07: everything long runs here, under the supervisor.
+# The job of all-of-it, plan 177d4e128f474c3aa8809aa41875b705fc7b1fb2082fb8e48e16c4e931b31930: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
