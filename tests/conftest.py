@@ -108,6 +108,8 @@ def make_facts(pin: Pin | None = None, **more: Any) -> Facts:
         "target.working_dir": "writable",
         "target.python": {"path": "/usr/bin/python3", "version": "3.11.2"},
         "repo.pin": msgspec.to_builtins(pin or make_pin()),
+        "controller.file.concepts.json": "a" * 64,
+        "controller.file.requirements.txt": "b" * 64,
     } | {key.replace("__", "."): value for key, value in more.items()}
     return Facts(facts={key: Known(value=value) for key, value in known.items()})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 from collections.abc import Iterable
 
@@ -11,6 +12,7 @@ from srpo_manifest.plugin import (
     Answer,
     Assume,
     Content,
+    ControllerProbe,
     EnvVariable,
     Facts,
     Fault,
@@ -20,6 +22,7 @@ from srpo_manifest.plugin import (
     Probe,
     Proposal,
     Put,
+    ReadFile,
     Reference,
     SecretRef,
     StageHandler,
@@ -50,6 +53,8 @@ class Environment:
 
     def probes(self, wanted: Wanted, facts: Facts) -> Iterable[Probe]:
         yield TargetProbe(name="target.home", script='printf %s "$HOME"')
+        for path in _carried(wanted).values():
+            yield ControllerProbe(name=f"controller.file.{path}", question=ReadFile(path=path), parse=parse_digest)
         if wanted.manifest.resources.gpus_per_node is None and wanted.trainer.needs_gpu:
             yield gpu_probe()
         for name in _inherited(wanted, facts):
@@ -61,12 +66,20 @@ class Environment:
             )
 
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
-        yield from self._of_manifest(wanted)
+        yield from self._of_manifest(wanted, facts)
         yield from self._of_platform(wanted, facts)
         yield from self._of_script(wanted, facts)
         yield from self._given(wanted)
+        for key, path in _carried(wanted).items():
+            digest = facts.get(f"controller.file.{path}", str)
+            if isinstance(digest, Unknown):
+                message = f"{ticked(path)}, which the bundle carries, cannot be read: {digest.reason}"
+                finding = Finding(
+                    code="carried-file-missing", level="deny", message=message, hints=("correct the path",)
+                )
+                yield Fault(finding=finding, key=key, final=True, observed=True)
 
-    def _of_manifest(self, wanted: Wanted) -> Iterable[Proposal]:
+    def _of_manifest(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
         manifest, here = wanted.manifest, anchors.working_dir(wanted)
         place = anchors.workspace(wanted)
         yield EnvVariable(name="SRPO_WORKSPACE_DIR", value=place)
@@ -77,7 +90,7 @@ class Environment:
             yield Put(
                 id="concept-file",
                 name=name,
-                content=Content(controller_file=manifest.paths.concept_file),
+                content=carried(facts, manifest.paths.concept_file),
                 reason="paths.concept_file",
             )
             yield EnvVariable(
@@ -156,6 +169,19 @@ class Environment:
                 yield EnvVariable(name=name, value=word(value), weight=1)
 
 
+def parse_digest(answer: Answer) -> Known | Unknown:
+    """The SHA-256 (hex) of a file of the controller: what is in it is nobody's fact, but the plan rests on it."""
+    if answer.status != 0:
+        return Unknown(reason=answer.complaint)
+    return Known(value=hashlib.sha256(answer.output).hexdigest())
+
+
+def carried(facts: Facts, path: str) -> Content:
+    """A file of the controller as the bundle carries it."""
+    digest = facts.get(f"controller.file.{path}", str)
+    return Content(controller_file=path, digest=digest if isinstance(digest, str) else "")
+
+
 def parse_inherited(answer: Answer) -> Known | Unknown:
     """`=value` when the variable is set, nothing otherwise."""
     return (
@@ -166,6 +192,15 @@ def parse_inherited(answer: Answer) -> Known | Unknown:
 def is_name(value: str) -> bool:
     """A model that is no path: a hub name, or a word that the trainer knows."""
     return value.startswith("hf:") or value == "builtin"
+
+
+def _carried(wanted: Wanted) -> dict[str, str]:
+    """Files of the controller that travel in the bundle, by manifest key."""
+    named = {
+        "paths.concept_file": wanted.manifest.paths.concept_file,
+        "python.requirements": wanted.manifest.python.requirements,
+    }
+    return {key: path for key, path in named.items() if path is not None}
 
 
 def _reads(wanted: Wanted, facts: Facts) -> dict[str, int]:

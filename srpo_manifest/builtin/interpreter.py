@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 
+from srpo_manifest.builtin.environment import carried
 from srpo_manifest.plugin import (
     Answer,
     Assume,
     Check,
-    Content,
     Facts,
     Fault,
     Finding,
@@ -63,7 +63,7 @@ class TrainingPython:
             yield Sh(id="setup", script=lines, place="job", reason="python.setup and the interpreter's folder")
         python = wanted.manifest.python
         if python.kind == "venv" and made_later(wanted):
-            yield from _venv(wanted)
+            yield from _venv(wanted, facts)
             return
         answer = facts.get(PYTHON, Interpreter)
         if isinstance(answer, Unknown) and lines:
@@ -129,14 +129,14 @@ def prologue(wanted: Wanted) -> str:
     return "".join((*required, *(f"{line}\n" for line in lines)))
 
 
-def _venv(wanted: Wanted) -> Iterable[Proposal]:
+def _venv(wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
     home = anchors.beneath(anchors.workspace(wanted), wanted.manifest.python.path)
     install = ""
     if wanted.manifest.python.requirements is not None:
         yield Put(
             id="requirements",
             name="files/requirements.txt",
-            content=Content(controller_file=wanted.manifest.python.requirements),
+            content=carried(facts, wanted.manifest.python.requirements),
             reason="python.requirements",
         )
         install = (

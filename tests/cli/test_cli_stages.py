@@ -166,8 +166,11 @@ def test_the_concept_file_travels(own):
     said = own.run("apply", "--set", 'paths.concept_file="concepts.json"')
     assert said.status == 0, said.err
     assert Path(own.seen()["env"]["SRPO_CONCEPT_FILE"]).read_text() == "[1]"
+    assert own.run("plan", "--set", 'paths.concept_file="concepts.json"', "--detailed-exitcode").status == 0
+    own.write("concepts.json", "[2]")
+    assert own.run("plan", "--set", 'paths.concept_file="concepts.json"', "--detailed-exitcode").status == 6
     missing = own.run("apply", "--again", "--set", 'paths.concept_file="nothing.json"')
-    assert missing.status == 2
+    assert missing.status == 4
     assert "error[carried-file-missing]" in missing.err
 
 

@@ -1,4 +1,4 @@
-# The job of all-of-it, plan 177d4e128f474c3aa8809aa41875b705fc7b1fb2082fb8e48e16c4e931b31930: everything long runs here, under the supervisor.
+# The job of all-of-it, plan 31da5bdbbdd6d3a6fbbd32d2be48dde9430bafb81ef0715c35946471057224c4: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
