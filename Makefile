@@ -32,7 +32,9 @@ clean:
 	@[ -n "$(PYTHON)" ] || { echo "no Python of 3.11 or newer is on PATH: install one, or give PYTHON=..." >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 
+# A current pip writes start scripts that import nothing of their own: a third of what `--version` costs.
 .venv/core: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -121,4 +120,6 @@ def _place(where: Where) -> list[str]:
 
 def _cells(text: str) -> int:
     """How wide a terminal draws it."""
+    import unicodedata  # noqa: PLC0415 - a library of its own, for the few who see a snippet
+
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

@@ -55,22 +55,30 @@ def _forecast(forecast: Forecast) -> Iterable[str]:
 
 
 def _options(options: Iterable[Option], *, whole: bool) -> Iterable[str]:
-    shown = [option for option in options if whole or option.origin not in ("script", "default")]
+    rows = [
+        (option, _setting(option.script), _final(option))
+        for option in options
+        if whole or option.origin not in ("script", "default")
+    ]
+    shown = [row for row in rows if whole or row[1] != row[2]]
     if not shown:
         return
-    width = max(len(option.name) for option in shown)
+    width = max(len(option.name) for option, _, _ in shown)
     yield ""
     yield "  flags" if whole else "  flags that change"
-    for option in shown:
-        final = "taken away" if option.final is None else " ".join(map(_shown, option.final[1:])) or "on"
-        if option.final and option.final[0].startswith(f"--{option.name}="):
-            final = _shown(option.final[0].partition("=")[2])
-        if option.final is None and option.origin == "default":
-            final = "not given"
+    for option, before, after in shown:
         effect = {"never-read": "  never read upstream", "no-effect": "  without effect upstream"}.get(
             option.effect, ""
         )
-        yield f"    {option.name:{width}}  {_setting(option.script)} → {visible(final)}  ({option.origin}){effect}"
+        yield f"    {option.name:{width}}  {before} → {after}  ({option.origin}){effect}"
+
+
+def _final(option: Option) -> str:
+    if option.final is None:
+        return "not given" if option.origin == "default" else "taken away"
+    if option.final[0].startswith(f"--{option.name}="):
+        return visible(_shown(option.final[0].partition("=")[2]))
+    return visible(" ".join(map(_shown, option.final[1:]))) or "on"
 
 
 def _setting(setting: Setting | None) -> str:
