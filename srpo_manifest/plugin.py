@@ -33,6 +33,7 @@ from srpo_manifest.upstream.editor import Delivery, Misfit, Wish, deliver, read_
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import ArgumentContract, Launch, Opaque, Plain, ScriptContract, Token, Variable
 from srpo_manifest.values.facts import Bash, Facts, Gpu, Interpreter, Known, PastRun, Unknown, Vendor
+from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.lock import EntryContract, Pin
 from srpo_manifest.values.manifest import LauncherOptions, LocalOptions, Reference, TransportOptions
 from srpo_manifest.values.plan import Option, SecretRef
@@ -42,7 +43,6 @@ from srpo_manifest.values.step import (
     AtEnd,
     Check,
     Content,
-    Fault,
     Get,
     JobStep,
     Proposal,

@@ -15,9 +15,9 @@ from srpo_manifest.planning.planner import decide
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.facts import Facts
+from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.plan import Plan
 from srpo_manifest.values.planned import Planned
-from srpo_manifest.values.step import Fault
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import ticked
 

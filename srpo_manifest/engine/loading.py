@@ -15,7 +15,6 @@ from srpo_manifest.reading.manifest import Document, Named, parse_manifest, read
 from srpo_manifest.reading.toml import Source
 from srpo_manifest.reading.trainer import parse_trainer
 from srpo_manifest.values.manifest import DirectOptions, LauncherOptions, LocalOptions, TransportOptions
-from srpo_manifest.values.plan import SavedPlan
 from srpo_manifest.values.said import Said
 from srpo_manifest.values.trainer import GENERIC, Trainer
 from srpo_manifest.values.wanted import Wanted
@@ -23,6 +22,7 @@ from srpo_manifest.wording import did_you_mean, listed, ticked
 
 if TYPE_CHECKING:
     from srpo_manifest.engine.registry import Registry
+    from srpo_manifest.values.plan import SavedPlan
 
 
 _TRAINERS = os.path.join(os.path.dirname(upstream.__file__), "trainers")

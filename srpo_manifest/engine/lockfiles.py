@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from srpo_manifest.engine.files import is_file, root_of
 from srpo_manifest.errors import ManifestError
-from srpo_manifest.values.lock import Lock, Pin
 from srpo_manifest.wording import ticked
+
+if TYPE_CHECKING:
+    from srpo_manifest.values.lock import Lock, Pin
 
 NAME = "srpo.lock"
 DEMO = "demo:"
@@ -33,10 +36,12 @@ def read(path: str) -> Lock:
         with open(path, "rb") as file:
             data = file.read()
     except FileNotFoundError:
+        from srpo_manifest.values.lock import Lock  # noqa: PLC0415 - most manifests of a CI have no lock
+
         return Lock()
     except OSError as error:
         raise ManifestError("lock-unreadable", f"{ticked(path)} cannot be read: {error.strerror}") from error
-    from srpo_manifest.reading.lockfile import parse_lock  # noqa: PLC0415 - most manifests of a CI have no lock
+    from srpo_manifest.reading.lockfile import parse_lock  # noqa: PLC0415 - likewise
 
     return parse_lock(data, path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from srpo_manifest.finding import Finding, Level
-from srpo_manifest.values.step import Fault
+from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.wanted import Wanted
 
 

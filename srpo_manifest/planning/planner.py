@@ -17,6 +17,7 @@ from srpo_manifest.planning.rules import rules
 from srpo_manifest.planning.runs import RUNS
 from srpo_manifest.reading.canonical import canonical_json, digest
 from srpo_manifest.values.facts import Facts, PastRun, Unknown
+from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.lock import Pin
 from srpo_manifest.values.plan import (
     FORMAT,
@@ -35,7 +36,7 @@ from srpo_manifest.values.plan import (
     StepEntry,
 )
 from srpo_manifest.values.planned import Planned, Proposed
-from srpo_manifest.values.step import Assume, AtEnd, Check, Fault, Get, JobStep, Put, Sh, Variable
+from srpo_manifest.values.step import Assume, AtEnd, Check, Get, JobStep, Put, Sh, Variable
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.values.words import Word
 from srpo_manifest.wording import ticked

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from srpo_manifest.finding import Finding, Level
 from srpo_manifest.planning.names import secret_name
+from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.manifest import Reference
-from srpo_manifest.values.step import Fault
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import ticked
 

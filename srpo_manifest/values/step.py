@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from srpo_manifest.finding import Finding, Level
+from srpo_manifest.finding import Level
 from srpo_manifest.values.base import Value
+from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.plan import Act, Op, Option, Place, SecretRef
 from srpo_manifest.values.words import Word
 
@@ -86,19 +87,6 @@ class Check(Value):
     place: Place = "target"
     key: str = ""
     """The manifest key that is to blame, for the place in the file."""
-
-
-class Fault(Value):
-    """A finding whose place is a manifest key: the planner finds the line.
-
-    A `final` one tells why there can be no run at all: no lint lowers it. An `observed` one rests on what a machine
-    answered: `validate`, which asks none, leaves it out.
-    """
-
-    finding: Finding
-    key: str = ""
-    final: bool = False
-    observed: bool = False
 
 
 class JobStep(Value):
