@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from srpo_manifest.cli.options import manifest_options, said
-from srpo_manifest.cli.output import data, say, tell
-from srpo_manifest.cli.saved import read_facts, read_saved, write
-from srpo_manifest.planning.diff import diff
-from srpo_manifest.planning.show import show
-from srpo_manifest.runner import Runner
-
-REFUSED = 4
-SOMETHING = 6
+from srpo_manifest.cli.planning import Asked, plan
 
 
 @click.command("plan")
@@ -32,23 +23,4 @@ SOMETHING = 6
 @click.pass_context
 def command(context: click.Context, /, **given: Any) -> int:
     """Show what apply would do with MANIFEST, and the exact command. Nothing is changed but git's cache."""
-    asked = said(context, given)
-    runner = Runner(asked)
-    facts = read_facts(given["facts"]) if given["facts"] else None
-    decision = runner.plan(facts, again=given["again"])
-    plan = decision.plan
-    if given["save_facts"]:
-        write(Path(given["save_facts"]), msgspec.json.encode(decision.facts))
-    if given["out"]:
-        write(Path(given["out"]), msgspec.json.encode(runner.save(decision)))
-    if given["as_json"]:
-        data(plan)
-    elif given["other"]:
-        print("\n".join(diff(read_saved(given["other"]).plan, plan)) or "no difference")
-    else:
-        print("\n".join(show(plan, origins=given["origins"])))
-        say("")
-        tell(decision.planned.findings)
-    if not plan.applicable:
-        return REFUSED
-    return SOMETHING if given["detailed_exitcode"] and plan.job.action == "run" else 0
+    return plan(said(context, given), Asked(**given))

@@ -40,7 +40,7 @@ def read_facts(path: str) -> Facts:
     return parse_facts(_read(path), path)
 
 
-def write(path: Path, data: bytes) -> None:
+def write(path: str, data: bytes) -> None:
     """Write one file. Raises: UsageError `file-unwritable`."""
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

@@ -10,7 +10,7 @@ MAY_NOT_IMPORT = {
     "--version": {"click", "msgspec", "pluggy", "rich", "structlog", "sh", "tree_sitter", "filelock", "platformdirs", "typing", "json", "re"},
     "--help": {"click", "msgspec", "pluggy", "rich", "structlog", "sh", "tree_sitter", "filelock", "platformdirs", "typing"},
     "validate": {"click", "pluggy", "rich", "structlog", "sh", "tree_sitter", "filelock", "importlib.metadata", "subprocess", "asyncio"},
-    "plan": {"rich", "structlog", "sh", "tree_sitter", "filelock", "importlib.metadata", "asyncio"},
+    "plan": {"click", "rich", "structlog", "sh", "tree_sitter", "filelock", "importlib.metadata", "asyncio"},
     "runs": {"rich", "structlog", "sh", "tree_sitter", "importlib.metadata", "pluggy"},
 }  # fmt: skip
 
@@ -81,3 +81,14 @@ def test_what_a_verb_costs_is_what_it_imports(place):
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert not MAY_NOT_IMPORT[verb] & set(done.stderr.split("\n")), verb
+
+
+def test_both_roads_to_a_plan_say_the_same(say):
+    """The short way without click, and click's."""
+    say("plan", "--save-facts", "facts.json")
+    for more in ([], ["--json"], ["srpo.toml"], ["nothing.toml"]):
+        assert say("plan", "--facts", "facts.json", *more) == say("plan", "--facts", "facts.json", *more, "--offline")
+    for shape in (["validate"], ["validate", "nothing.toml"]):
+        assert say(*shape, "srpo.toml")[0] == say(*shape, "srpo.toml", "--offline")[0]
+    assert say("plan", "--facts").status == 2
+    assert say("plan", "a", "b").status == 2
