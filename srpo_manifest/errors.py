@@ -7,7 +7,6 @@
     ├── PlanRefused        4   the manifest decodes, and the plan says no
     │   └── StalePlan      4   a saved plan no longer fits the facts
     ├── TransportError     5   a place or a program could not be reached or started
-    │   └── CommandFailed  5   a short command ended badly
     └── LaunchError        5   the job was not started
         └── ContactLost    5   the job was started; what became of it is not known here
 
@@ -74,10 +73,6 @@ class TransportError(SrpoManifestError):
     """A place or a program could not be reached."""
 
     exit_code = 5
-
-
-class CommandFailed(TransportError):
-    """A short command ended badly: the message shows command, place, status and last lines, all redacted."""
 
 
 class LaunchError(SrpoManifestError):

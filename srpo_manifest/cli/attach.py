@@ -21,6 +21,8 @@ def command(*, run: str, as_json: bool) -> int:
     view = View()
     reporter = Reporter(line if as_json else view)
     reporter.observe(contact.registry.observe)
+    for fault in contact.faults:
+        reporter.emit("warning.raised", run=contact.record.id, code=fault.code, message=str(fault))
     status = following.stay(contact, reporter, view)
     following.summary(contact)
     return status

@@ -43,19 +43,19 @@ def quick(arguments: list[str]) -> int | None:
 
 def plan(said: Said, asked: Asked) -> int:
     """Plan, save what is to be saved, and show it. Returns: the exit status."""
-    import msgspec  # noqa: PLC0415 - whoever asks for a verb's help needs no decoder
-
-    from srpo_manifest.cli.output import data, say, tell  # noqa: PLC0415 - likewise
+    from srpo_manifest.cli.output import data, say, tell  # noqa: PLC0415 - a verb's help needs no decoder
     from srpo_manifest.cli.saved import read_facts, read_saved, write  # noqa: PLC0415 - likewise
+    from srpo_manifest.reading.facts import render_facts  # noqa: PLC0415 - likewise
+    from srpo_manifest.reading.savedplan import render_saved_plan  # noqa: PLC0415 - likewise
     from srpo_manifest.runner import Runner  # noqa: PLC0415 - likewise
 
     runner = Runner(said)
     decision = runner.plan(read_facts(asked.facts) if asked.facts else None, again=asked.again)
     made = decision.plan
     if asked.save_facts:
-        write(asked.save_facts, msgspec.json.encode(decision.facts))
+        write(asked.save_facts, render_facts(decision.facts))
     if asked.out:
-        write(asked.out, msgspec.json.encode(runner.save(decision)))
+        write(asked.out, render_saved_plan(runner.save(decision)))
     if asked.as_json:
         data(made)
     elif asked.other:

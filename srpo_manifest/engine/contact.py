@@ -37,7 +37,7 @@ class Contact:
         for kind, builtin in ((transport, "local"), (launcher, "direct")):
             if kind != builtin:
                 self.registry.load(kind, key="backend")
-        self.observers = tuple(self._load_observers())
+        self.faults = tuple(self._load_observers())
         kinds = self.registry.transport(transport), self.registry.launcher(launcher)
         self.transport: Transport = kinds[0].open(msgspec.convert(record.transport, kinds[0].options), None, Facts())
         self.launcher: Launcher = kinds[1].open(msgspec.convert(record.launcher, kinds[1].options))

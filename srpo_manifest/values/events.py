@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-
 FORMAT = 1
 
 EVENTS: dict[str, str] = {
@@ -24,17 +20,3 @@ EVENTS: dict[str, str] = {
     "stop.asked": "`reason`",
     "run.ended": "the last one: `outcome`, `exit`, `reason`",
 }
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One event; `data` are its own keys, flat beside the others in JSON."""
-
-    event: str
-    seq: int = 0
-    time: str = ""
-    run: str = ""
-    data: dict[str, Any] = {}
-
-    def flat(self) -> dict[str, Any]:
-        """The JSON object: `{format, seq, time, event, run, ...}`."""
-        return {"format": FORMAT, "seq": self.seq, "time": self.time, "event": self.event, "run": self.run} | self.data
