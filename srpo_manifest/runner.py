@@ -25,9 +25,10 @@ from srpo_manifest.engine.deciding import (
 )
 from srpo_manifest.engine.loading import load, load_plugins, unsaved
 from srpo_manifest.engine.repositories import Repositories
-from srpo_manifest.errors import LaunchError
+from srpo_manifest.errors import LaunchError, TransportError
 from srpo_manifest.planning.anchors import RUNS_FOLDER, workspace
-from srpo_manifest.values.facts import Facts, Unknown
+from srpo_manifest.planning.runs import RUNS
+from srpo_manifest.values.facts import Facts, PastRun, Unknown
 from srpo_manifest.values.lock import Pin
 from srpo_manifest.values.plan import FORMAT as PLAN_FORMAT
 from srpo_manifest.values.plan import SavedPlan
@@ -165,6 +166,15 @@ class Runner:
             raise
         self.emit("step.finished", run=run, step="launch", action="run")
         return record
+
+    def runs(self) -> tuple[PastRun, ...]:
+        """Runs of the manifest's name on its target, the newest first. Raises: TransportError."""
+        found = asked(self.wanted, self.registry, self.repositories).get(RUNS, tuple[PastRun, ...])
+        if isinstance(found, Unknown):
+            raise TransportError(
+                found.code or "runs-unknown", f"the target's runs are not known: {found.reason}", *found.hints
+            )
+        return found
 
     def contact(self, record: Record) -> Contact:
         """The run's target: ask it, follow it, stop it."""

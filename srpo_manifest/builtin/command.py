@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from srpo_manifest.builtin.repo import PIN, script_of
+from srpo_manifest.builtin.repo import PIN, entry_of, script_of
 from srpo_manifest.builtin.resources import platform_variables
 from srpo_manifest.plugin import (
     ArgumentContract,
@@ -92,11 +92,9 @@ class Script:
         return ()
 
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
-        pin = facts.get(PIN, Pin)
-        script = script_of(wanted) or ""
-        if isinstance(pin, Unknown):
+        if isinstance(facts.get(PIN, Pin), Unknown):
             return
-        contract = pin.entries.get(script, EntryContract())
+        script, contract = script_of(wanted) or "", entry_of(wanted, facts)
         values = _values(wanted, facts)
         try:
             own = _own(wanted, script, contract, values)
@@ -133,9 +131,7 @@ class Script:
 
 def settled(wanted: Wanted, facts: Facts) -> dict[str, str]:
     """Values that will arrive at the entry, by flag, as far as they are known before the target is asked."""
-    pin = facts.get(PIN, Pin)
-    script = script_of(wanted) or ""
-    contract = EntryContract() if isinstance(pin, Unknown) else pin.entries.get(script, EntryContract())
+    script, contract = script_of(wanted) or "", entry_of(wanted, facts)
     if contract.arguments is None:
         return {}
     try:

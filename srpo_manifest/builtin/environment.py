@@ -6,7 +6,7 @@ import hashlib
 import posixpath
 from collections.abc import Iterable
 
-from srpo_manifest.builtin.repo import PIN, script_of
+from srpo_manifest.builtin.repo import entry_of, script_of
 from srpo_manifest.builtin.resources import GPUS, gpu_probe, gpus_per_node, platform_variables
 from srpo_manifest.plugin import (
     Answer,
@@ -18,7 +18,6 @@ from srpo_manifest.plugin import (
     Fault,
     Finding,
     Known,
-    Pin,
     Probe,
     Proposal,
     Put,
@@ -204,18 +203,15 @@ def _carried(wanted: Wanted) -> dict[str, str]:
 
 
 def _reads(wanted: Wanted, facts: Facts) -> dict[str, int]:
-    pin = facts.get(PIN, Pin)
-    entry = None if isinstance(pin, Unknown) else pin.entries.get(script_of(wanted) or "")
-    return entry.script.reads if entry and entry.script else {}
+    script = entry_of(wanted, facts).script
+    return script.reads if script else {}
 
 
 def _needed(wanted: Wanted, facts: Facts) -> set[str]:
     """Names without which a word of the script's would be another: those with a default of its own are not."""
-    pin = facts.get(PIN, Pin)
-    entry = None if isinstance(pin, Unknown) else pin.entries.get(script_of(wanted) or "")
-    if entry is None or entry.script is None:
+    script = entry_of(wanted, facts).script
+    if script is None:
         return set()
-    script = entry.script
     tokens = [*script.makes, *(script.sets[name] for name in script.exported if name in script.sets)]
     for launch in script.launches:
         tokens += [*launch.launcher, launch.entry, *launch.arguments]

@@ -7,17 +7,15 @@ from collections.abc import Iterable
 
 from srpo_manifest.builtin.interpreter import PYTHON, SAY_PYTHON, made_later, program, prologue
 from srpo_manifest.builtin.preflight import parse_presence
-from srpo_manifest.builtin.repo import PIN, script_of
+from srpo_manifest.builtin.repo import entry_of, script_of
 from srpo_manifest.plugin import (
     Check,
     Facts,
     Interpreter,
-    Pin,
     Probe,
     Proposal,
     StageHandler,
     TargetProbe,
-    Unknown,
     Wanted,
     hookimpl,
     quote,
@@ -108,9 +106,8 @@ def _name(wanted: Wanted, facts: Facts) -> str | None:
     script = script_of(wanted) or ""
     if script.endswith(".py"):
         return program(wanted)
-    pin = facts.get(PIN, Pin)
-    entry = None if isinstance(pin, Unknown) else pin.entries.get(script)
-    launches = entry.script.launches if entry and entry.script else ()
+    contract = entry_of(wanted, facts).script
+    launches = contract.launches if contract else ()
     return launches[0].launcher[0].text if len(launches) == 1 and launches[0].launcher else None
 
 

@@ -9,6 +9,7 @@ from srpo_manifest.plugin import (
     Check,
     Content,
     ControllerProbe,
+    EntryContract,
     Facts,
     Fault,
     Finding,
@@ -46,6 +47,12 @@ def script_of(wanted: Wanted) -> str | None:
     if wanted.manifest.entry.command is not None:
         return None
     return wanted.manifest.entry.script or wanted.trainer.script or "scripts/finetune/SRPO_training_hpsv2.sh"
+
+
+def entry_of(wanted: Wanted, facts: Facts) -> EntryContract:
+    """What the pinned entry script and its program accept; an empty contract where that is not known."""
+    pin = facts.get(PIN, Pin)
+    return EntryContract() if isinstance(pin, Unknown) else pin.entries.get(script_of(wanted) or "", EntryContract())
 
 
 class GitRepo:

@@ -32,7 +32,8 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         if sys.stdout is not None and error.errno not in (errno.ENOSPC, errno.EIO, errno.EBADF):
             return _told(error, arguments)
-        print(f"error[output]: standard output cannot be written: {error.strerror}", file=sys.stderr)
+        where = error.filename or "standard output, or a temporary file,"
+        print(f"error[output]: {where} cannot be written: {error.strerror}", file=sys.stderr)
         return UNWRITABLE
     except Exception as error:  # noqa: BLE001 - this is the wall
         return _told(error, arguments)

@@ -12,15 +12,21 @@ from srpo_manifest.engine import records
 from srpo_manifest.errors import SrpoManifestError
 from srpo_manifest.finding import visible
 from srpo_manifest.values.run import Record, Status
+from srpo_manifest.values.said import Said
 
 FORMAT = 1
 
 
 @click.command("runs")
 @click.option("--refresh", is_flag=True, help="Ask every run's target, in parallel.")
+@click.option(
+    "-m", "--manifest", metavar="MANIFEST", help="List the runs of this manifest's name on its target instead."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def command(*, refresh: bool, as_json: bool) -> int:
+def command(*, refresh: bool, manifest: str | None, as_json: bool) -> int:
     """List the runs on record here, newest first, with what was last seen of each."""
+    if manifest is not None:
+        return _on_target(manifest, as_json=as_json)
     found = records.load_all()[::-1]
     if refresh:
         with ThreadPoolExecutor(max_workers=16) as pool:
@@ -37,6 +43,21 @@ def command(*, refresh: bool, as_json: bool) -> int:
         say("no run is on record here")
     for name in records.damaged():
         say(f"warning[record-damaged]: the record of {name} cannot be read")
+    return 0
+
+
+def _on_target(manifest: str, *, as_json: bool) -> int:
+    """What the target knows: runs that were started from another machine, or by hand, among them."""
+    from srpo_manifest.runner import Runner  # noqa: PLC0415 - a list from records needs no manifest
+
+    found = Runner(Said(manifest=manifest)).runs()
+    if as_json:
+        data({"format": FORMAT, "runs": found, "damaged": []})
+        return 0
+    for run in found:
+        print(f"{run.id}  {run.outcome or run.state}{'  whole' if run.whole else ''}")
+    if not found:
+        say("no run of this name is on the target")
     return 0
 
 

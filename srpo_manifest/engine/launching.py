@@ -81,7 +81,7 @@ def launch(
 ) -> None:
     """Send a bundle's tar and start it. When it returns, the supervisor on the target has it, durably.
 
-    Raises: LaunchError `launch-failed` when the target says no (nothing is left there), or `launch-unsure` when
+    Raises: LaunchError `launch-failed` when the target says no, or `launch-unsure` when
     contact broke before its answer.
     """
     script = _RECEIVE.format(folder=folder, last=LAST, start=launcher.start(folder, dry_run=dry_run))
@@ -100,7 +100,7 @@ def launch(
         raise LaunchError(
             "launch-failed",
             f"the job was not started on {transport.place} (exit status {answer.status}): {' / '.join(lines) or 'it said nothing'}",
-            "nothing was left behind; mend what it says and apply again",
+            "mend what it says, and apply again",
         )
 
 

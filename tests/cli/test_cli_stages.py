@@ -276,3 +276,36 @@ def test_a_lock_that_does_not_fit_its_commit_is_told(own):
     said = own.run("apply")
     assert (said.status, "error[lock-damaged]" in said.err) == (2, True)
     assert not list(own.folder.glob(".srpo/runs/*"))
+
+
+def test_a_saved_plan_is_stale_where_a_fact_changed_that_it_rests_on(own):
+    """The refusal names the difference; nothing is started."""
+    own.write("srpo.toml", MANIFEST.replace('[env]\nSTEPS = "3"\n', ""))
+    assert own.run("plan", "--out", "p.json", STEPS="5").status == 0
+    said = own.run("apply", "p.json", STEPS="6")
+    assert said.status == 4
+    assert "error[plan-stale]: " in said.err
+    assert 'job.env.STEPS: "5" → "6"' in said.err
+    assert not list(own.folder.glob(".srpo/runs/*"))
+    assert own.run("apply", "p.json", STEPS="5").status == 0
+
+
+def test_runs_of_a_manifest_are_asked_of_its_target(own):
+    """Runs that no record here knows are among them."""
+    assert own.run("runs", "-m", "srpo.toml").err == "no run of this name is on the target\n"
+    assert own.run("apply").status == 0
+    own.env["SRPO_MANIFEST_HOME"] = str(own.folder / "another-home")
+    (run,) = own.run("runs", "-m", "srpo.toml", "--json").json["runs"]
+    assert (run["outcome"], run["whole"]) == ("succeeded", True)
+
+
+def test_the_log_as_it_grows_and_a_wait_that_is_limited(own):
+    """`logs -f` ends with the run; `wait --timeout` gives up and leaves the run alone."""
+    (own.folder / "own/run.sh").write_text("python3 train.py --steps $STEPS\n")
+    (own.folder / "own/train.py").write_text(TRAIN + "import time\ntime.sleep(4)\nprint('late')\n")
+    own.git("commit", "-q", "-a", "-m", "slow")
+    assert own.run("apply", "--detach").status == 0
+    assert own.run("wait", "--timeout", "0.2").status == 5
+    lines = [json.loads(line)["line"] for line in own.run("logs", "-f", "--json").out.splitlines()]
+    assert lines[-1] == "late"
+    assert own.run("wait").status == 0
