@@ -104,6 +104,10 @@ def test_a_torchrun_of_another_python_is_refused(flux, place):
     place.write("bin/torchrun", f"#!{place.folder}/other/python3\n")
     (refusal,) = flux().json["refusals"]
     assert refusal["code"] == "torchrun-interpreter"
+    place.write("bin/torchrun", f"#!/bin/sh\n'''exec' {place.folder}/other/python3 \"$0\" \"$@\"\n")
+    assert [finding["code"] for finding in flux().json["refusals"]] == ["torchrun-interpreter"]
+    place.write("bin/torchrun", "#!/usr/bin/env python3\n")
+    assert flux().status == 0
     place.write("bin/torchrun", "#!/bin/bash\n")
     assert [finding["code"] for finding in flux().json["warnings"]] == ["torchrun-unknown"]
     (place.folder / "bin/torchrun").unlink()

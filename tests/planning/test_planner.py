@@ -135,7 +135,7 @@ def test_a_lint_raises_and_lowers_what_may_be_lowered(make):
     assert not make.planned(make.wanted(entry=dead, lints=denied), facts).plan.applicable
     allowed = msgspec.structs.replace(make.wanted(entry=dead), lints={"all": "allow"})
     assert not make.planned(allowed, facts).plan.warnings
-    unknown = msgspec.structs.replace(make.wanted(), lints={"all": "allow"})
+    unknown = msgspec.structs.replace(make.wanted(), lints={"all": "allow", "repo-unknown": "allow"})
     no_repo = Facts(facts={name: fact for name, fact in facts.facts.items() if name != "repo.pin"})
     assert not make.planned(unknown, no_repo).plan.applicable
 
@@ -150,6 +150,7 @@ def test_what_only_chooses_actions_is_not_part_of_the_id(make):
     done = [{"id": "a-run-x", "plan": first.id, "state": "ended", "outcome": "succeeded", "whole": True}]
     kept = make.planned(wanted, make.facts(target__runs=done))
     assert (kept.plan.id, kept.plan.job.action) == (first.id, "keep")
+    assert plan_id(kept.plan) == first.id
     assert make.planned(wanted, make.facts(target__runs=done), again=True).plan.job.action == "run"
     assert make.planned(wanted, make.facts(target__runs=[done[0] | {"whole": False}])).plan.job.action == "run"
 
