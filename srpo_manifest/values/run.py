@@ -32,12 +32,25 @@ class Record(Value):
     started: str = ""
 
 
+class CheckpointFile(Value):
+    """A file of a checkpoint; `path` is relative to it, and empty where the checkpoint is that file."""
+
+    path: str
+    bytes: int
+    digest: str | None = None
+    """The sha256 of its bytes."""
+    reason: str | None = None
+    """Why there is no digest."""
+
+
 class Checkpoint(Value):
     """A checkpoint as the target sees it."""
 
     path: str
     bytes: int
     whole: bool
+    files: tuple[CheckpointFile, ...] = ()
+    """Told when the run has ended; supervisors before this field told none."""
 
 
 class Status(Value):
