@@ -49,6 +49,9 @@ def lines(status: Status, where: str) -> list[str]:
         found += [digest(file) for file in checkpoint.files if checkpoint.whole]
     if status.images:
         found.append(f"  previews    {status.images}")
+    for warning in status.warnings:
+        found.append(f"  warning     [{warning.code}] {warning.time}: {warning.message}")
+        found += [f"    hint: {hint}" for hint in warning.hints]
     found += [f"  damaged     {what}" for what in status.damaged]
     return [visible(line) for line in [*found, f"  folder      {where}"]]
 

@@ -53,6 +53,15 @@ class Checkpoint(Value):
     """Told when the run has ended; supervisors before this field told none."""
 
 
+class Raised(Value):
+    """A warning of the run."""
+
+    time: str
+    code: str
+    message: str
+    hints: tuple[str, ...] = ()
+
+
 class Status(Value):
     """What the target says: the answer of the supervisor's `status`."""
 
@@ -67,6 +76,7 @@ class Status(Value):
     progress: dict[str, Any] | None = None
     checkpoints: tuple[Checkpoint, ...] = ()
     images: int = 0
+    warnings: tuple[Raised, ...] = ()
     started: str | None = None
     ended: str | None = None
     damaged: tuple[str, ...] = ()

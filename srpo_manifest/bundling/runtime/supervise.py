@@ -228,6 +228,7 @@ class Story:
         self.checkpoints: dict[str, int] = {}
         self.images: set[str] = set()
         self.warned: set[str] = set()
+        self.warnings: list[Record] = []
         self.started = self.stopping = self.ended = False
         progress = None
         with contextlib.suppress(FileNotFoundError), open(path, "rb") as lines:
@@ -257,6 +258,7 @@ class Story:
             self.images.add(told["path"])
         elif event == "warning.raised":
             self.warned.add(told["code"])
+            self.warnings.append({name: told.get(name, []) for name in ("time", "code", "message", "hints")})
         elif event == "stop.asked":
             self.stopping = True
         elif event == "run.ended":
@@ -498,6 +500,8 @@ class Artifacts:
         """Checksums of the pictures that were told of last."""
         self.files: dict[str, dict[str, int]] = {name: {} for name in self.wanted_files}
         """Sizes by path of what there is for each wanted pattern."""
+        self.fault: Optional[OSError] = None
+        """Why a picture could not be copied at the last look; the next one tries again."""
 
     def look(self, events: Events, told: Story, last: bool) -> bool:
         """Tell of what became whole since the look before; at the *last* look nothing is being written any more.
@@ -520,17 +524,14 @@ class Artifacts:
             for name in self.wanted_files
         }
         self._checkpoints(fresh.get("checkpoint", {}), settled, last, events, told)
-        fault = None
+        self.fault = None
         for path, files in fresh.get("image", {}).items():
             try:
                 self._image(path, files, path in settled, events)
             except FileNotFoundError:
                 continue
             except OSError as error:
-                fault = error
-                self.images[path] = None
-        if fault:
-            raise fault
+                self.fault, self.images[path] = error, None
         return moved
 
     def lacking(self, status: Optional[int]) -> list[str]:
@@ -1271,6 +1272,9 @@ class Supervisor:
             if self.artifacts.look(self.job.events, self.story, last):
                 self.rest.moved()
             self.loop.looked(list(self.story.checkpoints), len(self.artifacts.images))
+            if self.artifacts.fault:
+                message = f"a preview could not be copied: {self.artifacts.fault.strerror}"
+                self._warn("preview-uncopied", message, "make room: it is tried again until the run ends")
 
     def _warn(self, code: str, message: str, *hints: str, once: str = "") -> None:
         if (once or code) not in self.story.warned:
@@ -1767,6 +1771,7 @@ def status_of(node: Node) -> Record:
         "progress": story.progress,
         "checkpoints": list(checkpoints.values()),
         "images": len(story.images),
+        "warnings": story.warnings,
         "started": identity and identity["time"],
         "ended": (end or {}).get("time", (result or {}).get("ended")),
         "damaged": damaged,

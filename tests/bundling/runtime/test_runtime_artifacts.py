@@ -95,6 +95,15 @@ def test_an_older_checkpoint_under_a_new_name_is_none(watched):
     assert watched.look(1, last=True) == []
 
 
+def test_an_older_checkpoint_that_loses_a_file_is_none(watched):
+    """Who tidies up makes nothing new."""
+    made = watched.checkpoint("checkpoint-1", "a.safetensors", "b.safetensors", "config.json")
+    watched.begin()
+    (made / "b.safetensors").unlink()
+    assert watched.look(1, last=True) == []
+    assert watched.flaws() == []
+
+
 def test_a_folder_that_is_renamed_into_place_counts(watched):
     """A careful trainer writes aside and renames."""
     watched.begin()
@@ -262,11 +271,12 @@ def test_a_copy_that_fails_spoils_nothing_and_is_made_later(watched):
     (images / ".a").mkdir(parents=True)
     for name in ("a", "b"):
         (watched.pictures / f"{name}.png").write_bytes(png(ord(name)))
-    with pytest.raises(OSError, match="directory"):
-        watched.look(1)
+    watched.look(1)
+    assert isinstance(watched.artifacts.fault, IsADirectoryError)
     assert watched.copies() == [png(ord("b"))]
     assert len(watched.artifacts.images) == 2
     (images / ".a").rmdir()
     watched.look(1)
+    assert watched.artifacts.fault is None
     assert watched.copies() == [png(ord("a")), png(ord("b"))]
     assert watched.told("image.written") == 2

@@ -19,7 +19,9 @@ def test_steps_that_begin_again_without_a_checkpoint_are_an_endless_loop(bundle)
     told = warned(run)["endless-loop"]
     assert told["message"] == "steps began again at 1 for the 2. time, and no checkpoint was written since"
     assert told["hints"]
-    assert run.status()["state"] == "running"
+    status = run.status()
+    assert status["state"] == "running"
+    assert status["warnings"] == [{name: told[name] for name in ("time", "code", "message", "hints")}]
     run.until_said("Progress: 4/4")
     run.stop()
     assert run.end()["outcome"] == "stopped"
@@ -80,6 +82,16 @@ def test_nodes_that_wait_for_each_other_are_told(bundle):
     assert warned(run)["stalled"]["hints"][0].startswith("rendezvous-hang: ")
     run.stop()
     run.end()
+
+
+def test_a_preview_that_cannot_be_copied_is_told(bundle):
+    """Once; the run and its other files go on."""
+    run = bundle.start("await:go", "image:a.png=one", "checkpoint:1-1", "forever")
+    (run.node / "images").touch()
+    (run.node / "go").touch()
+    assert run.end()["outcome"] == "succeeded"
+    (told,) = run.events("warning.raised")
+    assert (told["code"], told["message"]) == ("preview-uncopied", "a preview could not be copied: File exists")
 
 
 def test_a_script_that_nothing_is_known_of_has_no_rendezvous(bundle):
