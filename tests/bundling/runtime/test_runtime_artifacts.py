@@ -118,6 +118,8 @@ def test_a_name_is_used_again_by_this_run(watched):
     (made / "w.safetensors").write_bytes(WEIGHTS)
     assert watched.look(3) == []
     assert watched.artifacts.writing()
+    assert watched.look(1, last=True) == []
+    assert watched.flaws() == ["the run wrote no `config.json`"]
     (made / "config.json").write_text("{ }")
     assert watched.look() == ["checkpoint-1"]
 

@@ -50,6 +50,16 @@ def test_a_trainer_that_saves_in_every_round_is_no_endless_loop(bundle):
     assert run.events("warning.raised") == []
 
 
+def test_a_checkpoint_in_between_makes_steps_that_begin_again_good(bundle):
+    """However many rounds there are, each told to its last step."""
+    bundle.rules["done"]["checkpoints"] = 9
+    rounds = [act for number in range(3) for act in ("progress:2", f"checkpoint:{number}-1", "sleep:1.2")]
+    run = bundle.start(*rounds, "exit:1")
+    run.end()
+    assert len(run.events("checkpoint.written")) == 3
+    assert run.events("warning.raised") == []
+
+
 def test_a_step_past_the_total_is_an_endless_loop(bundle):
     """A trainer that counts on."""
     run = bundle.start("say:Progress: 3/3", "say:Progress: 4/3", "exit:1")
