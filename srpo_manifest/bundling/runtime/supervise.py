@@ -555,7 +555,7 @@ class Artifacts:
         self, fresh: dict[str, Listing], settled: set[str], last: bool, events: Events, told: Story
     ) -> None:
         before, self.whole, self.partial = self.whole, {}, {}
-        places = {os.path.realpath(path): path for path in fresh if not os.path.islink(path)}
+        places = {os.path.realpath(path) for path in fresh if not os.path.islink(path)}
         for path, files in sorted(fresh.items(), key=lambda item: changed(*item)):
             if os.path.islink(path) and os.path.realpath(path) in places:
                 continue
@@ -1447,7 +1447,8 @@ class Supervisor:
         if self.status == CHECKS_REFUSED and self.story.phase == "checks":
             return "failed", "checks refused to start the trainer" + (f": {told.line}" if told.strong else "")
         worker = f" ({told.worker})" if told.worker else ""
-        return "failed", ending(self.status) + worker + (f": {told.line}" if told.line else "")
+        telling_enough = told.strong or (told.line and self.status > 0)
+        return "failed", ending(self.status) + worker + (f": {told.line}" if telling_enough else "")
 
     def _run_script(self, outcome: str) -> None:
         """The steps for every end, once, inside the grace; what they leave behind is killed."""
