@@ -1337,8 +1337,10 @@ class Supervisor:
             self._warn_of_loop(self.loop.idle(limit))
         if self.rest.used is None and self.rest.seconds() > limit / 2:
             self.rest.sample(self._tree())
-        elif self.rest.seconds() > limit:
-            share, pid = self.rest.busiest(self._tree())
+        elif self.rest.seconds() > limit and time.monotonic() - self.rest.sampled > limit / 2:
+            processes = self._tree()
+            share, pid = self.rest.busiest(processes)
+            self.rest.sample(processes)
             still = f"nothing moved since {self.rest.since} in phase `{self.story.phase}`: no log line, no file"
             if share >= SPINNING_SHARE:
                 self._warn(
