@@ -1,0 +1,265 @@
+"""What a change of upstream means for one manifest.
+
+A change matters where it alters the plan or the findings of this manifest, or what the trainer would do with them:
+a flag that the manifest gives or the script passes, a default that nobody overrides, a flag that is wanted and nobody
+gives, a variable, a needed file, a rule of the trainer description.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from msgspec.structs import replace
+
+from srpo_manifest.finding import Finding, Where
+from srpo_manifest.planning.upgrade import items
+from srpo_manifest.values.contract import Flag
+from srpo_manifest.values.lock import EntryContract
+from srpo_manifest.values.trainer import Trainer
+from srpo_manifest.values.upgrade import ORDER, Change, FileChange, Findings
+from srpo_manifest.values.wanted import Wanted
+from srpo_manifest.wording import did_you_mean, listed, ticked
+
+_DEAD = ("never-read", "no-effect")
+_SHAPES = ("type", "nargs", "choices", "action", "const", "effect", "conditional", "positional")
+"""Fields of a flag that change what a value given to it means."""
+_LINES = re.compile(r"\b(lines?) \d+(?:(?:, | and )\d+)*|:\d+\b")
+
+
+class Stake:
+    """What one manifest has at stake in both readings of its entry. *same_job*: both plans start the very same job."""
+
+    def __init__(
+        self, wanted: Wanted, before: EntryContract, after: EntryContract, *, same_job: bool = False, shim: bool = False
+    ) -> None:
+        self._wanted, self._same_job, self._shim = wanted, same_job, shim
+        both = [flag for one in (before, after) if one.arguments for flag in one.arguments.flags]
+        self._given = given(wanted, both)
+        self._described = described(wanted.trainer)
+        self._passed = passed(after, both)
+        self._flags = {flag.name: flag for flag in after.arguments.flags} if after.arguments else {}
+        scripts = [one.script for one in (before, after) if one.script]
+        self._exported = {name for one in scripts for name in one.exported}
+        self._obstacles = [gap.reason for gap in (*after.script.gaps, *after.script.indirect)] if after.script else []
+        self._came = set(self._flags) - {flag.name for flag in (before.arguments.flags if before.arguments else ())}
+
+    def weighed(self, changes: Iterable[Change]) -> tuple[Change, ...]:
+        """The changes with their verdicts, the most important first."""
+        found = [self._weighed(change) for change in changes]
+        return tuple(sorted(found, key=lambda one: (not one.matters, ORDER.index(one.what))))
+
+    def _weighed(self, change: Change) -> Change:
+        matters, why = self._verdict(change)
+        if change.what == "rule" and change.where is None and (bound := self._wanted.trainer.evidence.get(change.name)):
+            change = replace(change, where=Where(file=bound.file))
+        return replace(change, matters=matters, why=why)
+
+    def _verdict(self, change: Change) -> tuple[bool, str]:
+        match change.what:
+            case "script":
+                return (not change.field or not self._same_job), "it is the script that this manifest starts"
+            case "entry" | "launcher" | "launch":
+                return (False, "the plan stays the same") if self._same_job else (True, "the plan's command changes")
+            case "mode":
+                why = f": {self._obstacles[0]}" if self._obstacles else ""
+                return (
+                    True,
+                    "direct mode serves it now" if change.after == "direct" else f"direct mode serves it no more{why}",
+                )
+            case "flag":
+                return self._of_flag(change)
+            case "argument":
+                return self._of_argument(change)
+            case "variable":
+                return self._of_variable(change)
+            case "folder":
+                return (
+                    (False, "one more folder is made") if change.before is None else (True, "nothing makes it any more")
+                )
+            case "rule":
+                return True, _resting(self._wanted.trainer, change.name, held=bool(change.after))
+            case "forwarding":
+                return False, "what the manifest gives arrives all the same"
+            case "gap":
+                return False, "what could be read tells the rest"
+            case "file":
+                return not change.field, change.why
+            case "text":
+                return self._of_text(change)
+            case _:
+                return False, "the plan tells whether it matters"
+
+    def _of_flag(self, change: Change) -> tuple[bool, str]:
+        name = change.name.partition("#")[0]
+        who = self._giver(name)
+        if not change.field:
+            return self._came_or_gone(change, name, who)
+        flag = self._flags.get(name)
+        if change.field in ("default", "default_known"):
+            if who:
+                return False, f"{who}: the default is not used"
+            dead = flag is not None and flag.effect in _DEAD
+            return (False, "nothing reads it") if dead else (True, "nobody sets it: the trainer takes its default")
+        if change.field == "required" or change.field.endswith("_at"):
+            if change.after and not who:
+                return True, "nobody gives it, and the program wants it"
+            return False, who or "it may be left out now"
+        if change.field in _SHAPES and who:
+            return True, who
+        return False, who or "nobody sets it"
+
+    def _came_or_gone(self, change: Change, name: str, who: str) -> tuple[bool, str]:
+        if change.after is None:
+            near = did_you_mean(name, sorted(self._came)) if who else ()
+            return (True, "; ".join((who, *near))) if who else (False, "nobody set it")
+        wants = bool(change.after.get("required"))
+        if wants and not who:
+            return True, "nobody gives it, and the program wants it"
+        return (True, who) if who else (False, "nobody sets it")
+
+    def _giver(self, name: str) -> str:
+        """Who has to do with the flag: a sentence, empty for nobody."""
+        if name in self._given:
+            return f"{ticked(self._given[name])} gives it"
+        if name in self._passed:
+            return "the script passes it"
+        return f"the description of {ticked(self._wanted.trainer.name)} rests on it" if name in self._described else ""
+
+    def _of_argument(self, change: Change) -> tuple[bool, str]:
+        name = change.name.partition(" #")[0]
+        if name in self._given and change.after is not None and change.before is not None:
+            return False, f"{ticked(self._given[name])} gives its own"
+        if self._same_job:
+            return False, "the plan stays the same"
+        return True, "the script gives it, and nobody else does" if change.after else "the script gives it no more"
+
+    def _of_variable(self, change: Change) -> tuple[bool, str]:
+        ours = change.name in self._wanted.manifest.env
+        if change.field == "read before set":
+            if change.after:
+                return True, "`[env]` gives it" if ours else "it needs a value, of `[env]` or of the target"
+            return ours, "`[env]` gives it, and nothing reads it" if ours else "nothing needs it any more"
+        if change.field == "set and never read":
+            return (
+                ours,
+                "`[env]` gives it too"
+                if ours
+                else "it never reached the trainer"
+                if change.before
+                else "it has no effect",
+            )
+        if self._same_job:
+            return False, "the plan stays the same"
+        if ours:
+            return False, "`[env]` gives its own"
+        reaches = change.field != "value" or change.name in self._exported
+        return reaches, "the job finds it in its environment" if reaches else "the arguments tell what it does"
+
+    def _of_text(self, change: Change) -> tuple[bool, str]:
+        script = not change.name.endswith(".py")
+        if script and self._shim:
+            return True, "the script itself runs, with whatever changed in it"
+        return (
+            False,
+            "what it accepts and does is told above" if script else "its code changed; what it accepts is told above",
+        )
+
+
+def given(wanted: Wanted, flags: Iterable[Flag]) -> dict[str, str]:
+    """Flags that the manifest, or what was said beside it, gives or takes away; each with the key that does."""
+    names = {alias.lstrip("-"): flag.name for flag in flags for alias in flag.aliases}
+    entry, model = wanted.manifest.entry, wanted.manifest.model
+    found: dict[str, str] = {}
+    for key in ("base", "vae", "lora"):
+        flag = getattr(wanted.trainer.model, key)
+        if flag is not None and getattr(model, key) is not None:
+            found[flag] = f"model.{key}"
+    found |= dict.fromkeys(entry.set, "entry.set") | dict.fromkeys(entry.unset, "entry.unset")
+    for key, tokens in (
+        ("entry.args_file", wanted.args_file.args),
+        ("entry.extra_args", entry.extra_args),
+        ("--", wanted.passthrough),
+    ):
+        words = (token.lstrip("-").partition("=")[0] for token in tokens if re.match(r"--?[A-Za-z]", token))
+        found |= dict.fromkeys((names.get(word, word) for word in words), key)
+    return found | dict.fromkeys(wanted.trainer.pinned, "the run")
+
+
+def described(trainer: Trainer) -> set[str]:
+    """Flags that the trainer description reads or writes."""
+    loop, artifacts = trainer.loop, trainer.artifacts
+    found = {*trainer.per_run.folder, *trainer.per_run.name}
+    if loop is not None:
+        found |= {flag for flag in (loop.max_steps, loop.checkpoint_every, loop.batch, loop.accumulation) if flag}
+    patterns = (artifacts.checkpoints, artifacts.images, *(file.path for file in trainer.files))
+    return found | {name for pattern in patterns if pattern for name in re.findall(r"\{(\w+)\}", pattern)}
+
+
+def passed(entry: EntryContract, flags: Iterable[Flag]) -> set[str]:
+    """Flags that the script itself passes."""
+    names = {alias.lstrip("-"): flag.name for flag in flags for alias in flag.aliases}
+    launches = entry.script.launches if entry.script else ()
+    words = (name.partition("#")[0] for launch in launches for name in items(launch.arguments))
+    return {names.get(word, word) for word in words if word}
+
+
+def of_files(changed: Iterable[FileChange], named: Mapping[str, str]) -> tuple[Change, ...]:
+    """Changes of the files of the checkout that somebody *named*: by path, who did."""
+    found = []
+    for one in changed:
+        path = one.path if one.path in named else one.to
+        if path is None or path not in named:
+            continue
+        same = one.before is not None and one.path == one.to
+        moved = f"; it is {ticked(one.to)} now" if one.to not in (None, path) else ""
+        found.append(
+            Change(
+                what="file",
+                name=path,
+                field="text" if same else "",
+                before=one.before if same else one.before and one.path,
+                after=one.after if same else one.to,
+                why=f"{named[path]} names it{moved}",
+                where=Where(file=one.to) if one.to else None,
+                was=Where(file=one.path) if one.before else None,
+            )
+        )
+    return tuple(found)
+
+
+def files_named(wanted: Wanted, entry: EntryContract) -> dict[str, str]:
+    """Files of the checkout that the trainer description, or the manifest's command, names; those of the entry tell themselves."""
+    found = {rule.file: "the trainer description" for rule in wanted.trainer.evidence.values()}
+    for word in wanted.manifest.entry.command or ():
+        if word.startswith("${repo.dir}/"):
+            found[word.removeprefix("${repo.dir}/")] = "`entry.command`"
+    own = {contract.path for contract in (entry.script, entry.arguments) if contract is not None}
+    return {path: who for path, who in found.items() if path not in own}
+
+
+def of_findings(before: Iterable[Finding], after: Iterable[Finding]) -> Findings:
+    """Findings that one side alone has; a line that moved makes no other finding."""
+    old, new = ({_essence(finding): finding for finding in found} for found in (before, after))
+    return Findings(
+        new=tuple(finding for key, finding in new.items() if key not in old),
+        gone=tuple(finding for key, finding in old.items() if key not in new),
+    )
+
+
+def grave(findings: Findings) -> bool:
+    """Whether a refusal or a warning came or went."""
+    return any(finding.level in ("deny", "warn") for finding in (*findings.new, *findings.gone))
+
+
+def _essence(finding: Finding) -> tuple[str, str, str, str]:
+    return finding.code, finding.level, _LINES.sub("", finding.message), finding.where.file if finding.where else ""
+
+
+def _resting(trainer: Trainer, rule: str, *, held: bool) -> str:
+    """What rests on a rule."""
+    parts = ["the loop"] if trainer.loop and trainer.loop.rule == rule else []
+    parts += [file.path for file in trainer.files if file.rule == rule]
+    parts += [f"the log's {one.event}" for one in trainer.log if one.rule == rule]
+    what = listed(parts, "and") if parts else f"the description of {ticked(trainer.name)}"
+    return f"{what} rests on it" if held else f"{what} rested on it, and is unknown now"
