@@ -41,6 +41,7 @@ def report(wanted: Wanted, registry: Registry, sides: Sides, lock: str) -> Repor
         matters=False,
         changes=(),
         findings=Findings(),
+        same_plan=True,
         plan=(),
         notes=tuple(_notes(wanted, sides)),
     )
@@ -49,11 +50,13 @@ def report(wanted: Wanted, registry: Registry, sides: Sides, lock: str) -> Repor
     plans = tuple(_plan(wanted, registry, pin, before, after) for pin in (before, after))
     findings = of_findings(*_findings(wanted, registry, sides))
     changes = _changes(wanted, sides, plans)
+    same = plans[0].id == plans[1].id
     return msgspec.structs.replace(
         answer,
-        matters=sides.lost or any(one.matters for one in changes) or grave(findings) or plans[0].id != plans[1].id,
+        matters=sides.lost or any(one.matters for one in changes) or grave(findings) or not same,
         changes=changes,
         findings=findings,
+        same_plan=same,
         plan=tuple(line for line in diff(*plans) if not line.startswith(_UNTOLD)),
     )
 

@@ -7,8 +7,9 @@ gives, a variable, a needed file, a rule of the trainer description.
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -24,7 +25,7 @@ from srpo_manifest.wording import did_you_mean, listed, ticked
 _DEAD = ("never-read", "no-effect")
 _SHAPES = ("type", "nargs", "choices", "action", "const", "effect", "conditional", "positional")
 """Fields of a flag that change what a value given to it means."""
-_LINES = re.compile(r"\b(lines?) \d+(?:(?:, | and )\d+)*|:\d+\b")
+_LITERAL = re.compile(r"(`[^`]*`)")
 
 
 class Stake:
@@ -92,39 +93,39 @@ class Stake:
 
     def _of_flag(self, change: Change) -> tuple[bool, str]:
         name = change.name.partition("#")[0]
-        who = self._giver(name)
+        giver = self._giver(name)
+        rests = f"the description of {ticked(self._wanted.trainer.name)} rests on it" if name in self._described else ""
         if not change.field:
-            return self._came_or_gone(change, name, who)
-        flag = self._flags.get(name)
+            return self._came_or_gone(change, name, giver, rests)
         if change.field in ("default", "default_known"):
-            if who:
-                return False, f"{who}: the default is not used"
+            if giver:
+                return False, f"{giver}: the default is not used"
+            flag = self._flags.get(name)
             dead = flag is not None and flag.effect in _DEAD
             return (False, "nothing reads it") if dead else (True, "nobody sets it: the trainer takes its default")
         if change.field == "required" or change.field.endswith("_at"):
-            if change.after and not who:
+            if change.after and not giver:
                 return True, "nobody gives it, and the program wants it"
-            return False, who or "it may be left out now"
-        if change.field in _SHAPES and who:
-            return True, who
-        return False, who or "nobody sets it"
+            return False, giver or "it may be left out now"
+        if change.field == "effect" and not {change.before, change.after} & set(_DEAD):
+            return False, "more or less of it is known"
+        who = giver or rests
+        return change.field in _SHAPES and bool(who), who or "nobody sets it"
 
-    def _came_or_gone(self, change: Change, name: str, who: str) -> tuple[bool, str]:
+    def _came_or_gone(self, change: Change, name: str, giver: str, rests: str) -> tuple[bool, str]:
+        who = giver or rests
         if change.after is None:
             near = did_you_mean(name, sorted(self._came)) if who else ()
-            return (True, "; ".join((who, *near))) if who else (False, "nobody set it")
-        wants = bool(change.after.get("required"))
-        if wants and not who:
+            return bool(who), "; ".join((who, *near)) if who else "nobody set it"
+        if change.after.get("required") and not giver:
             return True, "nobody gives it, and the program wants it"
-        return (True, who) if who else (False, "nobody sets it")
+        return bool(who), who or "nobody sets it"
 
     def _giver(self, name: str) -> str:
-        """Who has to do with the flag: a sentence, empty for nobody."""
+        """Who gives the flag a value: a sentence, empty for nobody."""
         if name in self._given:
             return f"{ticked(self._given[name])} gives it"
-        if name in self._passed:
-            return "the script passes it"
-        return f"the description of {ticked(self._wanted.trainer.name)} rests on it" if name in self._described else ""
+        return "the script passes it" if name in self._passed else ""
 
     def _of_argument(self, change: Change) -> tuple[bool, str]:
         name = change.name.partition(" #")[0]
@@ -229,13 +230,23 @@ def of_files(changed: Iterable[FileChange], named: Mapping[str, str]) -> tuple[C
 
 
 def files_named(wanted: Wanted, entry: EntryContract) -> dict[str, str]:
-    """Files of the checkout that the trainer description, or the manifest's command, names; those of the entry tell themselves."""
-    found = {rule.file: "the trainer description" for rule in wanted.trainer.evidence.values()}
+    """Files of the checkout that the description, the script or the manifest names; those of the entry tell themselves."""
+    found = dict.fromkeys(_paths(entry), "an argument of the script")
+    found |= {rule.file: "the trainer description" for rule in wanted.trainer.evidence.values()}
     for word in wanted.manifest.entry.command or ():
         if word.startswith("${repo.dir}/"):
             found[word.removeprefix("${repo.dir}/")] = "`entry.command`"
     own = {contract.path for contract in (entry.script, entry.arguments) if contract is not None}
     return {path: who for path, who in found.items() if path not in own}
+
+
+def _paths(entry: EntryContract) -> Iterator[str]:
+    """Arguments of the script that may be paths, as they would stand in the checkout; `file.py:name` is one as well."""
+    for launch in entry.script.launches if entry.script else ():
+        for values, _ in items(launch.arguments).values():
+            for value in values:
+                if "/" in value or "." in value:
+                    yield posixpath.normpath(value.partition(":")[0])
 
 
 def of_findings(before: Iterable[Finding], after: Iterable[Finding]) -> Findings:
@@ -253,7 +264,9 @@ def grave(findings: Findings) -> bool:
 
 
 def _essence(finding: Finding) -> tuple[str, str, str, str]:
-    return finding.code, finding.level, _LINES.sub("", finding.message), finding.where.file if finding.where else ""
+    """What makes it the finding it is: of its message not the bare numbers, which are lines and counts."""
+    words = [part if part.startswith("`") else re.sub(r"\d+", "", part) for part in _LITERAL.split(finding.message)]
+    return finding.code, finding.level, "".join(words), finding.where.key if finding.where else ""
 
 
 def _resting(trainer: Trainer, rule: str, *, held: bool) -> str:

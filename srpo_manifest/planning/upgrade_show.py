@@ -60,7 +60,7 @@ def _sum(report: Report) -> str:
     words = [
         plural(count, noun, "findings gone" if noun == "finding gone" else None) for count, noun in counted if count
     ]
-    return ", ".join(words) or ("the plan differs" if report.plan else "the locked commit is gone")
+    return ", ".join(words) or ("the locked commit is gone" if report.same_plan else "the plan differs")
 
 
 def _head(report: Report) -> Iterator[str]:
@@ -174,7 +174,7 @@ def _finding(finding: Finding, state: str) -> str:
 
 
 def _plan(report: Report) -> Iterator[str]:
-    explained = any(change.matters for change in report.changes)
-    lines = [line for line in report.plan if not explained or line.startswith(_BESIDE)]
+    explained = report.same_plan or any(change.matters for change in report.changes)
+    lines = [line for line in report.plan if line.startswith(_BESIDE) or not (explained or line.startswith("options"))]
     if lines:
         yield from ("", "  the plan", *(visible(f"    {line}") for line in lines))

@@ -70,7 +70,7 @@ class Findings(Value):
 class Report(Value):
     """The whole answer. `from` is null where nothing is locked, `commits` where the locked commit is not at hand.
 
-    `plan` are lines of what differs between the two plans beside their commits, on a stand-in for the target.
+    `plan` are lines of what differs between the two plans, as they would be on a stand-in for the target.
     """
 
     format: int
@@ -88,5 +88,7 @@ class Report(Value):
     matters: bool
     changes: tuple[Change, ...]
     findings: Findings
+    same_plan: bool
+    """The plans have one id, their commits aside."""
     plan: tuple[str, ...]
     notes: tuple[str, ...]

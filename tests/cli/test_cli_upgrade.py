@@ -145,7 +145,7 @@ def test_a_flag_that_the_manifest_sets_is_gone(own, ask):
     text  train.py  changed  train.py  (its code changed; what it accepts is told above)
 
   findings
-    new   error[unknown-flag]: unknown flag `note`  srpo.toml:11
+    new   error[unknown-flag]: unknown flag `note`: `train.py` has 4 flags and would end with status 2  srpo.toml:11
 
 this matters to `srpo.toml`: 1 change, 1 new error
 next: look at it, then `srpo-manifest lock --upgrade`

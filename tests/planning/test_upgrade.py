@@ -288,6 +288,17 @@ def test_a_default_matters_where_nobody_sets_the_flag(matters):
     assert matters(entry(STEPS, FAST, dead), entry(STEPS, FAST, replace(dead, default=0.5))) == {}
 
 
+def test_resting_on_a_flag_is_not_giving_it(matters):
+    """The description only reads it: its default counts, and somebody has to give it."""
+    every = Flag(name="every", default=1, effect="used")
+    before = entry(STEPS, FAST, every)
+    assert matters(before, entry(STEPS, FAST, replace(every, default=2)), trainer=TRAINER) == {
+        "flag every": "nobody sets it: the trainer takes its default"
+    }
+    assert list(matters(before, entry(STEPS, FAST, replace(every, required=True)), trainer=TRAINER)) == ["flag every"]
+    assert list(matters(before, entry(STEPS, FAST, replace(every, type="int")), trainer=TRAINER)) == ["flag every"]
+
+
 def test_what_a_program_newly_wants_matters_until_somebody_gives_it(matters):
     """A new flag, or one that is required now."""
     new = entry(STEPS, FAST, RATE, Flag(name="seed", required=True))
@@ -303,6 +314,12 @@ def test_a_flag_that_died_matters_to_who_sets_it(matters):
     after = entry(STEPS, FAST, replace(RATE, effect="never-read"))
     assert matters(entry(), after) == {}
     assert matters(entry(), after, entry={"script": "train.sh", "set": {"rate": 1.0}}) == {"flag rate": "`entry.set` gives it"}  # fmt: skip
+
+
+def test_knowing_more_of_a_flag_is_no_change_of_it(matters):
+    """Where nothing is said to be dead on either side."""
+    after = entry(STEPS, FAST, replace(RATE, effect="unknown"))
+    assert matters(entry(), after, entry={"script": "train.sh", "set": {"rate": 1.0}}) == {}
 
 
 def test_what_the_script_says_matters_unless_the_manifest_says_its_own(matters):
@@ -368,6 +385,8 @@ def test_files_that_somebody_names_are_told(make):
     command = {"command": ["python3", "${repo.dir}/tools/go.py"]}
     named = files_named(make.wanted(trainer=TRAINER, entry=command), entry())
     assert named == {"b.py": "the trainer description", "tools/go.py": "`entry.command`"}
+    passing = files_named(make.wanted(), entry(arguments="--config ./conf/a.py:hps --steps 3 --data=x.json"))
+    assert passing == {"conf/a.py": "an argument of the script", "x.json": "an argument of the script"}
     changed = (
         FileChange(path="b.py", to=None, before="1", after=None),
         FileChange(path="tools/go.py", to="tools/run.py", before="1", after="1"),
@@ -400,4 +419,7 @@ def test_findings_that_moved_are_the_same():
     other = of_findings([finding("one")], [finding("two"), finding("three", "note")])
     assert ([one.message for one in other.new], [one.message for one in other.gone]) == (["two", "three"], ["one"])
     assert grave(other)
+    counted = of_findings([finding("`a` of 18 flags")], [finding("`a` of 31 flags")])
+    assert (counted.new, counted.gone) == ((), ())
+    assert of_findings([finding("`a1`")], [finding("`a2`")]).new
     assert not grave(of_findings([], [finding("three", "note")]))
