@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.cli.options import manifest_options, said
 from srpo_manifest.cli.output import data, say
 from srpo_manifest.planning.upgrade_show import compact, show
@@ -68,10 +69,5 @@ def _written(runner: Runner, pin: Pin, *, changed: bool, as_json: bool) -> int:
 
 
 def _again(manifest: str, *, upgrade: bool) -> str:
-    words = [
-        "srpo-manifest",
-        "lock",
-        *(["--upgrade"] if upgrade else []),
-        *([manifest] if manifest != "srpo.toml" else []),
-    ]
-    return " ".join(words)
+    given = [] if manifest == "srpo.toml" else [quote(manifest)]
+    return " ".join(["srpo-manifest lock", *(["--upgrade"] if upgrade else []), *given])

@@ -172,8 +172,8 @@ class Mirror:
             if not about:
                 continue
             _, _, before, after, status = about.decode().split()
-            path = next(words).decode("utf-8", "surrogateescape")
-            to = next(words).decode("utf-8", "surrogateescape") if status.startswith("R") else path
+            path = next(words).decode("utf-8", "backslashreplace")
+            to = next(words).decode("utf-8", "backslashreplace") if status.startswith("R") else path
             ids = [None if set(one) == {"0"} else one for one in (before, after)]
             found.append(FileChange(path=path, to=to if ids[1] else None, before=ids[0], after=ids[1]))
         return tuple(found)

@@ -40,6 +40,8 @@ class Sides(Value):
     files: tuple[FileChange, ...] = ()
     current: bool = True
     """The lock's own entry is of these readers and of this trainer description."""
+    known: bool = True
+    """The lock has an entry for the script."""
     missing: ManifestError | None = None
     """Why the new commit has no such script."""
 
@@ -99,7 +101,7 @@ class Repositories:
 
         With *upgrade* an entry of other readers or another description is read again at its commit, so that
         upstream's change alone is told; without it that very difference is what is told.
-        Raises: ManifestError; TransportError.
+        Raises: ManifestError, `script-missing` among them where neither commit has the script; TransportError.
         """
         question = self._question()
         found = self._found(question)
@@ -111,19 +113,24 @@ class Repositories:
         after, missing = self._read_at(mirror, question, at)
         sides = Sides(before=None, after=after, missing=missing, dates=(None, mirror.date_of(at)))
         if found is None:
+            if missing is not None:
+                raise missing
             return sides
         current = self._is_current(found, question)
         before = self._narrowed(found, question)
+        known = question.script is None or question.script in found.entries
+        sides = msgspec.structs.replace(sides, before=before, current=current, known=known)
         try:
             mirror.ensure(found.commit, offline=self._offline)
         except ManifestError as error:  # the lock's own entry is all there is
-            return msgspec.structs.replace(sides, before=before, current=current, lost=error.code != "offline")
+            return msgspec.structs.replace(sides, lost=error.code != "offline")
         if upgrade and not current:
             before, _ = self._read_at(mirror, question, found.commit)
+        if missing is not None and not before.entries:
+            raise missing
         return msgspec.structs.replace(
             sides,
             before=before,
-            current=current,
             dates=(mirror.date_of(found.commit), sides.dates[1]),
             span=mirror.between(found.commit, at),
             files=mirror.changed(found.commit, at),

@@ -122,10 +122,9 @@ def _notes(wanted: Wanted, sides: Sides) -> list[str]:
     script = script_of(wanted)
     notes = []
     if not sides.current:
-        known = script in before.entries
         notes.append(
             "the lock's entry is of another version of the readers or of the trainer description: `srpo-manifest lock` reads it again"
-            if known
+            if sides.known
             else f"the lock does not know {ticked(script)} yet: `srpo-manifest lock` reads it"
         )
     if before.commit == after.commit:

@@ -303,6 +303,25 @@ def test_without_a_lock_there_is_nothing_to_compare(own):
     assert not own.lock.exists()
 
 
+def test_a_script_that_no_commit_has_is_the_manifests_own_fault(own):
+    """Upstream did nothing; a lock that does not know the script yet reads it at both commits."""
+    own.write("a b.toml", MANIFEST.replace("run.sh", "run.hs"))
+    said = own.run("lock", "--upgrade", "--dry-run", "a b.toml")
+    assert said.status == 2
+    assert "error[script-missing]" in said.err
+    own.write("a b.toml", MANIFEST.replace("run.sh", "train.py"))
+    own.commit({"train.py": TRAIN.replace("0.1", "0.2")})
+    said = own.run("lock", "--upgrade", "--dry-run", "a b.toml")
+    assert "  note      the lock does not know `train.py` yet: `srpo-manifest lock` reads it\n" in said.out
+    assert "flag  rate default  0.1 → 0.2  train.py:4  (nobody sets it: the trainer takes its default)\n" in said.out
+    assert said.out.endswith(
+        "this matters to `a b.toml`: 1 change\nnext: look at it, then `srpo-manifest lock --upgrade 'a b.toml'`\n"
+    )
+    own.lock.unlink()
+    own.write("a b.toml", MANIFEST.replace("run.sh", "run.hs"))
+    assert own.run("lock", "--dry-run", "a b.toml").status == 2
+
+
 def test_upgrade_tells_what_it_takes_over_and_writes_it(own):
     """A compact report on stderr; stdout stays what it was."""
     new = own.commit({"run.sh": SCRIPT.replace("0.5", "0.6")})
