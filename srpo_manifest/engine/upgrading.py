@@ -10,7 +10,8 @@ from srpo_manifest.engine.registry import Registry
 from srpo_manifest.engine.repositories import Sides
 from srpo_manifest.finding import Finding
 from srpo_manifest.planning.diff import diff
-from srpo_manifest.planning.relevance import Stake, files_named, grave, of_files, of_findings
+from srpo_manifest.planning.relevance import Stake
+from srpo_manifest.planning.surroundings import files_named, grave, of_files, of_findings
 from srpo_manifest.planning.upgrade import compared
 from srpo_manifest.values.facts import Facts, Known
 from srpo_manifest.values.lock import EntryContract, Pin

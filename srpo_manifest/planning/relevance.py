@@ -7,25 +7,24 @@ gives, a variable, a needed file, a rule of the trainer description.
 
 from __future__ import annotations
 
-import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 
+import msgspec
 from msgspec.structs import replace
 
-from srpo_manifest.finding import Finding, Where
+from srpo_manifest.finding import Where
 from srpo_manifest.planning.upgrade import items
 from srpo_manifest.values.contract import Flag
 from srpo_manifest.values.lock import EntryContract
 from srpo_manifest.values.trainer import Trainer
-from srpo_manifest.values.upgrade import ORDER, Change, FileChange, Findings
+from srpo_manifest.values.upgrade import ORDER, Change
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import did_you_mean, listed, ticked
 
 _DEAD = ("never-read", "no-effect")
 _SHAPES = ("type", "nargs", "choices", "action", "const", "effect", "conditional", "positional")
 """Fields of a flag that change what a value given to it means."""
-_LITERAL = re.compile(r"(`[^`]*`)")
 
 
 class Stake:
@@ -102,7 +101,7 @@ class Stake:
                 return False, f"{giver}: the default is not used"
             flag = self._flags.get(name)
             dead = flag is not None and flag.effect in _DEAD
-            return (False, "nothing reads it") if dead else (True, "nobody sets it: the trainer takes its default")
+            return (False, "nothing reads it") if dead else (True, f"nobody sets it{_kept(change, name)}")
         if change.field == "required" or change.field.endswith("_at"):
             if change.after and not giver:
                 return True, "nobody gives it, and the program wants it"
@@ -205,70 +204,6 @@ def passed(entry: EntryContract, flags: Iterable[Flag]) -> set[str]:
     return {names.get(word, word) for word in words if word}
 
 
-def of_files(changed: Iterable[FileChange], named: Mapping[str, str]) -> tuple[Change, ...]:
-    """Changes of the files of the checkout that somebody *named*: by path, who did."""
-    found = []
-    for one in changed:
-        path = one.path if one.path in named else one.to
-        if path is None or path not in named:
-            continue
-        same = one.before is not None and one.path == one.to
-        moved = f"; it is {ticked(one.to)} now" if one.to not in (None, path) else ""
-        found.append(
-            Change(
-                what="file",
-                name=path,
-                field="text" if same else "",
-                before=one.before if same else one.before and one.path,
-                after=one.after if same else one.to,
-                why=f"{named[path]} names it{moved}",
-                where=Where(file=one.to) if one.to else None,
-                was=Where(file=one.path) if one.before else None,
-            )
-        )
-    return tuple(found)
-
-
-def files_named(wanted: Wanted, entry: EntryContract) -> dict[str, str]:
-    """Files of the checkout that the description, the script or the manifest names; those of the entry tell themselves."""
-    found = dict.fromkeys(_paths(entry), "an argument of the script")
-    found |= {rule.file: "the trainer description" for rule in wanted.trainer.evidence.values()}
-    for word in wanted.manifest.entry.command or ():
-        if word.startswith("${repo.dir}/"):
-            found[word.removeprefix("${repo.dir}/")] = "`entry.command`"
-    own = {contract.path for contract in (entry.script, entry.arguments) if contract is not None}
-    return {path: who for path, who in found.items() if path not in own}
-
-
-def _paths(entry: EntryContract) -> Iterator[str]:
-    """Arguments of the script that may be paths, as they would stand in the checkout; `file.py:name` is one as well."""
-    for launch in entry.script.launches if entry.script else ():
-        for values, _ in items(launch.arguments).values():
-            for value in values:
-                if "/" in value or "." in value:
-                    yield posixpath.normpath(value.partition(":")[0])
-
-
-def of_findings(before: Iterable[Finding], after: Iterable[Finding]) -> Findings:
-    """Findings that one side alone has; a line that moved makes no other finding."""
-    old, new = ({_essence(finding): finding for finding in found} for found in (before, after))
-    return Findings(
-        new=tuple(finding for key, finding in new.items() if key not in old),
-        gone=tuple(finding for key, finding in old.items() if key not in new),
-    )
-
-
-def grave(findings: Findings) -> bool:
-    """Whether a refusal or a warning came or went."""
-    return any(finding.level in ("deny", "warn") for finding in (*findings.new, *findings.gone))
-
-
-def _essence(finding: Finding) -> tuple[str, str, str, str]:
-    """What makes it the finding it is: of its message not the bare numbers, which are lines and counts."""
-    words = [part if part.startswith("`") else re.sub(r"\d+", "", part) for part in _LITERAL.split(finding.message)]
-    return finding.code, finding.level, "".join(words), finding.where.key if finding.where else ""
-
-
 def _resting(trainer: Trainer, rule: str, *, held: bool) -> str:
     """What rests on a rule."""
     parts = ["the loop"] if trainer.loop and trainer.loop.rule == rule else []
@@ -276,3 +211,10 @@ def _resting(trainer: Trainer, rule: str, *, held: bool) -> str:
     parts += [f"the log's {one.event}" for one in trainer.log if one.rule == rule]
     what = listed(parts, "and") if parts else f"the description of {ticked(trainer.name)}"
     return f"{what} rests on it" if held else f"{what} rested on it, and is unknown now"
+
+
+def _kept(change: Change, name: str) -> str:
+    """What to write so that a default stays what it was."""
+    if change.field != "default" or change.before is None:
+        return ""
+    return f"; {ticked(f'{name} = {msgspec.json.encode(change.before).decode()}')} in `[entry.set]` keeps it"

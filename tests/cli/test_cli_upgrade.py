@@ -313,7 +313,10 @@ def test_a_script_that_no_commit_has_is_the_manifests_own_fault(own):
     own.commit({"train.py": TRAIN.replace("0.1", "0.2")})
     said = own.run("lock", "--upgrade", "--dry-run", "a b.toml")
     assert "  note      the lock does not know `train.py` yet: `srpo-manifest lock` reads it\n" in said.out
-    assert "flag  rate default  0.1 → 0.2  train.py:4  (nobody sets it: the trainer takes its default)\n" in said.out
+    assert (
+        "flag  rate default  0.1 → 0.2  train.py:4  (nobody sets it; `rate = 0.1` in `[entry.set]` keeps it)\n"
+        in said.out
+    )
     assert said.out.endswith(
         "this matters to `a b.toml`: 1 change\nnext: look at it, then `srpo-manifest lock --upgrade 'a b.toml'`\n"
     )

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from srpo_manifest.finding import Finding, Where
-from srpo_manifest.planning.relevance import Stake, files_named, grave, of_files, of_findings
+from srpo_manifest.planning.relevance import Stake
 from srpo_manifest.planning.relevance import given as given_flags
+from srpo_manifest.planning.surroundings import files_named, grave, of_files, of_findings
 from srpo_manifest.planning.upgrade import compared
 from srpo_manifest.values.contract import (
     ArgumentContract,
@@ -281,7 +282,7 @@ def test_a_flag_matters_to_who_gives_it(matters):
 def test_a_default_matters_where_nobody_sets_the_flag(matters):
     """A value that is given hides it, and so does a program that never reads it."""
     after = entry(STEPS, FAST, replace(RATE, default=0.5))
-    assert matters(entry(), after) == {"flag rate": "nobody sets it: the trainer takes its default"}
+    assert matters(entry(), after) == {"flag rate": "nobody sets it; `rate = 0.1` in `[entry.set]` keeps it"}
     assert matters(entry(), after, entry={"script": "train.sh", "set": {"rate": 1.0}}) == {}
     assert matters(entry(), entry(replace(STEPS, default=2), FAST, RATE)) == {}
     dead = replace(RATE, effect="never-read")
@@ -293,7 +294,7 @@ def test_resting_on_a_flag_is_not_giving_it(matters):
     every = Flag(name="every", default=1, effect="used")
     before = entry(STEPS, FAST, every)
     assert matters(before, entry(STEPS, FAST, replace(every, default=2)), trainer=TRAINER) == {
-        "flag every": "nobody sets it: the trainer takes its default"
+        "flag every": "nobody sets it; `every = 1` in `[entry.set]` keeps it"
     }
     assert list(matters(before, entry(STEPS, FAST, replace(every, required=True)), trainer=TRAINER)) == ["flag every"]
     assert list(matters(before, entry(STEPS, FAST, replace(every, type="int")), trainer=TRAINER)) == ["flag every"]
