@@ -69,7 +69,7 @@ class TrainerChecks:
                 hints=trap.hints,
                 probe=trap.asked_later,
                 known=trap.known,
-                key=check.key or (f"entry.set.{check.flag}" if check.flag else "model.type"),
+                key=check.key or _blamed(wanted, check),
             )
 
 
@@ -116,6 +116,14 @@ def _traps(wanted: Wanted, facts: Facts) -> Iterable[_Trap]:
             hints=tuple(arrivals.filled(hint, values, told) or hint for hint in check.hints),
         )
         yield _of_flag(trap, values) if check.flag is not None else _of_target(trap, values)
+
+
+def _blamed(wanted: Wanted, check: TrainerCheck) -> str:
+    """The key that sets one of the flags that it speaks of."""
+    if check.flag is None:
+        return "model.type"
+    keys = [f"entry.set.{name}" for name in (check.flag, *arrivals.names_in(f"{check.value} {check.message}"))]
+    return next((key for key in keys if key in wanted.origins), keys[0])
 
 
 def _of_flag(trap: _Trap, values: Arriving) -> _Trap:
