@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from srpo_manifest.builtin.command import finals_of
 from srpo_manifest.plugin import (
     Answer,
+    ArgumentContract,
     Arriving,
     Check,
     Facts,
@@ -115,7 +116,7 @@ def _traps(wanted: Wanted, facts: Facts) -> Iterable[_Trap]:
             message=arrivals.filled(check.message, values, told) or check.message,
             hints=tuple(arrivals.filled(hint, values, told) or hint for hint in check.hints),
         )
-        yield _of_flag(trap, values) if check.flag is not None else _of_target(trap, values)
+        yield _of_flag(trap, values) if check.flag is not None else _of_target(trap, contract, values)
 
 
 def _blamed(wanted: Wanted, check: TrainerCheck) -> str:
@@ -136,11 +137,13 @@ def _of_flag(trap: _Trap, values: Arriving) -> _Trap:
     return replace(trap, fact=f"flag.{flag}{item}", known=known)
 
 
-def _of_target(trap: _Trap, values: Arriving) -> _Trap:
+def _of_target(trap: _Trap, contract: ArgumentContract, values: Arriving) -> _Trap:
     probe = trap.check.probe
-    named = {name: values[name] for name in dict.fromkeys(_VARIABLE.findall(probe)) if name in values}
-    now = "".join(f"{name}={quote(' '.join(map(_known, given)))}\n" for name, given in named.items())
-    later = "".join(f"{name}={' '.join(map(shell, given[:1])) or quote('')}\n" for name, given in named.items())
+    used = set(_VARIABLE.findall(probe))
+    flags = {name.replace("-", "_"): name for name in (*values, *(flag.name for flag in contract.flags))}
+    named = {variable: values.get(name, ())[:1] for variable, name in flags.items() if variable in used}
+    now = "".join(f"{name}={quote(''.join(map(_known, given)))}\n" for name, given in named.items())
+    later = "".join(f"{name}={''.join(map(shell, given)) or quote('')}\n" for name, given in named.items())
     return replace(trap, probe=now + probe, asked_later=later + probe)
 
 
@@ -177,7 +180,6 @@ def _more(wanted: Wanted, facts: Facts, values: Arriving) -> dict[str, str]:
         "disk_bytes": told.disk_bytes,
         "gpu_bytes": told.gpu_bytes,
         "host_bytes": told.host_bytes,
-        "gpu_mib": None if told.gpu_bytes is None else told.gpu_bytes >> 20,
     }
     known = {name: str(number) for name, number in numbers.items() if number is not None}
     sizes = {name: number for name, number in numbers.items() if name.endswith("_bytes") and number is not None}

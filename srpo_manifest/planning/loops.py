@@ -65,13 +65,13 @@ def _endless(wanted: Wanted, loop: Loop, values: Arriving, forecast: Forecast) -
 
 def _unreachable(wanted: Wanted, loop: Loop, forecast: Forecast) -> Iterable[Fault]:
     done = wanted.manifest.done
-    most = len(forecast.checkpoints or ())
-    for key, wish, most_ in (
+    saved = len(forecast.checkpoints or ()) if loop.shape == "plain" else None
+    for key, wish, most in (
         ("images", done and done.images, forecast.images),
-        ("checkpoints", done and done.checkpoints, most if loop.shape == "plain" else None),
+        ("checkpoints", done and done.checkpoints, saved),
     ):
-        if wish and most_ is not None and wish > most_:
-            told = f"the loop brings {plural(most_, key.removesuffix('s'))}"
+        if wish and most is not None and wish > most:
+            told = f"the loop brings {plural(most, key.removesuffix('s'))}"
             if key == "images" and loop.images_below:
                 told += f": they are made from the checkpoint's step on, below step {loop.images_below}"
             yield Fault(
@@ -79,7 +79,7 @@ def _unreachable(wanted: Wanted, loop: Loop, forecast: Forecast) -> Iterable[Fau
                     code="done-unreachable",
                     level="deny",
                     message=f"`done.{key}` is {wish}, and {told}",
-                    hints=(f"wish for {most_} at most, or change {ticked(loop.checkpoint_every)} and {ticked(loop.max_steps)}",),
+                    hints=(f"wish for {most} at most, or change {ticked(loop.checkpoint_every)} and {ticked(loop.max_steps)}",),
                 ),
                 key=f"done.{key}",
             )  # fmt: skip
