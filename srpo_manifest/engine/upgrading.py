@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from srpo_manifest.builtin.repo import PIN, script_of
 from srpo_manifest.engine.deciding import decided, manifest_faults
 from srpo_manifest.engine.registry import Registry
 from srpo_manifest.engine.repositories import Sides
 from srpo_manifest.finding import Finding
 from srpo_manifest.planning.diff import diff
+from srpo_manifest.planning.entry import PIN, script_of
 from srpo_manifest.planning.relevance import Stake
 from srpo_manifest.planning.surroundings import files_named, grave, of_files, of_findings
 from srpo_manifest.planning.upgrade import compared

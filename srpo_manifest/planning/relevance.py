@@ -188,11 +188,17 @@ def given(wanted: Wanted, flags: Iterable[Flag]) -> dict[str, str]:
 
 def described(trainer: Trainer) -> set[str]:
     """Flags that the trainer description reads or writes."""
-    loop, artifacts = trainer.loop, trainer.artifacts
     found = {*trainer.per_run.folder, *trainer.per_run.name}
-    if loop is not None:
-        found |= {flag for flag in (loop.max_steps, loop.checkpoint_every, loop.batch, loop.accumulation) if flag}
-    patterns = (artifacts.checkpoints, artifacts.images, *(file.path for file in trainer.files))
+    if (loop := trainer.loop) is not None:
+        found |= {loop.max_steps, loop.checkpoint_every, *loop.batch_factors, *loop.batch_divisors}
+    if (memory := trainer.memory) is not None:
+        found |= {flag for flag in (memory.offload, memory.sharding) if flag}
+    found |= {check.flag for check in trainer.checks if check.flag}
+    conditions = [one for file in trainer.files for one in file.when] + [
+        one for check in trainer.checks for one in check.when
+    ]
+    found |= {condition.lstrip("!").partition("=")[0] for condition in conditions}
+    patterns = (trainer.artifacts.checkpoints, trainer.artifacts.images, *(file.path for file in trainer.files))
     return found | {name for pattern in patterns if pattern for name in re.findall(r"\{(\w+)\}", pattern)}
 
 
@@ -207,7 +213,10 @@ def passed(entry: EntryContract, flags: Iterable[Flag]) -> set[str]:
 def _resting(trainer: Trainer, rule: str, *, held: bool) -> str:
     """What rests on a rule."""
     parts = ["the loop"] if trainer.loop and trainer.loop.rule == rule else []
-    parts += [file.path for file in trainer.files if file.rule == rule]
+    parts += ["the memory"] if trainer.memory and trainer.memory.rule == rule else []
+    parts += [one.path for one in trainer.files if one.rule == rule]
+    parts += [one.code for one in trainer.checks if one.rule == rule]
+    parts += [f"dead flag {one.flag}" for one in trainer.dead if one.rule == rule]
     parts += [f"the log's {one.event}" for one in trainer.log if one.rule == rule]
     what = listed(parts, "and") if parts else f"the description of {ticked(trainer.name)}"
     return f"{what} rests on it" if held else f"{what} rested on it, and is unknown now"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from srpo_manifest.finding import Finding, Where
-from srpo_manifest.planning.relevance import Stake
+from srpo_manifest.planning.relevance import Stake, described
 from srpo_manifest.planning.relevance import given as given_flags
 from srpo_manifest.planning.surroundings import files_named, grave, of_files, of_findings
 from srpo_manifest.planning.upgrade import compared
@@ -28,7 +28,7 @@ from srpo_manifest.values.contract import (
 )
 from srpo_manifest.values.lock import EntryContract
 from srpo_manifest.values.manifest import ArgsFile
-from srpo_manifest.values.trainer import Evidence, Loop, ModelFlags, NeededFile, Trainer
+from srpo_manifest.values.trainer import Evidence, Loop, Memory, ModelFlags, NeededFile, Trainer, TrainerCheck
 from srpo_manifest.values.upgrade import Change, FileChange
 
 names = st.text("abcd_", min_size=1, max_size=5)
@@ -287,6 +287,16 @@ def test_a_default_matters_where_nobody_sets_the_flag(matters):
     assert matters(entry(), entry(replace(STEPS, default=2), FAST, RATE)) == {}
     dead = replace(RATE, effect="never-read")
     assert matters(entry(STEPS, FAST, dead), entry(STEPS, FAST, replace(dead, default=0.5))) == {}
+
+
+def test_every_flag_that_a_description_reads_is_known():
+    """Of its loop, memory, checks, conditions and patterns."""
+    memory = Memory(offload="off", sharding="shard")
+    check = TrainerCheck(code="c", message="m", flag="checked", when=("!absent", "kind=HPS"), rule="opens")
+    files = (NeededFile(path="{index}/x", when=("wanted",)),)
+    assert described(replace(TRAINER, memory=memory, checks=(check,), files=files)) == {
+        "steps", "every", "off", "shard", "checked", "absent", "kind", "index", "wanted",
+    }  # fmt: skip
 
 
 def test_resting_on_a_flag_is_not_giving_it(matters):
