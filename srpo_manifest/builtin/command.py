@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from srpo_manifest.builtin.repo import PIN, entry_of, script_of
 from srpo_manifest.builtin.resources import platform_variables
 from srpo_manifest.plugin import (
+    PIN,
     ArgumentContract,
     Delivery,
     EntryContract,
@@ -33,11 +33,14 @@ from srpo_manifest.plugin import (
     Word,
     bound_word,
     deliver,
+    entry_of,
     hookimpl,
     late,
     listed,
     parse_word,
     read_tokens,
+    replace,
+    script_of,
     ticked,
     wish_of,
     word,
@@ -94,7 +97,7 @@ class Script:
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
         if isinstance(facts.get(PIN, Pin), Unknown):
             return
-        script, contract = script_of(wanted) or "", entry_of(wanted, facts)
+        script, contract = script_of(wanted) or "", described(wanted, entry_of(wanted, facts))
         values = _values(wanted, facts)
         try:
             own = _own(wanted, script, contract, values)
@@ -129,8 +132,20 @@ class Script:
             yield JobStep(mode="direct", argv=(*launch.words, *own, *map(word, said)), makes=launch.makes)
 
 
-def settled(wanted: Wanted, facts: Facts) -> dict[str, str]:
-    """Values that will arrive at the entry, by flag, as far as they are known before the target is asked."""
+def described(wanted: Wanted, contract: EntryContract) -> EntryContract:
+    """The contract with what the trainer description knows to be without effect."""
+    dead = {flag.flag for flag in wanted.trainer.dead}
+    if contract.arguments is None or not dead:
+        return contract
+    flags = tuple(
+        replace(flag, effect="no-effect") if flag.name in dead and flag.effect != "never-read" else flag
+        for flag in contract.arguments.flags
+    )
+    return replace(contract, arguments=replace(contract.arguments, flags=flags))
+
+
+def finals_of(wanted: Wanted, facts: Facts) -> dict[str, tuple[Word, ...]]:
+    """Values that will arrive at the entry, by flag."""
     script, contract = script_of(wanted) or "", entry_of(wanted, facts)
     if contract.arguments is None:
         return {}
@@ -139,8 +154,7 @@ def settled(wanted: Wanted, facts: Facts) -> dict[str, str]:
     except Undeliverable:
         return {}
     wishes, _ = _wishes(wanted, contract.arguments, own)
-    finals = deliver(contract.arguments, own, wishes).finals
-    return {flag: text for flag, values in finals.items() if len(values) == 1 and (text := values[0].text) is not None}
+    return deliver(contract.arguments, own, wishes).finals
 
 
 class _Launch(Value):
@@ -339,8 +353,9 @@ def _told(misfit: Misfit) -> Fault:
 
 def _noted(wanted: Wanted, delivery: Delivery) -> Iterable[Fault]:
     """What the trainer description says about flags that the manifest sets."""
+    known = {flag.flag: flag.why for flag in wanted.trainer.dead} | wanted.trainer.notes
     for option in delivery.options:
-        said = wanted.trainer.notes.get(option.name)
+        said = known.get(option.name)
         if said and option.manifest is not None:
             message = f"flag {ticked(option.name)}: {said}"
             yield Fault(finding=Finding(code="trainer-note", level="note", message=message), key=option.origin)
