@@ -1,4 +1,7 @@
-"""Stage pre-launch: the traps that a trainer description knows, each a predicate over a flag or over what the target says."""
+"""Stage pre-launch: the traps that a trainer description knows, each a predicate over a flag or over what the target says.
+
+What it advises for afterwards is told here, too.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from srpo_manifest.plugin import (
     Arriving,
     Check,
     Facts,
+    Fault,
+    Finding,
     Known,
     Probe,
     Proposal,
@@ -33,6 +38,7 @@ from srpo_manifest.plugin import (
     quote,
     replace,
     shell,
+    word,
 )
 
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
@@ -40,8 +46,8 @@ _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 
 @hookimpl
 def srpo_pre_launch(wanted: Wanted) -> StageHandler | None:
-    """The built-in answer for descriptions that have checks."""
-    return TrainerChecks() if wanted.trainer.checks else None
+    """The built-in answer for descriptions that have checks or advice."""
+    return TrainerChecks() if wanted.trainer.checks or wanted.trainer.afterwards else None
 
 
 class TrainerChecks:
@@ -71,6 +77,7 @@ class TrainerChecks:
                 known=trap.known,
                 key=check.key or (f"entry.set.{check.flag}" if check.flag else "model.type"),
             )
+        yield from _advice(wanted, facts)
 
 
 def parse_found(answer: Answer) -> Known | Unknown:
@@ -115,7 +122,14 @@ def _traps(wanted: Wanted, facts: Facts) -> Iterable[_Trap]:
             message=arrivals.filled(check.message, values, told) or check.message,
             hints=tuple(arrivals.filled(hint, values, told) or hint for hint in check.hints),
         )
-        yield _of_flag(trap, values) if check.flag is not None else _of_target(trap, values)
+        yield _of_flag(trap, values) if check.flag is not None else _of_target(trap, values, more)
+
+
+def _advice(wanted: Wanted, facts: Facts) -> Iterable[Fault]:
+    values = arriving(finals_of(wanted, facts), entry_of(wanted, facts).arguments, wanted.trainer)
+    for advice in wanted.trainer.afterwards:
+        message = f"when it is done: {arrivals.filled(advice.text, values, {}) or advice.text}"
+        yield Fault(finding=Finding(code="afterwards", level="note", message=message), observed=True)
 
 
 def _of_flag(trap: _Trap, values: Arriving) -> _Trap:
@@ -128,8 +142,9 @@ def _of_flag(trap: _Trap, values: Arriving) -> _Trap:
     return replace(trap, fact=f"flag.{flag}{item}", known=known)
 
 
-def _of_target(trap: _Trap, values: Arriving) -> _Trap:
+def _of_target(trap: _Trap, values: Arriving, more: dict[str, str]) -> _Trap:
     probe = trap.check.probe
+    values = {name: (word(known),) for name, known in more.items()} | dict(values)
     named = {name: values[name] for name in dict.fromkeys(_VARIABLE.findall(probe)) if name in values}
     now = "".join(f"{name}={quote(' '.join(map(_known, given)))}\n" for name, given in named.items())
     later = "".join(f"{name}={' '.join(map(shell, given[:1])) or quote('')}\n" for name, given in named.items())

@@ -61,7 +61,7 @@ def decide(
     manifest = wanted.manifest
     jobs = [one.proposal for one in proposed if isinstance(one.proposal, JobStep)]
     job = jobs[0] if jobs else None
-    finals = job.finals if job else {}
+    values = arriving(job.finals if job else {}, entry_of(wanted, facts).arguments, wanted.trainer)
     env = _environment(proposed)
     findings = [*notes, *(placed(wanted, fault) for fault in faults)]
     checks, open_checks, failed = _checks(wanted, facts, proposed)
@@ -92,13 +92,9 @@ def decide(
             action="run",
         ),
         options=job.options if job else (),
-        forecast=forecast(
-            wanted,
-            arriving(finals, entry_of(wanted, facts).arguments, wanted.trainer),
-            _known(gpus_per_node(wanted, facts)),
-        ),
+        forecast=forecast(wanted, values, _known(gpus_per_node(wanted, facts))),
         steps=tuple(_entry(one) for one in proposed if isinstance(one.proposal, Put | Sh | Get | AtEnd)),
-        rules=rules(wanted, finals),
+        rules=rules(wanted, values),
         checks=checks,
         warnings=(),
         refusals=(),
