@@ -192,6 +192,8 @@ def test_a_default_of_the_parser_is_a_value_like_any_other(plan):
         (["entry.set.lr_scheduler='cosine'", "entry.set.lr_warmup_steps=500"], "warmup-endless"),
         (["entry.set.lr_scheduler='constant_with_warmup'", "entry.set.lr_warmup_steps=500"], "warmup-endless"),
         (["entry.set.prodigy_decouple='False'"], "always-true"),
+        (["entry.set.prodigy_use_bias_correction='false'"], "always-true"),
+        (["entry.set.prodigy_safeguard_warmup='no'"], "always-true"),
         (["entry.set.report_to='wandb'", "entry.set.hub_token='t'"], "token-exposed"),
         (["entry.set.resume_from_checkpoint='latest'"], "resume-elsewhere"),
         (["model.method='full-finetune'"], "method-unavailable"),

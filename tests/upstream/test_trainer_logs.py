@@ -33,6 +33,10 @@ def events(root: Path, name: str, line: str) -> list[Any]:
         ("1250it [11:02,  1.93it/s]", ["encoding", {"step": "1250"}]),
         ("61250it [1:11:02, 14.93it/s]", ["encoding", {"step": "61250"}]),
         ("Rank 3 Error: RuntimeError('x')", ["a worker met an error; it waits for the others before it ends"]),
+        (
+            "3it [00:00,  4.99it/s]Rank 5 Error: x",
+            ["encoding", {"step": "3"}, "a worker met an error; it waits for the others before it ends"],
+        ),
         ("torch.OutOfMemoryError: CUDA out of memory.", ["the GPU's memory does not suffice"]),
         ("Downloading 1it [00:03, x", []),
     ],

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import ast
 import os
+import re
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
-from checkout import ROOT, locked_anew
+from checkout import ROOT, TRAINERS, locked_anew
 
+from srpo_manifest.reading.trainer import parse_trainer
 from srpo_manifest.upstream.arguments import read_arguments
 from srpo_manifest.upstream.script import read_script
 from srpo_manifest.values.contract import ArgumentContract
@@ -112,3 +116,30 @@ def test_the_shipped_lock_says_what_the_source_says(golden):
     text, unproven = locked_anew(path, Path(FOLDER), SHIPPED)
     golden(path, text)
     assert unproven == []
+
+
+def test_prompts_are_counted_as_upstream_reads_them(tmp_path):
+    """The class that reads them, run alone, keeps as many as the check says, whatever the file holds."""
+    tree = ast.parse(source("fastvideo/data_preprocess/preprocess_flux_embedding.py"))
+    taken = [node for node in tree.body if getattr(node, "name", "") in ("contains_chinese", "T5dataset")]
+    made: dict[str, Any] = {"re": re, "os": os, "Dataset": object}
+    exec(compile(ast.Module(body=taken, type_ignores=[]), "dataset", "exec"), made)  # noqa: S102 - the pinned class
+    description = parse_trainer((TRAINERS / "flux-dev-srpo-embeddings.toml").read_bytes(), "x")
+    (probe,) = [check.probe for check in description.checks if check.code == "prompts-empty"]
+    texts = [
+        "",
+        "\n",
+        "a",
+        "a\n\nb\n",
+        "\ufeffa\r\nb\r",
+        "\u4e00\na\u9fff\n\u3042\n",
+        "a\x0bb\x0c\x1cc\x85d\u2028e",
+        "a\n" * 50_001,
+    ]
+    for text in texts:
+        path = tmp_path / "prompts.txt"
+        path.write_bytes(text.encode())
+        said = subprocess.run(
+            ["bash", "-c", probe], env=os.environ | {"prompt_dir": str(path)}, capture_output=True, check=True
+        )
+        assert int(said.stdout) == len(made["T5dataset"](str(path), vae_debug=False)), text[:20]
