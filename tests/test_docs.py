@@ -14,6 +14,7 @@ from srpo_manifest.reading.schema import json_schema
 from srpo_manifest.reading.trainer import parse_trainer
 from srpo_manifest.values.events import EVENTS
 from srpo_manifest.values.trainer import PROGRESS, Trainer
+from srpo_manifest.values.upgrade import ORDER, Report
 
 
 def keys(schema: dict[str, Any], node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -111,3 +112,10 @@ def test_the_example_of_a_description_is_one(root: Path):
     source = (root / "srpo_manifest/reading/trainer.py").read_text(encoding="utf-8")
     codes = set(re.findall(r'ManifestError\(\s*"([a-z-]+)"', source)) - {"missing-key"}
     assert [code for code in codes if f"`{code}`" not in text] == []
+
+
+def test_the_upgrade_page_names_every_kind_of_change_and_every_key(root: Path):
+    """What the report may hold is told where it is explained."""
+    text = (root / "docs/upgrade.md").read_text(encoding="utf-8")
+    keys = [field.encode_name for field in msgspec.structs.fields(Report)]
+    assert [word for word in (*ORDER, *keys) if f"`{word}`" not in text] == []

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from srpo_manifest.builtin.command import finals_of
 from srpo_manifest.plugin import (
     Answer,
+    ArgumentContract,
     Arriving,
     Check,
     Facts,
@@ -75,7 +76,7 @@ class TrainerChecks:
                 hints=trap.hints,
                 probe=trap.asked_later,
                 known=trap.known,
-                key=check.key or (f"entry.set.{check.flag}" if check.flag else "model.type"),
+                key=check.key or _blamed(wanted, check),
             )
         yield from _advice(wanted, facts)
 
@@ -122,7 +123,7 @@ def _traps(wanted: Wanted, facts: Facts) -> Iterable[_Trap]:
             message=arrivals.filled(check.message, values, told) or check.message,
             hints=tuple(arrivals.filled(hint, values, told) or hint for hint in check.hints),
         )
-        yield _of_flag(trap, values) if check.flag is not None else _of_target(trap, values, more)
+        yield _of_flag(trap, values) if check.flag is not None else _of_target(trap, contract, values, more)
 
 
 def _advice(wanted: Wanted, facts: Facts) -> Iterable[Fault]:
@@ -130,6 +131,14 @@ def _advice(wanted: Wanted, facts: Facts) -> Iterable[Fault]:
     for advice in wanted.trainer.afterwards:
         message = f"when it is done: {arrivals.filled(advice.text, values, {}) or advice.text}"
         yield Fault(finding=Finding(code="afterwards", level="note", message=message), observed=True)
+
+
+def _blamed(wanted: Wanted, check: TrainerCheck) -> str:
+    """The key that sets one of the flags that it speaks of."""
+    if check.flag is None:
+        return "model.type"
+    keys = [f"entry.set.{name}" for name in (check.flag, *arrivals.names_in(f"{check.value} {check.message}"))]
+    return next((key for key in keys if key in wanted.origins), keys[0])
 
 
 def _of_flag(trap: _Trap, values: Arriving) -> _Trap:
@@ -142,12 +151,14 @@ def _of_flag(trap: _Trap, values: Arriving) -> _Trap:
     return replace(trap, fact=f"flag.{flag}{item}", known=known)
 
 
-def _of_target(trap: _Trap, values: Arriving, more: dict[str, str]) -> _Trap:
+def _of_target(trap: _Trap, contract: ArgumentContract, values: Arriving, more: dict[str, str]) -> _Trap:
     probe = trap.check.probe
-    values = {name: (word(known),) for name, known in more.items()} | dict(values)
-    named = {name: values[name] for name in dict.fromkeys(_VARIABLE.findall(probe)) if name in values}
-    now = "".join(f"{name}={quote(' '.join(map(_known, given)))}\n" for name, given in named.items())
-    later = "".join(f"{name}={' '.join(map(shell, given[:1])) or quote('')}\n" for name, given in named.items())
+    used = set(_VARIABLE.findall(probe))
+    flags = {name.replace("-", "_"): name for name in (*values, *(flag.name for flag in contract.flags))}
+    named: dict[str, tuple[Word, ...]] = {name: (word(known),) for name, known in more.items() if name in used}
+    named |= {variable: values.get(name, ())[:1] for variable, name in flags.items() if variable in used}
+    now = "".join(f"{name}={quote(''.join(map(_known, given)))}\n" for name, given in named.items())
+    later = "".join(f"{name}={''.join(map(shell, given)) or quote('')}\n" for name, given in named.items())
     return replace(trap, probe=now + probe, asked_later=later + probe)
 
 
@@ -184,7 +195,6 @@ def _more(wanted: Wanted, facts: Facts, values: Arriving) -> dict[str, str]:
         "disk_bytes": told.disk_bytes,
         "gpu_bytes": told.gpu_bytes,
         "host_bytes": told.host_bytes,
-        "gpu_mib": None if told.gpu_bytes is None else told.gpu_bytes >> 20,
     }
     known = {name: str(number) for name, number in numbers.items() if number is not None}
     sizes = {name: number for name, number in numbers.items() if name.endswith("_bytes") and number is not None}
