@@ -31,7 +31,16 @@ from srpo_manifest.ports.transport import Transport
 from srpo_manifest.reading.words import bound_word, parse_word
 from srpo_manifest.upstream.editor import Delivery, Misfit, Wish, deliver, read_tokens, wish_of
 from srpo_manifest.values.base import Value
-from srpo_manifest.values.contract import ArgumentContract, Launch, Opaque, Plain, ScriptContract, Token, Variable
+from srpo_manifest.values.contract import (
+    ArgumentContract,
+    Launch,
+    Opaque,
+    Piece,
+    Plain,
+    ScriptContract,
+    Token,
+    Variable,
+)
 from srpo_manifest.values.facts import Bash, Facts, Gpu, Interpreter, Known, PastRun, Unknown, Vendor
 from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.lock import EntryContract, Pin
@@ -92,6 +101,7 @@ __all__ = [
     "Opaque",
     "Option",
     "PastRun",
+    "Piece",
     "Pin",
     "PipedTransport",
     "Plain",

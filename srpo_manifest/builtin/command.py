@@ -229,13 +229,8 @@ def _word(script: str, token: Token, values: dict[str, Word | None]) -> Word:
         match piece:
             case Plain(text=text):
                 made = made + text
-            case Variable(name=name, quoted=quoted, default=default):
-                value = values.get(name)
-                if default is not None and (value is None or value.text == ""):
-                    value = word(default)
-                if value is None:
-                    message = f"{ticked(script)} line {token.line} needs `${name}`, which has no value"
-                    raise Undeliverable("variable-unset", message, "give it a value in `[env]`", observed=True)
+            case Variable(name=name, quoted=quoted):
+                value = _value(script, token, piece, values)
                 if not quoted and value.text is not None and set(value.text) & set(" \t\n*?["):
                     message = f"{ticked(script)} line {token.line} uses `${name}` without quotes, and its value {ticked(value.text)} would be split or expanded"
                     raise Undeliverable("variable-splits", message, "give it a plain value in `[env]`")
@@ -243,6 +238,21 @@ def _word(script: str, token: Token, values: dict[str, Word | None]) -> Word:
             case _:
                 raise Undeliverable("script-indirect", f"{ticked(script)} line {token.line}: {piece.reason}", _MANUAL)
     return made
+
+
+def _value(script: str, token: Token, variable: Variable, values: dict[str, Word | None]) -> Word:
+    """The value of a variable, or of its default. Raises: Undeliverable `variable-unset`."""
+    value = values.get(variable.name)
+    if value is None or (value.text == "" and not variable.only_unset):
+        if variable.default is not None:
+            return word(variable.default)
+        if variable.fallback:
+            default = Token(pieces=variable.fallback, line=token.line, quoted=True)
+            return _word(script, default, values)
+    if value is None:
+        message = f"{ticked(script)} line {token.line} needs `${variable.name}`, which has no value"
+        raise Undeliverable("variable-unset", message, "give it a value in `[env]`", observed=True)
+    return value
 
 
 def _pinned(launcher: tuple[Word, ...]) -> tuple[Word, ...]:

@@ -18,6 +18,7 @@ from srpo_manifest.plugin import (
     Fault,
     Finding,
     Known,
+    Piece,
     Probe,
     Proposal,
     Put,
@@ -215,8 +216,17 @@ def _needed(wanted: Wanted, facts: Facts) -> set[str]:
     tokens = [*script.makes, *(script.sets[name] for name in script.exported if name in script.sets)]
     for launch in script.launches:
         tokens += [*launch.launcher, launch.entry, *launch.arguments]
-    pieces = (piece for token in tokens for piece in token.pieces)
-    return {piece.name for piece in pieces if isinstance(piece, Variable) and piece.default is None}
+    return _without_default(piece for token in tokens for piece in token.pieces)
+
+
+def _without_default(pieces: Iterable[Piece]) -> set[str]:
+    names = set()
+    for piece in pieces:
+        if isinstance(piece, Variable) and piece.fallback:
+            names |= _without_default(piece.fallback)
+        elif isinstance(piece, Variable) and piece.default is None:
+            names.add(piece.name)
+    return names
 
 
 def _inherited(wanted: Wanted, facts: Facts) -> list[str]:

@@ -7,13 +7,14 @@ import re
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
-from srpo_manifest.upstream.expansion import line_of
-from srpo_manifest.upstream.names import descendants
+from srpo_manifest.upstream.nodes import descendants, line_of
 from srpo_manifest.values.contract import Gap
 from srpo_manifest.wording import ticked
 
 _BASH = Language(tree_sitter_bash.language())
-_BASH_LINE = re.compile(rb"#![ \t]*(\S*/)?(env[ \t]+(-S[ \t]+)?)?(ba)?sh([ \t].*)?\n")
+_BASH_LINE = re.compile(rb"#![ \t]*(\S*/)?(env[ \t]+(-S[ \t]+)?)?(ba)?sh([ \t].*)?\n|#![ \t]*\S*/env[ \t]*\n")
+_PLAIN_ASSIGNMENT = re.compile(rb"[ \t]*(?:export[ \t]+)?[A-Za-z_]\w*=[\w./:,@%+${}-]*[ \t]*")
+_REPAIRS = 4
 _BLANK = re.compile(rb"(?:[ \t\n]|\\\n)*")
 _AFTER_VALUE = re.compile(rb"(?:\\\n)*[ \t\n;&|)`<>]")
 _ANSI_C = re.compile(rb"\$'(?:[^\\']|\\[\s\S])*'")
@@ -31,8 +32,25 @@ def parse_bash(source: bytes) -> tuple[bytes, Node] | Gap:
     lines = len(source.splitlines())
     source += b"\n\n"
     root = Parser(_BASH).parse(source).root_node
+    for _ in range(_REPAIRS):
+        mended = _mended(source, root)
+        if mended == source:
+            break
+        source = mended
+        root = Parser(_BASH).parse(source).root_node
     line = _unread(source, root)
     return (source, root) if line is None else Gap(line=min(line, lines), reason="this could not be read as bash")
+
+
+def _mended(source: bytes, root: Node) -> bytes:
+    """The source with `$name` as `${name}` in plain assignments that the grammar tore apart: the same to bash."""
+    lines = source.split(b"\n")
+    for node in descendants(root):
+        if node.type == "variable_assignment" and _is_torn(source, node):
+            row = node.start_point.row
+            if _PLAIN_ASSIGNMENT.fullmatch(lines[row]):
+                lines[row] = re.sub(rb"\$([A-Za-z_]\w*)", rb"${\1}", lines[row])
+    return b"\n".join(lines)
 
 
 def _unreadable(source: bytes) -> Gap | None:
