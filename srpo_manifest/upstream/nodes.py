@@ -33,3 +33,9 @@ def shown(source: str) -> str:
     first, rest, _ = source.partition("\n")
     short = first[:60] + ("…" if rest or len(first) > 60 else "")
     return short if "`" in short else ticked(short)
+
+
+def after(node: Node, opening: str) -> list[Node]:
+    """The children behind a word of the grammar."""
+    at = next((number for number, child in enumerate(node.children) if child.type == opening), -1)
+    return node.children[at + 1 :]

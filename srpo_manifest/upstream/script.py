@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from srpo_manifest.upstream.calls import command
+from srpo_manifest.upstream.functions import within
 from srpo_manifest.upstream.names import names_used
 from srpo_manifest.upstream.record import FOR_THE_SHELL
 from srpo_manifest.upstream.shell import Array, File, Shell
+from srpo_manifest.upstream.statements import STATEMENTS
 from srpo_manifest.upstream.syntax import parse_bash
 from srpo_manifest.upstream.walk import Walk
 from srpo_manifest.values.contract import Gap, ScriptContract, Token
@@ -31,7 +32,7 @@ def read_script(source: bytes, path: str, *, read: Callable[[str], bytes | None]
         if isinstance(tree, Gap):
             return ScriptContract(path=path, digest=digest, gaps=(tree,))
         text, root = tree
-        walk = Walk(root, Shell(File(text, path)), read, command)
+        walk = Walk(root, Shell(File(text, path)), read, STATEMENTS)
         walk.statements(root.children, notes=True)
         _read_uncalled(walk)
     except RecursionError:
@@ -73,5 +74,5 @@ def _read_uncalled(walk: Walk) -> None:
         walk.shell.arguments, walk.shell.called = None, True
         line = walk.shell.line(function.node)
         with walk.guarded(line, "a function that nothing is seen to call"):
-            walk.within([function.node])
+            within(walk, [function.node])
         walk.shell, walk.ended = shell, False
