@@ -33,6 +33,7 @@ from srpo_manifest.upstream.editor import Delivery, Misfit, Wish, deliver, read_
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import (
     ArgumentContract,
+    Choice,
     Launch,
     Opaque,
     Piece,
@@ -72,6 +73,7 @@ __all__ = [
     "AtEnd",
     "Bash",
     "Check",
+    "Choice",
     "Content",
     "ControllerProbe",
     "Delivery",

@@ -8,6 +8,7 @@ from srpo_manifest.builtin.repo import PIN, entry_of, script_of
 from srpo_manifest.builtin.resources import platform_variables
 from srpo_manifest.plugin import (
     ArgumentContract,
+    Choice,
     Delivery,
     EntryContract,
     EnvVariable,
@@ -229,7 +230,7 @@ def _word(script: str, token: Token, values: dict[str, Word | None]) -> Word:
         match piece:
             case Plain(text=text):
                 made = made + text
-            case Variable(name=name, quoted=quoted):
+            case Variable(name=name, quoted=quoted) | Choice(name=name, quoted=quoted):
                 value = _value(script, token, piece, values)
                 if not quoted and value.text is not None and set(value.text) & set(" \t\n*?["):
                     message = f"{ticked(script)} line {token.line} uses `${name}` without quotes, and its value {ticked(value.text)} would be split or expanded"
@@ -240,17 +241,16 @@ def _word(script: str, token: Token, values: dict[str, Word | None]) -> Word:
     return made
 
 
-def _value(script: str, token: Token, variable: Variable, values: dict[str, Word | None]) -> Word:
+def _value(script: str, token: Token, piece: Variable | Choice, values: dict[str, Word | None]) -> Word:
     """The value of a variable, or of its default. Raises: Undeliverable `variable-unset`."""
-    value = values.get(variable.name)
-    if value is None or (value.text == "" and not variable.only_unset):
-        if variable.default is not None:
-            return word(variable.default)
-        if variable.fallback:
-            default = Token(pieces=variable.fallback, line=token.line, quoted=True)
-            return _word(script, default, values)
+    value = values.get(piece.name)
+    if isinstance(piece, Choice):
+        if value is None or (value.text == "" and not piece.only_unset):
+            return _word(script, Token(pieces=piece.default, line=token.line, quoted=True), values)
+    elif piece.default is not None and (value is None or value.text == ""):
+        return word(piece.default)
     if value is None:
-        message = f"{ticked(script)} line {token.line} needs `${variable.name}`, which has no value"
+        message = f"{ticked(script)} line {token.line} needs `${piece.name}`, which has no value"
         raise Undeliverable("variable-unset", message, "give it a value in `[env]`", observed=True)
     return value
 

@@ -11,6 +11,7 @@ from srpo_manifest.builtin.resources import GPUS, gpu_probe, gpus_per_node, plat
 from srpo_manifest.plugin import (
     Answer,
     Assume,
+    Choice,
     Content,
     ControllerProbe,
     EnvVariable,
@@ -222,8 +223,8 @@ def _needed(wanted: Wanted, facts: Facts) -> set[str]:
 def _without_default(pieces: Iterable[Piece]) -> set[str]:
     names = set()
     for piece in pieces:
-        if isinstance(piece, Variable) and piece.fallback:
-            names |= _without_default(piece.fallback)
+        if isinstance(piece, Choice):
+            names |= _without_default(piece.default)
         elif isinstance(piece, Variable) and piece.default is None:
             names.add(piece.name)
     return names

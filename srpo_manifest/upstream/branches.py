@@ -64,7 +64,7 @@ def _default(walk: Walk, name: str, empty: Shell, filled_: Shell) -> None:
     first, other = empty.scalar(name), filled_.scalar(name)
     text, variable = text_in(first), other[0] if len(other) == 1 else None
     if text and isinstance(variable, Variable) and not variable.default:
-        walk.shell.values[name] = (replace(variable, quoted=True, default=text, only_unset=False),)
+        walk.shell.values[name] = (replace(variable, quoted=True, default=text),)
 
 
 def if_holds(walk: Walk, node: Node, redirects: Sequence[Node]) -> Status:

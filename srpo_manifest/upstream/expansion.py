@@ -14,7 +14,7 @@ from srpo_manifest.upstream.parameters import parameter
 from srpo_manifest.upstream.quotes import NAME, ansi_c, double_quoted, unquoted
 from srpo_manifest.upstream.shell import EXPANSIONS, FORWARDED, Array, Held, Shell, counted
 from srpo_manifest.upstream.substitutions import answer
-from srpo_manifest.values.contract import Opaque, Piece, Plain, Token, Variable
+from srpo_manifest.values.contract import Choice, Opaque, Piece, Plain, Token, Variable
 
 _EVERY = re.compile(rf'(?P<quote>"?)\$(?:@|\{{(?:@|(?P<name>{NAME})\[(?P<all>[@*])\])\}})(?P=quote)')
 _BLANKS = re.compile(r"(?:[ \t]|\\\n)+")
@@ -197,9 +197,9 @@ class _Words:
                     self.text(text, quoted=False)
                 case Plain(text=text):
                     self._split(text)
-                case Variable() if not (quoted or not self.splits) and self.shell.splitting:
+                case Variable() | Choice() if not (quoted or not self.splits) and self.shell.splitting:
                     self.unknown(f"${piece.name}", self.shell.splitting)
-                case Variable():
+                case Variable() | Choice():
                     self.pieces.append(replace(piece, quoted=quoted or not self.splits))
                 case _:
                     self.pieces.append(piece)

@@ -13,7 +13,7 @@ from srpo_manifest.upstream.nodes import shown
 from srpo_manifest.upstream.patterns import pattern_of, replaced, without
 from srpo_manifest.upstream.quotes import NAME
 from srpo_manifest.upstream.shell import Array, Shell, counted, filled, text_in
-from srpo_manifest.values.contract import Opaque, Piece, Plain, Variable
+from srpo_manifest.values.contract import Choice, Opaque, Piece, Plain, Variable
 
 Part: TypeAlias = tuple[tuple[Piece, ...], bool]
 """Pieces, and whether they stand in quotes."""
@@ -113,7 +113,7 @@ def _choice(
 def _held(parts: Sequence[Part] | None) -> list[Piece]:
     """The pieces as a variable holds them."""
     return [
-        replace(piece, quoted=True) if isinstance(piece, Variable) else piece
+        replace(piece, quoted=True) if isinstance(piece, Variable | Choice) else piece
         for pieces, _ in parts or ()
         for piece in pieces
     ]
@@ -137,19 +137,21 @@ def _defaulted(
 ) -> list[Part] | None:
     """`${name:-text}` where the name still has a value of the environment."""
     only = value[0] if len(value) == 1 else None
-    if parts is None or not isinstance(only, Variable):
+    if parts is None or not isinstance(only, Variable | Choice):
         return None
-    if only.fallback or (only.default is not None and (only.default or only_unset or only.only_unset)):
+    if isinstance(only, Choice) or only.default:
         # A name with a default of its own is set.
-        return [(value, quoted)] if only_unset and not only.only_unset else None
+        return [(value, quoted)] if only_unset and not (isinstance(only, Choice) and only.only_unset) else None
+    if only.default is not None and only_unset:
+        return [(value, quoted)]
     pieces = _held(parts)
     text = text_in(pieces)
-    if text is not None:
-        return [((replace(only, default=text, only_unset=only_unset),), quoted)]
+    if text is not None and not only_unset:
+        return [((replace(only, default=text),), quoted)]
     known = tuple(piece for piece in pieces if not isinstance(piece, Opaque))
     if len(known) < len(pieces):
         return None
-    return [((replace(only, default=None, fallback=known, only_unset=only_unset),), quoted)]
+    return [((Choice(name=only.name, default=known, only_unset=only_unset),), quoted)]
 
 
 def operand_parts(text: str, shell: Shell, *, quoted: bool) -> list[Part] | None:

@@ -12,7 +12,7 @@ from tree_sitter import Node
 
 from srpo_manifest.upstream.nodes import line_of, shown, text_of
 from srpo_manifest.values.base import Value
-from srpo_manifest.values.contract import Opaque, Piece, Plain, Token, Variable
+from srpo_manifest.values.contract import Choice, Opaque, Piece, Plain, Token, Variable
 from srpo_manifest.wording import ticked
 
 FORWARDED = Opaque(source='"$@"', reason='`"$@"` stands for the arguments of the script')
@@ -215,7 +215,8 @@ def filled(pieces: Sequence[Piece]) -> bool | None:
         return False
     if any(
         (isinstance(piece, Plain) and piece.text)
-        or (isinstance(piece, Variable) and piece.default and not piece.only_unset)
+        or (isinstance(piece, Variable) and piece.default)
+        or (isinstance(piece, Choice) and not piece.only_unset and filled(piece.default))
         or (isinstance(piece, Opaque) and piece.place)
         for piece in pieces
     ):
@@ -230,7 +231,8 @@ def counted(tokens: Sequence[Token]) -> bool:
 
 def _may_split(token: Token) -> bool:
     return any(
-        isinstance(piece, Opaque) or (isinstance(piece, Variable) and not piece.quoted) for piece in token.pieces
+        isinstance(piece, Opaque) or (isinstance(piece, Variable | Choice) and not piece.quoted)
+        for piece in token.pieces
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
@@ -13,7 +14,7 @@ from srpo_manifest.wording import ticked
 
 _BASH = Language(tree_sitter_bash.language())
 _BASH_LINE = re.compile(rb"#![ \t]*(\S*/)?(env[ \t]+(-S[ \t]+)?)?(ba)?sh([ \t].*)?\n|#![ \t]*\S*/env[ \t]*\n")
-_PLAIN_ASSIGNMENT = re.compile(rb"[ \t]*(?:export[ \t]+)?[A-Za-z_]\w*=[\w./:,@%+${}-]*[ \t]*")
+_NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
 _REPAIRS = 4
 _BLANK = re.compile(rb"(?:[ \t\n]|\\\n)*")
 _AFTER_VALUE = re.compile(rb"(?:\\\n)*[ \t\n;&|)`<>]")
@@ -43,14 +44,26 @@ def parse_bash(source: bytes) -> tuple[bytes, Node] | Gap:
 
 
 def _mended(source: bytes, root: Node) -> bytes:
-    """The source with `$name` as `${name}` in plain assignments that the grammar tore apart: the same to bash."""
-    lines = source.split(b"\n")
+    """The same script to bash, where the grammar took a `$name` apart or went on over the end of a line."""
+    put: dict[int, bytes] = {}
     for node in descendants(root):
-        if node.type == "variable_assignment" and _is_torn(source, node):
-            row = node.start_point.row
-            if _PLAIN_ASSIGNMENT.fullmatch(lines[row]):
-                lines[row] = re.sub(rb"\$([A-Za-z_]\w*)", rb"${\1}", lines[row])
-    return b"\n".join(lines)
+        if node.type == "$" and (name := _NAME.match(source, node.end_byte)):
+            put |= {node.end_byte: b"{", name.end(): b"}"}
+        elif node.type == "command" and (end := _run_on(source, node)) is not None:
+            put[end] = b";"
+    made, before = b"", 0
+    for at in sorted(put):
+        made, before = made + source[before:at] + put[at], at
+    return made + source[before:]
+
+
+def _run_on(source: bytes, command: Node) -> int | None:
+    """Where assignments end on their line, although the grammar gives them the next line's command."""
+    for first, second in pairwise(command.children):
+        between = source[first.end_byte : second.start_byte].replace(b"\\\n", b"")
+        if first.type == "variable_assignment" and re.match(rb"[ \t]*\n", between):
+            return first.end_byte
+    return None
 
 
 def _unreadable(source: bytes) -> Gap | None:
@@ -89,6 +102,11 @@ def _is_torn(source: bytes, node: Node) -> bool:
             value = node.child_by_field_name("value")
             between = source[node.children[1].end_byte : value.start_byte] if value else b""
             return bool(between.replace(b"\\\n", b"")) or not _AFTER_VALUE.match(source, node.end_byte)
+        case "command":
+            return any(
+                b"\n" in source[first.end_byte : second.start_byte].replace(b"\\\n", b"")
+                for first, second in pairwise(node.children)
+            )
         case "simple_expansion":
             return node.children[0].end_byte != node.children[-1].start_byte
         case "ansi_c_string":

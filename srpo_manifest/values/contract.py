@@ -82,10 +82,19 @@ class Variable(Value, tag="variable"):
     quoted: bool = False
     default: str | None = None
     """The text of `${name:-default}`, when that is what the script says."""
-    fallback: tuple["Plain | Variable", ...] = ()
-    """The pieces of a default that is made of other variables: `${name:-$other/x}`. `default` is None then."""
+
+
+class Choice(Value, tag="choice"):
+    """`${name:-...}` of the environment with a default that is more than text.
+
+    The value is that of the variable unless it is empty, or with *only_unset* (`${name-...}`) unless it is not set; else the
+    pieces of `default`, which know no `Opaque`. *quoted* as with `Variable`; it holds for the default too.
+    """
+
+    name: str
+    default: tuple["Plain | Variable | Choice", ...] = ()
+    quoted: bool = False
     only_unset: bool = False
-    """`${name-default}`: the default is for a name that is not set; an empty value stays empty."""
 
 
 class Opaque(Value, tag="unknown"):
@@ -97,7 +106,7 @@ class Opaque(Value, tag="unknown"):
     """The path in the checkout that it leads to, where that much is certain: `$(dirname "$0")` of `a/b.sh` is `a`."""
 
 
-Piece: TypeAlias = Plain | Variable | Opaque
+Piece: TypeAlias = Plain | Variable | Choice | Opaque
 
 
 class Token(Value):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from srpo_manifest.values.contract import Plain, ScriptContract, Token, Variable
+from srpo_manifest.values.contract import Choice, Plain, ScriptContract, Token, Variable
 
 Received = list[list[str]]
 _STUB = '#!/bin/bash\nprintf \'%s\\0\' "$#" "${0##*/}" "$@" >>"$RECEIVED"\n'
@@ -99,12 +99,13 @@ def _predicted(contract: ScriptContract, environment: Mapping[str, str]) -> Rece
     return None if None in commands else [command for command in commands if command is not None]
 
 
-def _value(piece: Variable, environment: Mapping[str, str]) -> str:
+def _value(piece: Variable | Choice, environment: Mapping[str, str]) -> str:
     value = environment.get(piece.name)
+    if isinstance(piece, Variable):
+        return value or piece.default or ""
     if value or (value == "" and piece.only_unset):
         return value
-    parts = (_value(each, environment) if isinstance(each, Variable) else each.text for each in piece.fallback)
-    return piece.default or "".join(parts)
+    return "".join(each.text if isinstance(each, Plain) else _value(each, environment) for each in piece.default)
 
 
 def _filled(tokens: Sequence[Token], environment: Mapping[str, str]) -> list[str] | None:
@@ -114,7 +115,7 @@ def _filled(tokens: Sequence[Token], environment: Mapping[str, str]) -> list[str
         for piece in token.pieces:
             if isinstance(piece, Plain):
                 current, there = current + piece.text, True
-            elif isinstance(piece, Variable):
+            elif isinstance(piece, Variable | Choice):
                 value = _value(piece, environment)
                 if piece.quoted:
                     current, there = current + value, True
