@@ -49,7 +49,8 @@ def effect(walk: Walk, node: Node, tokens: Sequence[Token], program: str | None,
     if program in ("source", "."):
         return source(walk, line, tokens)
     if not _followed(walk, line, program, tokens):
-        if program == "eval" and is_activation(texts):
+        only = tokens[1].pieces[0] if len(tokens) == 2 and len(tokens[1].pieces) == 1 else None
+        if program == "eval" and isinstance(only, Opaque) and is_activation([only.source]):
             program = "conda"
         _other(walk, node, program, launches=launches)
     return None
