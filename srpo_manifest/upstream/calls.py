@@ -15,6 +15,7 @@ from srpo_manifest.upstream.names import names_set
 from srpo_manifest.upstream.nodes import shown
 from srpo_manifest.upstream.shell import FORWARDED
 from srpo_manifest.upstream.shell_commands import effect
+from srpo_manifest.upstream.sourcing import source
 from srpo_manifest.upstream.walk import Status, Walk
 from srpo_manifest.values.contract import Launch, Opaque, Token
 
@@ -50,10 +51,10 @@ def command(walk: Walk, node: Node, redirects: Sequence[Node]) -> Status:
         _redirect(walk, line, redirect, launches=found is not None)
     if found is not None and found[0] == 0:
         return None
-    if is_function and program is not None:
+    if program is not None and (is_function or program in ("source", ".")):
         before = {name: shell.values.get(name, ...) for name in held}
         shell.values |= held
-        status = inline(walk, program, tokens[1:], line)
+        status = inline(walk, program, tokens[1:], line) if is_function else source(walk, line, tokens)
         walk.shell.values.update({name: was for name, was in before.items() if was is not ...})
         for name in (name for name, was in before.items() if was is ...):
             walk.shell.values.pop(name, None)

@@ -66,6 +66,9 @@ def asked(source: str) -> tuple[str, bool] | None:
     if match is None:
         return None
     empty = (match["flag"] or match["flag2"] or "-n").strip() == "-z"
+    if not empty and not source.strip().startswith("[[") and '"' not in source:
+        # Without quotes, `[ -n $X ]` holds for an empty value too.
+        return None
     return match["name"] or match["braced"], empty != bool(match["not"])
 
 

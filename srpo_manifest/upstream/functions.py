@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tree_sitter import Node
 
 from srpo_manifest.upstream.nodes import text_of
-from srpo_manifest.upstream.shell import Function
+from srpo_manifest.upstream.shell import FORWARDED, Function
 from srpo_manifest.upstream.walk import Frame, Status, Walk
 from srpo_manifest.values.contract import Token
 from srpo_manifest.wording import ticked
@@ -36,7 +36,9 @@ def inline(walk: Walk, name: str, arguments: Sequence[Token], line: int) -> Stat
         return None
     shell = walk.shell
     before = shell.file, shell.arguments, shell.called
-    shell.file, shell.arguments, shell.called = function.file, tuple(arguments), True
+    shell.file = function.file
+    if not (len(arguments) == 1 and arguments[0].pieces == (FORWARDED,)):
+        shell.arguments, shell.called = tuple(arguments), True
     status = within(walk, [function.node])
     walk.shell.file, walk.shell.arguments, walk.shell.called = before
     return status

@@ -74,7 +74,8 @@ def program_of(token: Token) -> str | None:
     last = token.pieces[-1]
     if token.text is None and not (isinstance(last, Plain) and "/" in last.text):
         return None
-    return (token.text or last.text if isinstance(last, Plain) else "").rpartition("/")[2]
+    text = token.text or (last.text if isinstance(last, Plain) else "")
+    return text if re.search(r"\s", text) else text.rpartition("/")[2]
 
 
 def split_launch(tokens: Sequence[Token]) -> Split | str | None:

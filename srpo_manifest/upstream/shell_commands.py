@@ -19,7 +19,6 @@ from srpo_manifest.upstream.commands import (
 from srpo_manifest.upstream.conditions import single
 from srpo_manifest.upstream.names import ASKING, names_set
 from srpo_manifest.upstream.shell import counted, place_in
-from srpo_manifest.upstream.sourcing import source
 from srpo_manifest.upstream.walk import Status, Walk
 from srpo_manifest.values.contract import Opaque, Token
 from srpo_manifest.wording import ticked
@@ -43,11 +42,12 @@ def effect(walk: Walk, node: Node, tokens: Sequence[Token], program: str | None,
         return True
     if program == "test":
         return single(tokens[1:])
+    if program == "getopts" and not shell.called:
+        _followed(walk, line, program, tokens)
+        return False
     if program == "set" and (switched := set_options(texts)) is not None:
         record.errexit = switched.get("e", record.errexit)
         return True
-    if program in ("source", "."):
-        return source(walk, line, tokens)
     if not _followed(walk, line, program, tokens):
         only = tokens[1].pieces[0] if len(tokens) == 2 and len(tokens[1].pieces) == 1 else None
         if program == "eval" and isinstance(only, Opaque) and is_activation([only.source]):
@@ -75,6 +75,9 @@ def _followed(walk: Walk, line: int, program: str, tokens: Sequence[Token]) -> b
             _move(walk, tokens[1:])
         case "shift" if shell.called:
             _shift(walk, texts)
+        case "getopts" if not shell.called:
+            shell.doubt(filter(None, texts[1:2]), "`getopts` sets it")
+            record.gap(line, EFFECTS[program])
         case "alias" | "shopt":
             record.gap(line, EFFECTS[program])
             _switch(walk, program, texts)

@@ -44,12 +44,15 @@ def source(walk: Walk, line: int, tokens: Sequence[Token]) -> Status:
         record.gap(line, f"in {ticked(place)} line {tree.line}: {tree.reason}")
         shell.doubt_all(f"{name} may set it")
         return None
-    before = shell.file, shell.arguments, shell.called
+    before = shell.arguments, shell.called
+    file = shell.file
     shell.file = File(tree[0], place, line)
     if len(tokens) > 2:
         shell.arguments, shell.called = tuple(tokens[2:]), True
     walk.depth += 1
     status = within(walk, tree[1].children, sourced=True)
     walk.depth -= 1
-    walk.shell.file, walk.shell.arguments, walk.shell.called = before
+    walk.shell.file = file
+    if len(tokens) > 2:
+        walk.shell.arguments, walk.shell.called = before
     return status

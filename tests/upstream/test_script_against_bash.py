@@ -10,6 +10,12 @@ from srpo_manifest.upstream.script import read_script
 
 ENVIRONMENT = {"NODES": "2", "EMPTY": "", "TWO": "one two", "HOST": "10.0.0.1", "HOME": "/home/somebody"}
 
+SOURCED = {
+    "args.sh": b"set -- p 'q r'\n",
+    "env.sh": b"A=$B.s\nexport S='s t'\n",
+    "more/fun.sh": b'g() { A="$1$B"; }\nif [ -n "$A" ]; then return; fi\nB=more\n',
+}
+
 KNOWN = {
     "plain": "torchrun --nnodes 1 train.py --lr 5e-6",
     "no newline at the end": "torchrun train.py --a 1 \\\n  --b 2",
@@ -108,6 +114,12 @@ KNOWN = {
     "left in a subshell": "(exit 1)\ntorchrun train.py",
     "reset": "A=1\nunset A\ntorchrun train.py x$A ${A-gone} ${A:-empty}",
     "division": "torchrun train.py $((64 / 8 / 3)) $((7 % 4)) $((-7 / 2)) $((3 > 2))",
+    "arguments handed to a function": 'main() { A=1; while [[ $# -gt 0 ]]; do A=$1; shift; done; torchrun train.py $A "$@"; }\nmain "$@"',
+    "options that getopts would read": 'A=1\nwhile getopts "a:" o; do A=$OPTARG; done\ntorchrun train.py $A',
+    "set for a sourced file": 'B=1\nB=2 . ./env.sh\ntorchrun train.py "$A" $B',
+    "arguments set by a sourced file": ". ./args.sh\ntorchrun train.py $1 $#",
+    "text with a program at its end": 'nohup env "A=x /bin/python" torchrun train.py',
+    "a test with quotes": '[ -n "$NO" ] || NO=5\n[ -z $NODES ] && NODES=5\ntorchrun train.py $NO $NODES',
     "after exec": "exec torchrun train.py\ntorchrun never.py",
 }  # fmt: skip
 
@@ -138,6 +150,7 @@ UNKNOWN = {
     "alternative of the environment": "torchrun train.py ${NODES:+--nodes $NODES}",
     "made upper by a name": "declare -u A=x\ntorchrun train.py $A",
     "last of a pipeline": "shopt -s lastpipe\nA=1\necho 2 | read A\ntorchrun train.py $A",
+    "a test without quotes": "[ -n $EMPTY ] || EMPTY=5\ntorchrun train.py $EMPTY",
     "integer attribute": "declare -i A=1+1\ntorchrun train.py $A",
 }  # fmt: skip
 
@@ -146,8 +159,8 @@ UNKNOWN = {
 def test_tokens_are_what_bash_hands_over(name, bash, predicted):
     """Every word that the contract claims to know arrives so, and nothing else does."""
     source = KNOWN[name].encode()
-    contract = read_script(source, "train.sh")
-    expected = bash.run(source, ENVIRONMENT)
+    contract = read_script(source, "train.sh", read=SOURCED.get)
+    expected = bash.run(source, ENVIRONMENT, files=SOURCED)
     assert expected
     if name == "ansi quotes":
         assert predicted(contract, ENVIRONMENT) is None
@@ -269,12 +282,6 @@ LAUNCH = st.builds(
 SCRIPTS = st.tuples(st.lists(SETTING | ARRAY | OTHER, max_size=5), LAUNCH, st.sampled_from(["\n", "", "\nA=9\n"])).map(
     lambda parts: "\n".join([*parts[0], parts[1]]) + parts[2]
 )
-
-
-SOURCED = {
-    "env.sh": b"A=$B.s\nexport S='s t'\n",
-    "more/fun.sh": b'g() { A="$1$B"; }\nif [ -n "$A" ]; then return; fi\nB=more\n',
-}
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
