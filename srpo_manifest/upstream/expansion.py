@@ -11,7 +11,7 @@ from tree_sitter import Node
 from srpo_manifest.upstream.arithmetic import evaluate
 from srpo_manifest.upstream.nodes import shown
 from srpo_manifest.upstream.parameters import parameter
-from srpo_manifest.upstream.quotes import NAME, ansi_c, double_quoted, unquoted
+from srpo_manifest.upstream.quotes import NAME, ansi_c, double_quoted, unquoted, written_out
 from srpo_manifest.upstream.shell import EXPANSIONS, FORWARDED, Array, Held, Shell, counted
 from srpo_manifest.upstream.substitutions import answer
 from srpo_manifest.values.contract import Choice, Opaque, Piece, Plain, Token, Variable
@@ -32,10 +32,9 @@ def value_of(assignment: Node, shell: Shell) -> Held:
     if node is None:
         return ()
     if node.type == "array":
-        source = shell.text(node)
-        if re.search(r"(?:^\(|\s)\[", source):
-            return (Opaque(source=source, reason="an array with indexes of its own"),)
         elements = [child for child in node.children if child.type not in ("(", ")", "comment")]
+        if any(child.type == "variable_assignment" or shell.text(child).startswith("[") for child in elements):
+            return (Opaque(source=shell.text(node), reason="an array with indexes of its own"),)
         return Array(tokens=tuple(_expand(elements, shell, _LINES)))
     return scalar_of(node, shell)
 
@@ -70,6 +69,11 @@ def _tokens(word: Sequence[Node], shell: Shell) -> list[Token]:
     if every := _EVERY.fullmatch(whole):
         return _every(every, first, shell)
     words = _Words(shell, first)
+    if (texts := written_out(whole, globs=shell.globs)) is not None:
+        for text in texts:
+            words.text(text, quoted=False)
+            words.done()
+        return words.tokens
     for node in word:
         words.node(node)
     return words.done()

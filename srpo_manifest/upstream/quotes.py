@@ -15,6 +15,13 @@ _ANSI = re.compile(
     r"\\(?:(?P<letter>[abeEfnrtv\\'\"?])|(?P<octal>[0-7]{1,3})|(?P<control>c)"
     r"|x(?P<x>[0-9a-fA-F]{1,2})|u(?P<u>[0-9a-fA-F]{1,4})|U(?P<U>[0-9a-fA-F]{1,8}))"
 )
+_MANY = 200
+_BRACED_WORD = re.compile(
+    r"(?P<head>[\w./=:,@%+-]*)\{(?:(?P<first>0|[1-9]\d{0,3})\.\.(?P<last>0|[1-9]\d{0,3})|(?P<parts>[\w./=:@%+-]*(?:,[\w./=:@%+-]*)+))\}"
+    r"(?P<tail>[\w./=:,@%+-]*)",
+    re.ASCII,
+)
+_LISTED = re.compile(r"[\w.+@-]+=\[(?=[^\]]*[,'\"])(?:'[\w./: -]*'|\"[\w./: -]*\"|[\w./:,-])*\]", re.ASCII)
 _LETTERS = dict(zip("abeEfnrtv\\'\"?", "\a\b\x1b\x1b\f\n\r\t\v\\'\"?", strict=True))
 
 
@@ -51,3 +58,22 @@ def ansi_c(source: str) -> str | None:
 
     text = _ANSI.sub(decoded, source)
     return text if known else None
+
+
+def written_out(source: str, *, globs: bool) -> list[str] | None:
+    """The words of `a{b,c}` and `{1..3}`, and `name=[a,b]`, which matches only a file of that name with one letter.
+
+    >>> written_out("s{1..3}", globs=True)
+    ['s1', 's2', 's3']
+    """
+    if globs and _LISTED.fullmatch(source):
+        return [re.sub("[\"']", "", source)]
+    match = _BRACED_WORD.fullmatch(source)
+    if match is None:
+        return None
+    first, last = int(match["first"] or 0), int(match["last"] or 0)
+    numbers = range(first, last + 1) if first <= last else range(first, last - 1, -1)
+    parts = match["parts"].split(",") if match["parts"] else [str(number) for number in numbers]
+    if len(parts) > _MANY:
+        return None
+    return [word for part in parts if (word := match["head"] + part + match["tail"])]

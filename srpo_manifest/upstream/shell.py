@@ -71,6 +71,8 @@ class Shell:
         """Names whose assignments do more than store, with the reason."""
         self.elsewhere = ""
         """Why a name that the script does not set may be set all the same."""
+        self.globs = True
+        """Whether a pattern that matches no file stays as it is."""
         self.splitting = ""
         """Why it is not known how values fall into words."""
 

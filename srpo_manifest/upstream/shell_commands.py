@@ -119,6 +119,7 @@ def _other(walk: Walk, node: Node, program: str, *, launches: bool) -> None:
 def _switch(walk: Walk, program: str, texts: Sequence[str | None]) -> None:
     """`alias`, which a script ignores unless `shopt` switches it on; after that a name may be any other command."""
     if program == "shopt":
+        walk.shell.globs = walk.shell.globs and not {"nullglob", "failglob", "nocaseglob", None} & set(texts)
         walk.lastpipe = walk.lastpipe or "lastpipe" in texts or None in texts
         if {"expand_aliases", None} & set(texts):
             walk.shell.functions |= dict.fromkeys(walk.aliases or ())

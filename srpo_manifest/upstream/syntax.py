@@ -98,7 +98,7 @@ def _unread(source: bytes, root: Node) -> int | None:
 def _is_torn(source: bytes, node: Node) -> bool:
     """Whether the grammar, misled by a continued line or a lone `$`, tore a word apart or took one from its neighbour."""
     match node.type:
-        case "variable_assignment":
+        case "variable_assignment" if node.parent is None or node.parent.type != "c_style_for_statement":
             value = node.child_by_field_name("value")
             between = source[node.children[1].end_byte : value.start_byte] if value else b""
             return bool(between.replace(b"\\\n", b"")) or not _AFTER_VALUE.match(source, node.end_byte)

@@ -120,14 +120,17 @@ KNOWN = {
     "arguments set by a sourced file": ". ./args.sh\ntorchrun train.py $1 $#",
     "text with a program at its end": 'nohup env "A=x /bin/python" torchrun train.py',
     "a test with quotes": '[ -n "$NO" ] || NO=5\n[ -z $NODES ] && NODES=5\ntorchrun train.py $NO $NODES',
+    "braces": "torchrun train.py {a,b} a{1..3} x{,y}z {10,} {3..1} --o={p,q}",
+    "loops over braces": "for i in {10,} {1..2}; do torchrun train.py $i; done",
+    "lists in brackets": """torchrun train.py trainer.logger=['console','wandb'] a.b=[0,1] +c=["x"]""",
+    "arrays with comments in brackets": 'A=(\n  --a 1  # ["x"]\n  --b 2\n)\ntorchrun train.py "${A[@]}"',
+    "blanks in a counted loop": "for (( i = 0; i <= 2-1; i++ ))\ndo\n  torchrun train.py $i\ndone",
     "after exec": "exec torchrun train.py\ntorchrun never.py",
 }  # fmt: skip
 
 UNKNOWN = {
     "file names": "torchrun train.py *.json",
     "file names of a value": "A='*.json'\ntorchrun train.py $A",
-    "braces": "torchrun train.py {a,b}",
-    "counted": "torchrun train.py a{1..3}",
     "commands": "torchrun train.py $(date)",
     "backticks": 'A=`date`\ntorchrun train.py "$A"',
     "positional": "torchrun train.py $1",
@@ -151,6 +154,8 @@ UNKNOWN = {
     "made upper by a name": "declare -u A=x\ntorchrun train.py $A",
     "last of a pipeline": "shopt -s lastpipe\nA=1\necho 2 | read A\ntorchrun train.py $A",
     "a test without quotes": "[ -n $EMPTY ] || EMPTY=5\ntorchrun train.py $EMPTY",
+    "a list that may vanish": "shopt -s nullglob\ntorchrun train.py a=[0,1]",
+    "braces within braces": "torchrun train.py {a,{b,c}} {01..3}",
     "integer attribute": "declare -i A=1+1\ntorchrun train.py $A",
 }  # fmt: skip
 
@@ -241,7 +246,9 @@ ANSI = st.lists(
     st.sampled_from(["a", " ", "\\n", "\\t", "\\'", "\\\\", "\\x41", "\\101", '"', "$A", "\\z", "\\0"]), max_size=4
 ).map(lambda parts: "$'" + "".join(parts) + "'")
 ESCAPES = st.sampled_from(["\\ ", "\\*", "\\'", '\\"', "\\$", "\\\\", "\\a", "\\\n", "\\~", "\\{"])
-ODD = st.sampled_from(["~", "~/x", "*", "[a]", "{a,b}", "!", "^", "]", "a~b", "x=~/y", "a#b", "%", "$"])
+ODD = st.sampled_from(
+    ["~", "~/x", "*", "[a]", "{a,b}", "{1..3}", "{,x}", "k=[0,1]", "!", "^", "]", "a~b", "x=~/y", "a#b", "%", "$"]
+)
 WORDS = st.lists(BARE | EXPANSIONS | DOUBLE | SINGLE | ANSI | ESCAPES | SUMS | ODD, min_size=1, max_size=4).map("".join)
 GAPS = st.sampled_from([" ", "  ", "\t", " \\\n  ", " \\\n", "\\\n "])
 
