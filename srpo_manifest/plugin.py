@@ -39,8 +39,10 @@ from srpo_manifest.upstream.editor import Delivery, Misfit, Wish, deliver, read_
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import (
     ArgumentContract,
+    Choice,
     Launch,
     Opaque,
+    Piece,
     Plain,
     Scalar,
     ScriptContract,
@@ -81,6 +83,7 @@ __all__ = [
     "AtEnd",
     "Bash",
     "Check",
+    "Choice",
     "Content",
     "ControllerProbe",
     "Delivery",
@@ -111,6 +114,7 @@ __all__ = [
     "Opaque",
     "Option",
     "PastRun",
+    "Piece",
     "Pin",
     "PipedTransport",
     "Plain",

@@ -8,6 +8,7 @@ from srpo_manifest.builtin.resources import platform_variables
 from srpo_manifest.plugin import (
     PIN,
     ArgumentContract,
+    Choice,
     Delivery,
     EntryContract,
     EnvVariable,
@@ -244,13 +245,8 @@ def _word(script: str, token: Token, values: dict[str, Word | None]) -> Word:
         match piece:
             case Plain(text=text):
                 made = made + text
-            case Variable(name=name, quoted=quoted, default=default):
-                value = values.get(name)
-                if default is not None and (value is None or value.text == ""):
-                    value = word(default)
-                if value is None:
-                    message = f"{ticked(script)} line {token.line} needs `${name}`, which has no value"
-                    raise Undeliverable("variable-unset", message, "give it a value in `[env]`", observed=True)
+            case Variable(name=name, quoted=quoted) | Choice(name=name, quoted=quoted):
+                value = _value(script, token, piece, values)
                 if not quoted and value.text is not None and set(value.text) & set(" \t\n*?["):
                     message = f"{ticked(script)} line {token.line} uses `${name}` without quotes, and its value {ticked(value.text)} would be split or expanded"
                     raise Undeliverable("variable-splits", message, "give it a plain value in `[env]`")
@@ -258,6 +254,20 @@ def _word(script: str, token: Token, values: dict[str, Word | None]) -> Word:
             case _:
                 raise Undeliverable("script-indirect", f"{ticked(script)} line {token.line}: {piece.reason}", _MANUAL)
     return made
+
+
+def _value(script: str, token: Token, piece: Variable | Choice, values: dict[str, Word | None]) -> Word:
+    """The value of a variable, or of its default. Raises: Undeliverable `variable-unset`."""
+    value = values.get(piece.name)
+    if isinstance(piece, Choice):
+        if value is None or (value.text == "" and not piece.only_unset):
+            return _word(script, Token(pieces=piece.default, line=token.line, quoted=True), values)
+    elif piece.default is not None and (value is None or value.text == ""):
+        return word(piece.default)
+    if value is None:
+        message = f"{ticked(script)} line {token.line} needs `${piece.name}`, which has no value"
+        raise Undeliverable("variable-unset", message, "give it a value in `[env]`", observed=True)
+    return value
 
 
 def _pinned(launcher: tuple[Word, ...]) -> tuple[Word, ...]:

@@ -48,18 +48,28 @@ def _entry(mirror: Mirror, commit: str, script: str, described: str, evidence: d
         raise _missing(mirror, commit, path, source)
     if path.endswith(".py"):
         return EntryContract(arguments=read_arguments(source, path), description=described, evidence=evidence)
-    contract = read_script(source, path)
+    contract = read_script(source, path, read=lambda name: _plain(mirror.read(commit, name)))
     arguments = _arguments(mirror, commit, contract)
     return EntryContract(script=contract, arguments=arguments, description=described, evidence=evidence)
 
 
+def _plain(source: bytes | None) -> bytes | None:
+    """A file that is kept in the repository itself."""
+    return None if source is None or source.startswith(_LARGE) else source
+
+
 def _arguments(mirror: Mirror, commit: str, contract: ScriptContract) -> ArgumentContract | None:
     """The interface of the one program that the script starts, where it lies in the checkout."""
-    if len(contract.launches) != 1 or (name := contract.launches[0].entry.text) is None:
+    # A loop gives the same line again.
+    entries = {(launch.line, launch.entry.text, launch.module, launch.folder) for launch in contract.launches}
+    if len(entries) != 1:
+        return None
+    (_, name, module, folder), *_ = entries
+    if name is None:
         return None
     stem = name.replace(".", "/")
-    paths = (f"{stem}.py", f"{stem}/__main__.py") if contract.launches[0].module else (posixpath.normpath(name),)
-    for path in paths:
+    names = (f"{stem}.py", f"{stem}/__main__.py") if module else (name,)
+    for path in (posixpath.normpath(posixpath.join(folder or "", name)) for name in names):
         if (source := mirror.read(commit, path)) is not None:
             return read_arguments(source, path)
     return None

@@ -84,14 +84,29 @@ class Variable(Value, tag="variable"):
     """The text of `${name:-default}`, when that is what the script says."""
 
 
+class Choice(Value, tag="choice"):
+    """`${name:-...}` of the environment with a default that is more than text.
+
+    The value is that of the variable unless it is empty, or with *only_unset* (`${name-...}`) unless it is not set; else the
+    pieces of `default`, which know no `Opaque`. *quoted* as with `Variable`; it holds for the default too.
+    """
+
+    name: str
+    default: tuple["Plain | Variable | Choice", ...] = ()
+    quoted: bool = False
+    only_unset: bool = False
+
+
 class Opaque(Value, tag="unknown"):
     """A piece that only running the script could tell."""
 
     source: str
     reason: str
+    place: str | None = None
+    """The path in the checkout that it leads to, where that much is certain: `$(dirname "$0")` of `a/b.sh` is `a`."""
 
 
-Piece: TypeAlias = Plain | Variable | Opaque
+Piece: TypeAlias = Plain | Variable | Choice | Opaque
 
 
 class Token(Value):
@@ -114,6 +129,7 @@ class Launch(Value):
 
     `launcher` runs from the program (`torchrun`) through its own options; `entry` is the program that is trained with
     (`fastvideo/SRPO.py`, or a module name after `-m`); `arguments` is what follows it. `line` is that of the launcher.
+    A loop or a function that is surely run gives one launch for each time.
     """
 
     launcher: tuple[Token, ...]
@@ -123,15 +139,44 @@ class Launch(Value):
     line: int = 0
     environment: tuple[tuple[str, Token], ...] = ()
     """`NAME=value` words before the command."""
+    before: tuple[Token, ...] = ()
+    """The words of the commands that start the launcher: `nohup`, `srun -p gpu`."""
+    conditions: tuple[Gap, ...] = ()
+    """What decides at run time whether, or how often, the script gets here. A command that fails under `set -e` is none."""
+    doubt: str = ""
+    """Why `entry` is only the likely one of the words; empty where it is certain."""
+    folder: str | None = ""
+    """Where the script's own `cd`s lead, from the folder that it is started in, or in the checkout; None for unknown."""
+
+    @property
+    def certain(self) -> bool:
+        """Whether a run of the script surely starts it, once."""
+        return not self.conditions
+
+    @property
+    def resolved(self) -> bool:
+        """Whether each word of the argv is known, but for values of named variables of the environment."""
+        return not self.unknown
+
+    @property
+    def unknown(self) -> tuple[Gap, ...]:
+        """Each piece of the argv that only running the script could tell."""
+        tokens = (*self.launcher, self.entry, *self.arguments)
+        return tuple(
+            Gap(line=token.line, reason=piece.reason)
+            for token in tokens
+            for piece in token.pieces
+            if isinstance(piece, Opaque)
+        )
 
 
 class ScriptContract(Value):
-    """What a launch script reads, does and starts.
+    """What a launch script reads, does and starts, when it is run without arguments but those that it forwards.
 
     `digest` is the SHA-256 of the file's bytes, hex. `reads` are environment variables that it reads before setting
     them; `dead` are variables that it sets and never reads; both name to the 1-based line. `makes` are the folders of
     harmless `mkdir`s, as tokens. `indirect` says why the script is more than assignments, `mkdir` and one launch:
-    direct mode cannot serve it then.
+    direct mode cannot serve it then. `launches` are known apart from that: each says how far by itself.
     """
 
     path: str
@@ -147,8 +192,10 @@ class ScriptContract(Value):
     errexit: bool = False
     indirect: tuple[Gap, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    sources: dict[str, str] = {}
+    """Files of the same repository that it reads with `source`: path to SHA-256. Lines of theirs are told by the `source`."""
 
     @property
     def direct(self) -> bool:
         """Whether the final argv alone does all that the script does."""
-        return len(self.launches) == 1 and not self.indirect and not self.gaps
+        return len(self.launches) == 1 and self.launches[0].certain and not self.indirect and not self.gaps

@@ -70,6 +70,18 @@ def test_a_program_that_is_not_the_only_one_or_not_here_has_no_flags(pinned, scr
     assert entry.script is not None
 
 
+def test_a_script_is_read_with_the_files_that_it_sources(pinned):
+    """Their digests are kept; the program is looked for where the script goes, and a loop starts the same one."""
+    script = 'cd "$(dirname "$0")"\n. ./env.sh\nfor seed in $SEEDS; do python main.py --steps $seed; done\n'
+    environment = "SEEDS='1 2'\n"
+    entry = pinned(FILES | {"train/run.sh": script, "train/env.sh": environment}, "train/run.sh").entries[
+        "train/run.sh"
+    ]
+    assert entry.script.sources == {"train/env.sh": hashlib.sha256(environment.encode()).hexdigest()}
+    assert [launch.arguments[1].text for launch in entry.script.launches] == ["1", "2"]
+    assert entry.arguments.path == "train/main.py"
+
+
 def test_evidence_is_looked_for_line_by_line(pinned):
     """A rule holds where its pattern stands in its file; a file that is not there bears nothing out."""
     description = trainer(
