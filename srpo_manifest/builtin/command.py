@@ -36,6 +36,7 @@ from srpo_manifest.plugin import (
     hookimpl,
     late,
     listed,
+    of_command,
     parse_word,
     read_tokens,
     ticked,
@@ -103,8 +104,9 @@ class Script:
             return
         delivery = None
         if contract.arguments is not None:
-            wishes, faults = _wishes(wanted, contract.arguments, own)
-            delivery = deliver(contract.arguments, own, wishes)
+            arguments = of_command(contract.arguments, own)
+            wishes, faults = _wishes(wanted, arguments, own)
+            delivery = deliver(arguments, own, wishes)
             yield from faults
             yield from map(_told, delivery.misfits)
             yield from _noted(wanted, delivery)
@@ -138,8 +140,9 @@ def settled(wanted: Wanted, facts: Facts) -> dict[str, str]:
         own = _own(wanted, script, contract, _values(wanted, facts))
     except Undeliverable:
         return {}
-    wishes, _ = _wishes(wanted, contract.arguments, own)
-    finals = deliver(contract.arguments, own, wishes).finals
+    arguments = of_command(contract.arguments, own)
+    wishes, _ = _wishes(wanted, arguments, own)
+    finals = deliver(arguments, own, wishes).finals
     return {flag: text for flag, values in finals.items() if len(values) == 1 and (text := values[0].text) is not None}
 
 
@@ -330,11 +333,11 @@ def _per_run(wanted: Wanted, contract: ArgumentContract, own: Sequence[Word], wi
 
 def _told(misfit: Misfit) -> Fault:
     """A misfit as a finding: what the manifest's model table feeds is the trainer's habit, and only noted."""
-    doubt = misfit.code in ("flag-never-read", "flag-no-effect", "flag-unproven")
-    habit = misfit.key in ("", "model.base", "model.vae", "model.lora")
+    doubt = misfit.code in ("flag-never-read", "flag-no-effect", "flag-unproven", "flag-expected")
+    habit = misfit.key in ("", "model.base", "model.vae", "model.lora") and misfit.code != "flag-expected"
     level: Level = "deny" if not doubt else "note" if habit else "warn"
     finding = Finding(code=misfit.code, level=level, message=misfit.message, hints=misfit.hints)
-    return Fault(finding=finding, key=misfit.key, final=not doubt)
+    return Fault(finding=finding, key=misfit.key, final=not doubt and misfit.code != "flag-needed")
 
 
 def _noted(wanted: Wanted, delivery: Delivery) -> Iterable[Fault]:

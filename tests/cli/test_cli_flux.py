@@ -70,7 +70,12 @@ def test_overrides_are_in_the_final_command_once(flux):
 
 @pytest.mark.parametrize(
     ("setting", "code"),
-    [("train_guidence=3.5", "flag-type"), ("no_such_flag=1", "unknown-flag"), ("learning=1", "flag-abbreviated")],
+    [
+        ("train_guidence=3.5", "flag-default"),
+        ("train_guidence=2.5", "flag-type"),
+        ("no_such_flag=1", "unknown-flag"),
+        ("learning=1", "flag-abbreviated"),
+    ],
 )
 def test_what_upstream_would_refuse_late_is_refused_now(flux, place, setting: str, code: str):
     """By plan with exit 4, by validate with exit 2, without a clone."""

@@ -48,7 +48,7 @@ def test_wrong_flags_are_refused_with_the_json_still_on_stdout(place, say):
     said = say("plan", "--json")
     assert said.status == 4
     refusals = {finding["code"]: finding for finding in said.json["refusals"]}
-    assert set(refusals) == {"flag-type", "unknown-flag", "flag-abbreviated"}
+    assert set(refusals) == {"flag-default", "unknown-flag", "flag-abbreviated"}
     assert refusals["unknown-flag"]["where"] == {
         "file": "srpo.toml",
         "line": 13,
