@@ -87,6 +87,17 @@ def test_what_upstream_would_refuse_late_is_refused_now(flux, place, setting: st
     assert [finding["code"] for finding in checked.json["files"][0]["findings"]] == [code]
 
 
+def test_what_upstream_cannot_do_without_is_told_before_launch(flux):
+    """A flag that `argparse` lets be None: denied where each run comes to it, warned about else, with file and line."""
+    said = flux("--set", 'entry.unset=["image_p"]')
+    assert [(finding["code"], "fastvideo/SRPO.py:835" in finding["message"]) for finding in said.json["refusals"]] == [
+        ("flag-needed", True)
+    ]
+    assert flux("--set", 'entry.unset=["image_p"]', "--allow", "flag-needed").status == 0
+    said = flux("--set", 'entry.unset=["sampling_steps"]')
+    assert (said.status, [finding["code"] for finding in said.json["warnings"]]) == (0, ["flag-expected"])
+
+
 def test_what_upstream_never_reads_is_warned_about(flux):
     """With file and line of the manifest."""
     said = flux("--set", "entry.set.ema_decay=0.9")
