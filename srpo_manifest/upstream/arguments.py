@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from srpo_manifest.upstream.bindings import GROUPS, PARSES, Bindings, Held
 from srpo_manifest.upstream.declaration import OddFlag, flag_of, setting_of
 from srpo_manifest.upstream.effects import judge
+from srpo_manifest.upstream.generated import generator_of
 from srpo_manifest.upstream.literals import NotLiteral, literal
 from srpo_manifest.upstream.paths import Paths
 from srpo_manifest.upstream.roots import Parse, chosen, parse_of
@@ -69,6 +70,7 @@ class _Reader:
         self.makers: list[ast.Call] = []
         self.commands: dict[ast.Call, list[tuple[str, ast.Call]]] = {}
         self.parses: list[Parse] = []
+        self.generated = False
         self.gaps: list[Gap] = []
         calls = [call for call in sources.each(ast.Call) if self.bindings.is_maker(call)]
         runs = any(self.paths.is_reached(call) for call in calls)
@@ -85,9 +87,9 @@ class _Reader:
         inner |= {made for commands in self.commands.values() for _, made in commands}
         makers = [made for made in self.makers if made not in inner]
         roots = chosen(self.parses, self.paths)
-        if not self.makers:
+        if not self.makers and not self.generated:
             self._gap_at(1, "no `argparse` parser is made in this file")
-        elif not roots.makers:
+        elif self.makers and not roots.makers:
             self._gap(self.makers[0], "nothing in this file reads the command line with this parser")
         for node, reason in roots.doubts:
             self._gap(node, reason)
@@ -109,7 +111,7 @@ class _Reader:
         if self.bindings.is_maker(node):
             self._make(node)
         elif not isinstance(node.func, ast.Attribute):
-            self._look_for_other_parsers(node)
+            self._look_for_generators(node)
         else:
             held = self.bindings.holds(node.func.value)
             self._method(node, node.func.attr, [each for each in held if each.kind == "parser"])
@@ -138,7 +140,7 @@ class _Reader:
         elif owners and method not in _KEEPS and not _is_a_type(node, method):
             self._gap(node, f"{ticked(method)} may change the flags")
         elif not owners:
-            self._look_for_other_parsers(node)
+            self._look_for_generators(node)
 
     def _add(self, node: ast.Call, owners: Sequence[Held]) -> None:
         if not owners:
@@ -231,10 +233,10 @@ class _Reader:
         if not (isinstance(argument, ast.List | ast.Tuple) or self.bindings.is_maker(node)):
             self._gap(node, f"{ticked(ast.unparse(node.func))} may add flags")
 
-    def _look_for_other_parsers(self, node: ast.Call) -> None:
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        if name.endswith(("ArgumentParser", "ArgParser", "TrlParser")):
-            self._gap(node, f"{ticked(name)} makes flags that this file does not show")
+    def _look_for_generators(self, node: ast.Call) -> None:
+        if reason := generator_of(node, self.sources.home(node)):
+            self.generated = True
+            self._gap(node, reason)
 
     def _flags_of(self, made: ast.Call, seen: tuple[ast.Call, ...]) -> Iterator[Flag]:
         if made in seen:

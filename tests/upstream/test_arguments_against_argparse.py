@@ -269,6 +269,33 @@ def test_flags_are_those_of_the_real_parser(name, monkeypatch):
     assert not any(flag.conditional for flag in contract.flags)
 
 
+GENERATED = {
+    "transformers": "from transformers import HfArgumentParser\nconfig = HfArgumentParser(Config).parse_args_into_dataclasses()",
+    "trl": "import trl\nconfig = trl.TrlParser(Config).parse_args_and_config()",
+    "tyro": "import tyro\nconfig = tyro.cli(Config)",
+    "tyro's function": "from tyro import cli as read\nconfig = read(Config)",
+    "simple_parsing": "import simple_parsing as sp\nconfig = sp.parse(Config)",
+    "fire": "import fire\nfire.Fire(train)",
+    "click": "import click\n@click.command()\ndef main():\n    pass",
+    "hydra": "import hydra\n@hydra.main(config_path='x')\ndef main(config):\n    pass",
+    "omegaconf": "from omegaconf import OmegaConf\nconfig = OmegaConf.from_cli()",
+    "absl": "from absl import flags\nflags.DEFINE_string('x', '', '')",
+    "typer": "import typer\napp = typer.Typer()",
+    "lightning": "from lightning.pytorch.cli import LightningCLI\ncli = LightningCLI(Model)",
+    "jsonargparse": "from jsonargparse import CLI\nCLI(train)",
+}
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_interfaces_that_a_library_makes_are_unknown_with_their_line(name):
+    """Dataclasses, signatures and decorators are told, not read; the same library's other calls say nothing."""
+    contract = read(GENERATED[name])
+    assert contract.flags == ()
+    assert [gap.line for gap in contract.gaps] == [2]
+    assert "`" in contract.gaps[0].reason
+    assert read(HEAD + "from omegaconf import OmegaConf\nOmegaConf.load('x')" + TAIL).complete
+
+
 def test_a_helper_that_nothing_calls_adds_nothing():
     """A function that the program never names cannot be run by it."""
     contract = read(HEAD + "def more(parser):\n    parser.add_argument('--b')\n" + TAIL)
