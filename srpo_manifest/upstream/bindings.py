@@ -43,6 +43,7 @@ class Bindings:
         self._declared: set[Source] = set()
         self._plain: dict[ast.ClassDef, bool] = {}
         self._meanings: dict[ast.expr, Named | None] = {}
+        self._callees: dict[ast.Call, Function | None] = {}
         self._called: set[str] = set()
         """Names that hold anything."""
         self._flows: dict[Source, list[tuple[ast.expr, ast.expr]]] = {}
@@ -91,6 +92,11 @@ class Bindings:
 
     def callee(self, node: ast.Call) -> Function | None:
         """The function of these files that the call runs, where there is only one."""
+        if node not in self._callees:
+            self._callees[node] = self._callee(node)
+        return self._callees[node]
+
+    def _callee(self, node: ast.Call) -> Function | None:
         match node.func:
             case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=attr):
                 owner = next((each for each in self.sources.above(node) if isinstance(each, ast.ClassDef)), None)
@@ -166,10 +172,11 @@ class Bindings:
                 owner = self._named(value, load=load)
                 if isinstance(owner, Source):
                     return self.sources.named(owner, attr, load=load)
-                whole = ast.unparse(value)
                 home = self.sources.home(func)
-                if "." in whole and isinstance(found := self.sources.named(home, whole, load=load), Source):
-                    return self.sources.named(found, attr, load=load)
+                if home.has_dotted and isinstance(value, ast.Attribute):
+                    found = self.sources.named(home, ast.unparse(value), load=load)
+                    if isinstance(found, Source):
+                        return self.sources.named(found, attr, load=load)
                 if isinstance(owner, ast.ClassDef):
                     return self._method(owner, attr)
         return None
@@ -219,6 +226,7 @@ class Bindings:
     def _declare(self, source: Source) -> None:
         self._declared.add(source)
         self._meanings.clear()
+        self._callees.clear()
         flows = [(target, each.value) for each in source.each(ast.Assign) for target in each.targets]
         flows += [(noted.target, noted.value) for noted in source.each(ast.AnnAssign) if noted.value is not None]
         flows += [(named.target, named.value) for named in source.each(ast.NamedExpr)]
@@ -284,6 +292,7 @@ class Bindings:
                 takes = any(held.kind in ("parser", "subparsers") for each in given for held in self.holds(each))
                 if takes or (_ABOUT_PARSERS.search(name) and name not in _METHODS):
                     self._named(call.func, load=True)
+                    self._callees.pop(call, None)
 
     def _bind(self, target: ast.expr, value: ast.expr) -> None:
         match target, value:
@@ -301,8 +310,9 @@ class Bindings:
                     owner = self._named(value.func) if isinstance(value, ast.Call) else None
                     known = owner if isinstance(owner, ast.ClassDef) else None
                     place = (self.scope_of(target, target.id), target.id)
-                    if known or place in self._instances:
+                    if (known or place in self._instances) and known not in self._instances.get(place, ()):
                         self._instances.setdefault(place, set()).add(known)
+                        self._callees.clear()
 
     def _put(self, target: ast.expr, held: set[Held]) -> None:
         match target:

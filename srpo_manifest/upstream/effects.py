@@ -141,16 +141,15 @@ class _Uses:
 
     def _ignores(self, function: Function, name: str) -> bool:
         """Whether nothing in *function* looks at its variable *name*."""
-        for node in self.sources.inside(function):
-            match node:
-                case ast.Name(id=found, ctx=ast.Load() | ast.Del()) if found == name or found in _SEES_ALL:
+        if any(name in names for _, names in self.sources.home(function).outer()):
+            return False
+        for each in self.sources.names_in(function):
+            if each.id in _SEES_ALL:
+                return False
+            if each.id == name:
+                stored = isinstance(each.ctx, ast.Store) and not isinstance(self.bindings.parents[each], ast.AugAssign)
+                if not stored:
                     return False
-                case ast.Global(names=names) | ast.Nonlocal(names=names) if name in names:
-                    return False
-                case ast.AugAssign(target=ast.Name(id=found)) if found == name:
-                    return False
-                case _:
-                    pass
         return True
 
     def _is_called(self, function: Function) -> bool:

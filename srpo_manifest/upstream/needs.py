@@ -49,7 +49,7 @@ def _needs(node: ast.expr, paths: Paths, asked: list[ast.AST]) -> Iterator[Need]
     function = paths.sources.function_of(node)
     if function is None or (name := _copy_of(node, paths)) is None:
         return
-    copies = [each for each in paths.sources.inside(function) if isinstance(each, ast.Name) and each.id == name]
+    copies = [each for each in paths.sources.names_in(function) if each.id == name]
     looked = [each for each in copies if isinstance(each.ctx, ast.Load) and each.lineno >= node.lineno]
     stored = [each for each in copies if not isinstance(each.ctx, ast.Load)]
     questions = [*asked, *(question for each in looked if (question := _question(each, paths)))]

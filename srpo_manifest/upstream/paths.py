@@ -345,4 +345,10 @@ def _put(known: dict[str, object], name: str, value: ast.expr, names: Names) -> 
 
 
 def _is_main(test: ast.expr) -> bool:
-    return ast.unparse(test) in ("__name__ == '__main__'", "'__main__' == __name__")
+    match test:
+        case ast.Compare(left=one, ops=[ast.Eq()], comparators=[other]):
+            names = [each.id for each in (one, other) if isinstance(each, ast.Name)]
+            texts = [each.value for each in (one, other) if isinstance(each, ast.Constant)]
+            return (names, texts) == (["__name__"], ["__main__"])
+        case _:
+            return False

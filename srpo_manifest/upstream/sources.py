@@ -53,6 +53,8 @@ class Source:
                 module = (other.module or "", other.level, each.name)
                 self.imports.setdefault(each.asname or each.name, []).append(module)
 
+        self.has_dotted = any("." in name for name in self.imports)
+
     def each(self, kind: type[_Node]) -> list[_Node]:
         """The nodes of just this kind."""
         return self._kinds.get(kind, [])  # type: ignore[return-value]  # the key is the type of what it holds
@@ -96,7 +98,7 @@ class Sources:
         self._read = read
         self._files: dict[str, Source | None] = {}
         self._homes: dict[ast.AST, Source] = {}
-        self._inner: dict[ast.AST, list[ast.AST]] = {}
+        self._inner: dict[ast.AST, list[ast.Name]] = {}
         self._add(entry)
 
     def __iter__(self) -> Iterator[Source]:
@@ -121,11 +123,14 @@ class Sources:
             node = scope
         return self._homes[scope]
 
-    def inside(self, node: ast.AST) -> list[ast.AST]:
-        """*node* and everything in it."""
-        if node not in self._inner:
-            self._inner[node] = list(ast.walk(node))
-        return self._inner[node]
+    def names_in(self, function: Function) -> list[ast.Name]:
+        """Every name in *function*, those of functions inside it included."""
+        if not self._inner:
+            for name in self.each(ast.Name):
+                scope: ast.AST = name
+                while not isinstance(scope := self.scopes[scope], ast.Module):
+                    self._inner.setdefault(scope, []).append(name)
+        return self._inner.get(function, [])
 
     def above(self, node: ast.AST) -> Iterator[ast.AST]:
         """What is around *node*, from the inside out."""
@@ -166,6 +171,8 @@ class Sources:
         return self._file(source, f"{module}.{attribute}".lstrip("."), level, load=load)
 
     def _file(self, source: Source, module: str, level: int, *, load: bool) -> Source | None:
+        if not load and len(self._homes) == 1:
+            return None
         here = posixpath.dirname(source.path)
         if level:
             folders = [posixpath.normpath(posixpath.join(here, *[".."] * (level - 1)))]
