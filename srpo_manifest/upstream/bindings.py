@@ -43,6 +43,9 @@ class Bindings:
         self._declared: set[Source] = set()
         self._plain: dict[ast.ClassDef, bool] = {}
         self._meanings: dict[ast.expr, Named | None] = {}
+        self._stores: dict[tuple[Scope, str], list[tuple[ast.Assign, ast.expr]]] = {}
+        self._odd: set[tuple[Scope, str]] = set()
+        """Names that are set in other ways than by a plain assignment."""
         self._callees: dict[ast.Call, Function | None] = {}
         self._called: set[str] = set()
         """Names that hold anything."""
@@ -67,9 +70,11 @@ class Bindings:
             case ast.Name(id=name):
                 if name not in self._called:
                     return set()
-                return self._names.get((self.scope_of(node, name), name), set())
+                held = self._names.get((scope := self.scope_of(node, name), name), set())
+                return held if len(held) < 2 else self._latest(node, scope, held)
             case ast.Attribute(attr=name):
-                return self._names.get((None, name), set())
+                held = self._names.get((None, name), set())
+                return held if len(held) < 2 else self._own(node, held)
             case ast.NamedExpr(value=value) | ast.Await(value=value):
                 return self.holds(value)
             case ast.IfExp(body=one, orelse=other):
@@ -81,6 +86,28 @@ class Bindings:
                 return self._holds_call(node)
             case _:
                 return set()
+
+    def _latest(self, node: ast.Name, scope: Scope, held: set[Held]) -> set[Held]:
+        """What the name holds since it was last set, where that certainly came before."""
+        if self.sources.scopes[node] is not scope or (scope, node.id) in self._odd:
+            return held
+        place = (node.lineno, node.col_offset)
+        before = [each for each in self._stores.get((scope, node.id), ()) if _end(each[0]) < place]
+        if not before:
+            return held
+        statement, value = max(before, key=lambda each: _end(each[0]))
+        around = {node, *self.sources.above(node)}
+        block = next((found for found in _blocks(self.parents[statement]) if statement in found), [])
+        return self.holds(value) if not around.isdisjoint(block) else held
+
+    def _own(self, node: ast.Attribute, held: set[Held]) -> set[Held]:
+        """Of several objects' attributes, that of the class around *node*."""
+        owner = self._class_of(node)
+        own = {each for each in held if self._class_of(each.made) is owner}
+        return own or held
+
+    def _class_of(self, node: ast.AST) -> ast.AST | None:
+        return next((each for each in self.sources.above(node) if isinstance(each, ast.ClassDef)), None)
 
     def is_maker(self, node: ast.Call) -> bool:
         """Whether the call makes an `argparse` parser, one of a command included."""
@@ -239,11 +266,19 @@ class Bindings:
         for name in source.each(ast.Name):
             if not isinstance(name.ctx, ast.Load):
                 self._locals.setdefault(source.scopes[name], set()).add(name.id)
+                if not isinstance(source.parents[name], ast.Assign):
+                    self._odd.add((source.scopes[name], name.id))
         for function in source.defined():
             self._locals.setdefault(source.scopes[function], set()).add(function.name)
         for scope, names in source.outer():
             self._locals.get(scope, set()).difference_update(names)
             self._locals.setdefault(source.tree, set()).update(names)
+
+        for assign in source.each(ast.Assign):
+            for target in assign.targets:
+                if isinstance(target, ast.Name):
+                    place = (self.scope_of(target, target.id), target.id)
+                    self._stores.setdefault(place, []).append((assign, assign.value))
 
     def _holds_call(self, node: ast.Call) -> set[Held]:
         if self.is_maker(node):
@@ -334,6 +369,15 @@ _MAY_HOLD = (
     ast.Name, ast.Attribute, ast.NamedExpr, ast.Await, ast.IfExp, ast.Subscript, ast.Call, ast.Tuple, ast.List,
 )  # fmt: skip
 _METHODS = {*GROUPS, *PARSES, "add_argument", "add_parser", "add_subparsers", "ArgumentParser"}
+
+
+def _end(node: ast.stmt) -> tuple[int, int]:
+    return node.end_lineno or node.lineno, node.end_col_offset or 0
+
+
+def _blocks(node: ast.AST) -> list[list[ast.AST]]:
+    found = (getattr(node, field, None) for field in ("body", "orelse", "finalbody"))
+    return [each for each in found if isinstance(each, list)]
 
 
 def _made_by(method: str, held: Held) -> Held | None:

@@ -322,6 +322,25 @@ def test_a_chain_of_parsers_takes_the_flags_of_all():
     assert all(flag.conditional for flag in either.flags)
 
 
+def test_a_name_that_is_used_again_holds_the_later_parser():
+    """The first parser's flags are none of the second's; nor are those of another object's."""
+    code = "{}.add_argument('--b')\nargs = {}.parse_args()\n"
+    again = (
+        HEAD
+        + "known = parser.parse_known_args()\nparser = argparse.ArgumentParser()\n"
+        + code.format("parser", "parser")
+    )
+    assert [flag.name for flag in read(again).flags] == ["b"]
+    objects = "import argparse\n" + "".join(
+        f"class {name}:\n    def __init__(self):\n        self.parser = argparse.ArgumentParser()\n        self.parser.add_argument('--{name}')\n"
+        for name in ("A", "B")
+    )
+    contract = read(objects + "    def read(self):\n        return self.parser.parse_args()\nA()\nB().read()\n")
+    assert [flag.name for flag in contract.flags] == ["B"]
+    branches = HEAD + "if sys.argv:\n    parser = argparse.ArgumentParser()\n" + code.format("parser", "parser")
+    assert not read(branches).complete
+
+
 OTHER = b"""
 import argparse
 def add(parser, more=False):
