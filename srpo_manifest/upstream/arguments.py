@@ -69,6 +69,8 @@ class _Reader:
         self.defaults: list[tuple[ast.Call, str, object, bool, ast.Call]] = []
         self.makers: list[ast.Call] = []
         self.commands: dict[ast.Call, list[tuple[str, ast.Call]]] = {}
+        self.unnamed: set[ast.Call] = set()
+        """Parsers with commands whose names are not known."""
         self.parses: list[Parse] = []
         self.generated = False
         self.gaps: list[Gap] = []
@@ -210,6 +212,7 @@ class _Reader:
         names = [name for each in found for name in (each if isinstance(each, list) else [each])]
         if not names or not all(isinstance(name, str) for name in names):
             self._gap(node, "the names of the program's commands are known only when it runs")
+            self.unnamed.update(held.made for held in self.bindings.holds(func.value))
             return
         if not rounds[0].certain:
             self._gap(node, f"whether there is a command {ticked(str(names[0]))} is known only when the program runs")
@@ -246,7 +249,9 @@ class _Reader:
         commands = self.commands.get(made, [])
         for flag in self.flags.get(made, ()):
             if flag.nargs == _COMMAND and flag.action == "other":
-                yield replace(flag, choices=tuple(name for name, _ in commands))
+                known = bool(commands) and made not in self.unnamed
+                choices = tuple(name for name, _ in commands) if known else None
+                yield replace(flag, choices=choices, unread=flag.unread if known else (*flag.unread, "choices"))
             else:
                 yield self._with_defaults(made, flag)
         for name, inner in commands:

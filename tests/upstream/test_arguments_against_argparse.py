@@ -341,6 +341,13 @@ def test_a_name_that_is_used_again_holds_the_later_parser():
     assert not read(branches).complete
 
 
+def test_commands_without_known_names_are_no_choices():
+    """The word that names a command is there; what it may be is not known."""
+    code = "subs = parser.add_subparsers(dest='what')\nfor name in names():\n    subs.add_parser(name)\n"
+    (_, what) = read(HEAD + code + TAIL).flags
+    assert (what.name, what.choices, what.unread) == ("what", None, ("choices",))
+
+
 OTHER = b"""
 import argparse
 def add(parser, more=False):
