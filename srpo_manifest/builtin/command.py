@@ -39,6 +39,7 @@ from srpo_manifest.plugin import (
     hookimpl,
     late,
     listed,
+    of_command,
     parse_word,
     read_tokens,
     replace,
@@ -108,8 +109,9 @@ class Script:
             return
         delivery = None
         if contract.arguments is not None:
-            wishes, faults = _wishes(wanted, contract.arguments, own)
-            delivery = deliver(contract.arguments, own, wishes)
+            arguments = of_command(contract.arguments, own)
+            wishes, faults = _wishes(wanted, arguments, own)
+            delivery = deliver(arguments, own, wishes)
             yield from faults
             yield from map(_told, delivery.misfits)
             yield from _noted(wanted, delivery)
@@ -155,8 +157,9 @@ def finals_of(wanted: Wanted, facts: Facts) -> dict[str, tuple[Word, ...]]:
         own = _own(wanted, script, contract, _values(wanted, facts))
     except Undeliverable:
         return {}
-    wishes, _ = _wishes(wanted, contract.arguments, own)
-    return deliver(contract.arguments, own, wishes).finals
+    arguments = of_command(contract.arguments, own)
+    wishes, _ = _wishes(wanted, arguments, own)
+    return deliver(arguments, own, wishes).finals
 
 
 class _Launch(Value):
@@ -355,11 +358,11 @@ def _per_run(wanted: Wanted, contract: ArgumentContract, own: Sequence[Word], wi
 
 def _told(misfit: Misfit) -> Fault:
     """A misfit as a finding: what the manifest's model table feeds is the trainer's habit, and only noted."""
-    doubt = misfit.code in ("flag-never-read", "flag-no-effect", "flag-unproven")
-    habit = misfit.key in ("", "model.base", "model.vae", "model.lora")
+    doubt = misfit.code in ("flag-never-read", "flag-no-effect", "flag-unproven", "flag-expected")
+    habit = misfit.key in ("", "model.base", "model.vae", "model.lora") and misfit.code != "flag-expected"
     level: Level = "deny" if not doubt else "note" if habit else "warn"
     finding = Finding(code=misfit.code, level=level, message=misfit.message, hints=misfit.hints)
-    return Fault(finding=finding, key=misfit.key, final=not doubt)
+    return Fault(finding=finding, key=misfit.key, final=not doubt and misfit.code != "flag-needed")
 
 
 def _noted(wanted: Wanted, delivery: Delivery) -> Iterable[Fault]:

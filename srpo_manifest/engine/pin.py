@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
+from functools import partial
 
 from srpo_manifest.engine.mirror import Mirror
 from srpo_manifest.errors import ManifestError
@@ -47,7 +48,11 @@ def _entry(mirror: Mirror, commit: str, script: str, described: str, evidence: d
     if source is None or source.startswith(_LARGE):
         raise _missing(mirror, commit, path, source)
     if path.endswith(".py"):
-        return EntryContract(arguments=read_arguments(source, path), description=described, evidence=evidence)
+        return EntryContract(
+            arguments=read_arguments(source, path, partial(mirror.read, commit)),
+            description=described,
+            evidence=evidence,
+        )
     contract = read_script(source, path, read=lambda name: _plain(mirror.read(commit, name)))
     arguments = _arguments(mirror, commit, contract)
     return EntryContract(script=contract, arguments=arguments, description=described, evidence=evidence)
@@ -71,7 +76,7 @@ def _arguments(mirror: Mirror, commit: str, contract: ScriptContract) -> Argumen
     names = (f"{stem}.py", f"{stem}/__main__.py") if module else (name,)
     for path in (posixpath.normpath(posixpath.join(folder or "", name)) for name in names):
         if (source := mirror.read(commit, path)) is not None:
-            return read_arguments(source, path)
+            return read_arguments(source, path, partial(mirror.read, commit))
     return None
 
 

@@ -62,6 +62,17 @@ def test_a_pin_holds_what_every_script_and_its_program_accept(pinned, git, tmp_p
     assert Lock().with_pin(pin).find("repo", "main") == pin
 
 
+def test_flags_that_another_file_of_the_commit_adds_are_read_there(pinned):
+    """The parser leads to them; they tell their file."""
+    files = {
+        "train/main.py": "import argparse\nfrom options import add\np = argparse.ArgumentParser()\nadd(p)\nprint(p.parse_args())\n",
+        "train/options.py": "def add(parser):\n    parser.add_argument('--steps', type=int)\n",
+    }
+    contract = pinned(files, "train/main.py").entries["train/main.py"].arguments
+    assert [(flag.name, flag.file, flag.line) for flag in contract.flags] == [("steps", "train/options.py", 2)]
+    assert contract.complete
+
+
 @pytest.mark.parametrize("script", ["outside.sh", "two.sh"])
 def test_a_program_that_is_not_the_only_one_or_not_here_has_no_flags(pinned, script: str):
     """Nothing is guessed: the contract of the script stays."""
