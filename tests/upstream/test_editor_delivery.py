@@ -395,6 +395,6 @@ def test_a_default_that_its_own_type_refuses_is_told_as_such():
     )
     (misfit,) = delivered([], {"guidance": 3.5}, contract).misfits
     assert misfit.code == "flag-type"
-    assert misfit.hints == ("leave it out to have `3.5`; it is declared at `train.py:3`",)
+    assert misfit.hints == ("leave it out to have `3.5`", "`guidance` is declared at `train.py:3`")
     assert [misfit.code for misfit in delivered([], {"guidance": 2.5}, contract).misfits] == ["flag-type"]
     assert delivered([], {"guidance": 3}, contract).misfits == ()
