@@ -48,16 +48,18 @@ from srpo_manifest.values.step import (
     Proposal,
     Put,
     Sh,
+    Shim,
 )
 from srpo_manifest.values.step import Variable as EnvVariable
 from srpo_manifest.values.trainer import Trainer
 from srpo_manifest.values.wanted import Wanted
-from srpo_manifest.values.words import Word, late, word
+from srpo_manifest.values.words import Arrived, Word, late, word
 from srpo_manifest.wording import did_you_mean, listed, plural, ticked
 
 __all__ = [
     "Answer",
     "ArgumentContract",
+    "Arrived",
     "Ask",
     "Assume",
     "AtEnd",
@@ -105,6 +107,7 @@ __all__ = [
     "ScriptContract",
     "SecretRef",
     "Sh",
+    "Shim",
     "StageHandler",
     "Status",
     "TargetProbe",

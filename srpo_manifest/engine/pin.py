@@ -11,7 +11,7 @@ from srpo_manifest.errors import ManifestError
 from srpo_manifest.reading.canonical import digest
 from srpo_manifest.upstream.arguments import read_arguments
 from srpo_manifest.upstream.script import read_script
-from srpo_manifest.values.contract import ArgumentContract, ScriptContract
+from srpo_manifest.values.contract import ArgumentContract, Launch
 from srpo_manifest.values.lock import EntryContract, Pin
 from srpo_manifest.values.trainer import Evidence, Trainer
 from srpo_manifest.wording import did_you_mean, ticked
@@ -49,16 +49,27 @@ def _entry(mirror: Mirror, commit: str, script: str, described: str, evidence: d
     if path.endswith(".py"):
         return EntryContract(arguments=read_arguments(source, path), description=described, evidence=evidence)
     contract = read_script(source, path)
-    arguments = _arguments(mirror, commit, contract)
-    return EntryContract(script=contract, arguments=arguments, description=described, evidence=evidence)
+    programs = {
+        launch.entry.text: arguments
+        for launch in contract.launches
+        if launch.entry.text is not None and (arguments := _arguments(mirror, commit, launch)) is not None
+    }
+    only = next(iter(programs.values()), None) if len(contract.launches) == 1 else None
+    return EntryContract(
+        script=contract,
+        arguments=only,
+        description=described,
+        evidence=evidence,
+        programs=programs if len(contract.launches) > 1 else {},
+    )
 
 
-def _arguments(mirror: Mirror, commit: str, contract: ScriptContract) -> ArgumentContract | None:
-    """The interface of the one program that the script starts, where it lies in the checkout."""
-    if len(contract.launches) != 1 or (name := contract.launches[0].entry.text) is None:
+def _arguments(mirror: Mirror, commit: str, launch: Launch) -> ArgumentContract | None:
+    """The interface of the program that *launch* starts, where it lies in the checkout."""
+    if (name := launch.entry.text) is None:
         return None
     stem = name.replace(".", "/")
-    paths = (f"{stem}.py", f"{stem}/__main__.py") if contract.launches[0].module else (posixpath.normpath(name),)
+    paths = (f"{stem}.py", f"{stem}/__main__.py") if launch.module else (posixpath.normpath(name),)
     for path in paths:
         if (source := mirror.read(commit, path)) is not None:
             return read_arguments(source, path)

@@ -9,7 +9,7 @@ from srpo_manifest.upstream.flags import arity, dashed, fault_of_values, misread
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import ArgumentContract, Flag, Scalar, Setting
 from srpo_manifest.values.plan import Option
-from srpo_manifest.values.words import Text, Word, word
+from srpo_manifest.values.words import Arrived, Text, Word, word
 from srpo_manifest.wording import did_you_mean, listed, plural, ticked
 
 UNPROVEN = "flag-unproven"
@@ -49,6 +49,8 @@ class Delivery(Value):
     misfits: tuple[Misfit, ...]
     finals: dict[str, tuple[Word, ...]]
     """Values that arrive, by flag."""
+    edited: tuple[str, ...] = ()
+    """Every spelling of the flags that the wishes settle, with its dashes: nothing else may bring one of them."""
 
 
 class _Item(Value):
@@ -155,6 +157,9 @@ def deliver(contract: ArgumentContract, script: Sequence[Word], wishes: Iterable
         for flag in described
         if not flag.positional
     )
+    hidden = any(
+        isinstance(piece, Arrived) and piece.many for item in items for one in item.words for piece in one.pieces
+    )
     misfits.extend(
         Misfit(
             code="flag-missing",
@@ -162,9 +167,16 @@ def deliver(contract: ArgumentContract, script: Sequence[Word], wishes: Iterable
             hints=(f"set it: `[entry.set] {flag.name} = …`",),
         )
         for flag in contract.flags
-        if flag.required and not flag.positional and flag.name not in finals
+        if flag.required and not flag.positional and flag.name not in finals and not hidden
     )
-    return Delivery(argv=tuple(argv), options=options, misfits=tuple(misfits), finals=finals)
+    edited = (spelling for name in wanted if (flag := _named(contract, name)) for spelling in _spellings(flag))
+    return Delivery(
+        argv=tuple(argv),
+        options=options,
+        misfits=tuple(misfits),
+        finals=finals,
+        edited=(*edited, *(f"--{name}" for name in unproven)),
+    )
 
 
 def _named(contract: ArgumentContract, name: str) -> Flag | None:
@@ -177,13 +189,16 @@ def _spelled_as(contract: ArgumentContract, token: str) -> tuple[Flag, str, str 
     for flag in contract.flags:
         if flag.positional or not token.startswith("-"):
             continue
-        spellings = (dashed(flag), *flag.aliases, *((f"--no-{flag.name}",) if flag.action == "boolean" else ()))
-        if name in spellings:
+        if name in _spellings(flag):
             return flag, name, value if glued else None
     for flag in contract.flags:
         if not flag.positional and token[:2] in flag.aliases and arity(flag) != (0, 0):
             return flag, token[:2], token[2:].removeprefix("=")
     return None
+
+
+def _spellings(flag: Flag) -> tuple[str, ...]:
+    return (dashed(flag), *flag.aliases, *((f"--no-{flag.name}",) if flag.action == "boolean" else ()))
 
 
 def _looks_like_flag(contract: ArgumentContract, token: str) -> bool:

@@ -23,6 +23,7 @@ _BRACED = re.compile(
 _OPERAND = re.compile(r'"([\w./:,=+@%-]*)"|([\w./:,=+@% -]*)', re.ASCII)
 _BLANKS = re.compile(r"(?:[ \t]|\\\n)+")
 _LINES = re.compile(r"(?:[ \t\n]|\\\n|(?<=[ \t\n])#[^\n]*\n)+")
+_MANY = re.compile(r"\$(?:@|\{@|\{!?[A-Za-z_]\w*\[@\])", re.ASCII)
 _EXPANSIONS = ("simple_expansion", "expansion", "arithmetic_expansion", "command_substitution", "process_substitution")
 _OF_THE_RUN = re.compile(
     "BASH.*|S?RANDOM|SECONDS|LINENO|HOSTNAME|HOSTTYPE|OSTYPE|MACHTYPE|E?UID|GROUPS|PPID|SHLVL|(OLD)?PWD|OPT(IND|ARG)"
@@ -201,9 +202,9 @@ class _Words:
             case "arithmetic_expansion":
                 self._arithmetic(node, source, quoted=quoted)
             case "command_substitution" | "process_substitution":
-                self.unknown(source, "what a command prints is known only when the script runs")
+                self.unknown(source, "what a command prints is known only when the script runs", quoted=quoted)
             case _:
-                self.unknown(source, f"{shown(source)} is known only when the script runs")
+                self.unknown(source, f"{shown(source)} is known only when the script runs", quoted=quoted)
 
     def text(self, text: str, *, quoted: bool) -> None:
         """Add characters that stand in the script."""
@@ -224,9 +225,10 @@ class _Words:
         else:
             self.text(text, quoted=quoted)
 
-    def unknown(self, source: str, reason: str) -> None:
-        """Add a piece that only running the script could tell."""
-        self.pieces.append(Opaque(source=source, reason=reason))
+    def unknown(self, source: str, reason: str, *, quoted: bool = False) -> None:
+        """Add a piece that only running the script could tell. Of `"$@"` and arrays, quotes make no single word."""
+        one = (quoted or not self.splits) and not _MANY.search(source)
+        self.pieces.append(Opaque(source=source, reason=reason, quoted=one))
 
     def expanded(self, pieces: Sequence[Piece], *, quoted: bool) -> None:
         """Add the value of an expansion."""
@@ -242,7 +244,7 @@ class _Words:
                 case Variable():
                     self.pieces.append(replace(piece, quoted=quoted or not self.splits))
                 case _:
-                    self.pieces.append(piece)
+                    self.unknown(piece.source, piece.reason, quoted=quoted)
 
     def _split(self, text: str) -> None:
         if self.shell.splitting and text:
@@ -321,7 +323,7 @@ class _Words:
         if number is not None:
             self.expanded((Plain(text=str(number)),), quoted=quoted)
             return
-        self.unknown(source, f"{shown(source)} is known only when the script runs")
+        self.unknown(source, f"{shown(source)} is known only when the script runs", quoted=quoted)
         if re.search(r"\+\+|--|=", source):
             self.shell.doubt(re.findall(NAME, source), f"{shown(source)} may change it")
 

@@ -85,10 +85,11 @@ class Variable(Value, tag="variable"):
 
 
 class Opaque(Value, tag="unknown"):
-    """A piece that only running the script could tell."""
+    """A piece that only running the script could tell. A `quoted` one is a part of exactly one word."""
 
     source: str
     reason: str
+    quoted: bool = False
 
 
 Piece: TypeAlias = Plain | Variable | Opaque

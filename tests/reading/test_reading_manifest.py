@@ -47,6 +47,7 @@ def test_the_full_manifest_decodes_to_what_it_says(reading) -> None:
         entry=Entry(
             script="scripts/finetune/SRPO_training_hpsv2.sh",
             mode="shim",
+            launch="SRPO.py",
             args_file="args.json",
             extra_args=("--seed", "7"),
             unset=("allow_tf32",),
@@ -141,7 +142,7 @@ error[unknown-key]: unknown key `grace_seconds` in `entry`
 5 | grace_seconds = 5
   | ^^^^^^^^^^^^^
 hint: there is `stop.grace_seconds`
-hint: `entry` takes `script`, `command`, `mode`, `args_file`, `extra_args`, `unset`, or `set`""",
+hint: `entry` takes `script`, `command`, `mode`, `launch`, `args_file`, `extra_args`, `unset`, or `set`""",
     "[backend.transport]\nkind = 'ssh'\nhostt = 'gpu-1'": """\
 error[unknown-key]: unknown key `hostt` in `backend.transport`
   --> srpo.toml:6:1

@@ -935,6 +935,8 @@ class Supervisor:
             self._begin("stop", str(self.asked.get("reason") or "a stop was asked for"))
         elif hours is not None and now - self.job.began > hours * 3600:
             self._begin("stop", f"max_hours ({hours:g}) passed")
+        elif refused := self._refused():
+            self._begin("refused", refused)
         elif self.story.started and not self.job.dry_run and not self.artifacts.lacking(None):
             self._begin("done", "the done rule holds")
         elif minutes and now - self.moved > minutes * 60:
@@ -944,7 +946,7 @@ class Supervisor:
         self.cause, self.reason, self.begun = cause, reason, time.monotonic()
         self.patience = time.monotonic() + float(self.stop.get("checkpoint_seconds") or 0)
         self.whole_then = len(self.story.checkpoints)
-        if cause == "done":
+        if cause in ("done", "refused"):
             self._enter("ending")
         elif not self.story.stopping:
             self.story.stopping = True
@@ -1012,6 +1014,10 @@ class Supervisor:
     # how it ends
 
     def _verdict(self) -> tuple[str, str]:
+        if refused := self._refused():
+            return "failed", refused
+        if not self.cause and self._never_arrived():
+            return "failed", f"the script never handed over its launch, and ended with exit status {self.status}"
         lacking = self.artifacts.lacking(None if self.cause else self.status)
         if self.cause == "done" or not (lacking or self.job.dry_run):
             return "succeeded", self.reason if self.cause == "done" else "the done rule holds"
@@ -1026,6 +1032,16 @@ class Supervisor:
         if self.status == CHECKS_REFUSED and self.story.phase == "checks":
             return "failed", "checks refused to start the trainer"
         return "failed", f"killed by signal {-self.status}" if self.status < 0 else f"exit status {self.status}"
+
+    def _refused(self) -> Optional[str]:
+        """Why what the script handed over was not started; None where nothing was refused."""
+        found = read_json(self.job.node.path("refused.json")) if "shim" in self.job.rules else None
+        return found and found["reason"]
+
+    def _never_arrived(self) -> bool:
+        """Whether the script was started and its launch was not: then nothing that it left counts."""
+        begun = "script" in lines_after(self.job.node.path("phases"), 0, last=True)[0]
+        return "shim" in self.job.rules and begun and not self.story.started
 
     def _run_script(self, outcome: str) -> None:
         """The steps for every end, once, inside the grace; what they leave behind is killed."""
