@@ -25,7 +25,6 @@ from srpo_manifest.plugin import (
     Word,
     anchors,
     late,
-    listed,
     replace,
     ticked,
     word,
@@ -107,7 +106,7 @@ def _notes(
         message = f"{ticked(name)} in the command is what {ticked(one.source)} in line {one.line} turns out to be when the script runs"
         yield _fault("script-decides", "note", message)
     if others:
-        message = f"{ticked(script)} also starts {listed(map(shown, others), 'and')}, which runs as the script says"
+        message = f"{ticked(script)} also starts {' and '.join(map(shown, others))}: run as the script says"
         yield _fault("launch-others", "note", message)
     moved = [gap for gap in contract.indirect if gap.reason.startswith(_MOVES)]
     for gap in moved:
