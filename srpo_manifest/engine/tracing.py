@@ -32,21 +32,23 @@ _TOOLS = (
 """Programs that change nothing, and start nothing but what PATH has. Every other is none: it is noted, and does nothing."""
 _LAUNCHERS = ("torchrun", "accelerate", "deepspeed", "python", "python3", "python2")
 _RECORDER = """#!/bin/sh
-[ -e {received} ] || printf '%s\\0' "${{0##*/}}" "$@" >{received}
+# Helpers come before the phase `job`, which is that of the launch.
+while IFS= read -r phase; do [ "$phase" != job ] || begun=1; done <{phases} 2>/dev/null
+[ -z "${{begun:-}}" ] || [ -e {received} ] || printf '%s\\0' "${{0##*/}}" "$@" >{received}
 """
 _UNKNOWN = """
 command_not_found_handle() {{ printf '%s\\n' "$1" >>{unknown}; }}
 """
 # What the script leaves in the background ends with it.
 _WRAPPED = '"$@"; status=$?; trap "" TERM; kill -TERM 0; exit "$status"'
-_APART = ("unshare", "--map-root-user", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
+_APART = ("--map-root-user", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
 class Trace(Value):
     """What running the script told.
 
     `identical`: its launch was handed over as expected. `differs`: it was not, `reason` names the first word.
-    `not-reached`: the script came to no launch. `not-traced`: it was not run at all. `argv` is what its launch became.
+    `not-reached`: the script came to no launch. `not-traced`: it was not run at all. `argv` is what its launch became, with stand-ins for late values.
     """
 
     result: Literal["identical", "differs", "not-reached", "not-traced"]
@@ -132,7 +134,9 @@ class _Scratch:
             if found := shutil.which(tool):
                 (self.bin / tool).symlink_to(found)
         for launcher in _LAUNCHERS:
-            (self.bin / launcher).write_text(_RECORDER.format(received=quote(str(self.received))))
+            (self.bin / launcher).write_text(
+                _RECORDER.format(received=quote(str(self.received)), phases=quote(str(self.node / "phases")))
+            )
             (self.bin / launcher).chmod(0o755)
 
     def environment(self) -> dict[str, str]:
@@ -213,10 +217,10 @@ class _Scratch:
 
     def _apart(self) -> tuple[str, ...]:
         """What cuts the script off from the network, where this machine lets a user do that."""
-        if shutil.which(_APART[0]) is None:
+        if (unshare := shutil.which("unshare")) is None:
             return ()
-        answer = piped.run([*_APART, "true"], timeout_seconds=TRACE_SECONDS, hot=True)
-        return _APART if answer.status == 0 else ()
+        apart = (unshare, *_APART)
+        return apart if piped.run([*apart, "true"], timeout_seconds=TRACE_SECONDS, hot=True).status == 0 else ()
 
 
 def shown(trace: Trace) -> str:
