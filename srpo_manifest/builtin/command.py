@@ -14,7 +14,7 @@ from srpo_manifest.builtin.launches import (
     script_contract,
 )
 from srpo_manifest.builtin.repo import PIN, entry_of, script_of
-from srpo_manifest.builtin.shim import shim_of
+from srpo_manifest.builtin.shim import file_probe, shim_of
 from srpo_manifest.builtin.tokens import Expander, in_checkout, pinned, values_of
 from srpo_manifest.builtin.wishes import noted, told, wishes_of
 from srpo_manifest.plugin import (
@@ -67,7 +67,8 @@ class Script:
     """A script of the pinned repository, delivered as its final argv: in its place, or as what its launch becomes."""
 
     def probes(self, wanted: Wanted, facts: Facts) -> Iterable[Probe]:
-        return ()
+        contract = entry_of(wanted, facts).script
+        return map(file_probe(wanted), contract.files if contract else ())
 
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
         if isinstance(facts.get(PIN, Pin), Unknown):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from srpo_manifest.builtin.launches import MANUAL, Undeliverable, shown
 from srpo_manifest.builtin.tokens import Expander, Told, in_checkout, values_of
 from srpo_manifest.plugin import (
     Arrived,
+    Check,
     Content,
     Facts,
     Fault,
@@ -21,11 +22,14 @@ from srpo_manifest.plugin import (
     Reference,
     ScriptContract,
     Shim,
+    TargetProbe,
     Wanted,
     Word,
     anchors,
     late,
+    quote,
     replace,
+    shell,
     ticked,
     word,
 )
@@ -68,6 +72,7 @@ def shim_of(
     content = {"format": FORMAT, "script": script, "launches": launches, "secrets": sorted(secrets)}
     text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
     yield Put(id="shim", name="shim.json", content=Content(text=text), reason=f"what {shown(launch)} must hand over")
+    yield from _files(wanted, script, contract)
     yield from _notes(wanted, script, contract, launch, others, expander.told)
     keeps = sorted({name for name, value in wanted.manifest.env.items() if isinstance(value, str)} - {"PATH"})
     shim = Shim(
@@ -76,6 +81,37 @@ def shim_of(
         keeps=tuple(dict.fromkeys((*keeps, "PYTHONPATH"))),
     )
     yield replace(job, shim=shim)
+
+
+def file_probe(wanted: Wanted) -> Callable[[str], TargetProbe]:
+    """Asks whether a file that the script names is where it would look."""
+
+    def probe(path: str) -> TargetProbe:
+        at = f"cd -- {shell(anchors.working_dir(wanted))} 2>/dev/null || {{ echo missing; exit 0; }}"
+        return TargetProbe(name=f"script-file.{path}", script=f"{at}\n{_ask(path)}")
+
+    return probe
+
+
+def _ask(path: str) -> str:
+    return f"[ -e {quote(path)} ] && echo there || echo missing"
+
+
+def _files(wanted: Wanted, script: str, contract: ScriptContract) -> Iterable[Check]:
+    """The script starts in the working directory, and its checkout is elsewhere."""
+    for path, line in contract.files.items():
+        folder, vendor = anchors.working_dir(wanted), wanted.manifest.repo.path
+        yield Check(
+            code="script-file-missing",
+            level="deny",
+            fact=f"script-file.{path}",
+            op="equals",
+            value="there",
+            message=f"{ticked(script)} line {line} looks for {ticked(path)} in the working directory {ticked(folder)}, where it is not",
+            hints=(f"put a link to it there: the checkout is {ticked(vendor)} in the workspace", MANUAL),
+            probe=_ask(path),
+            key="entry.script",
+        )
 
 
 def _entry(launch: Launch, expected: Sequence[Word], final: Sequence[Word], edited: Sequence[str]) -> dict[str, object]:

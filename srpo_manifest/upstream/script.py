@@ -13,10 +13,12 @@ from srpo_manifest.upstream.commands import (
     EFFECTS,
     HARMLESS,
     JOINED,
+    MOVES,
     OPEN,
     QUERIES,
     QUIET,
     STARTERS,
+    file_of,
     set_options,
 )
 from srpo_manifest.upstream.expansion import FORWARDED, Array, Shell, expand, line_of, shown, value_of
@@ -77,6 +79,7 @@ def read_script(source: bytes, path: str) -> ScriptContract:
         sets=reader.sets,
         exported=tuple(reader.exported),
         makes=tuple(reader.makes),
+        files=reader.files,
         launches=tuple(reader.launches),
         forwards_arguments=reader.forwards,
         errexit=reader.errexit,
@@ -105,6 +108,8 @@ class _Reader:
         self.sets: dict[str, Token] = {}
         self.exported: list[str] = []
         self.makes: list[Token] = []
+        self.files: dict[str, int] = {}
+        self.stays = True
         self.launches: list[Launch] = []
         self.indirect: list[Gap] = []
         self.gaps: list[Gap] = []
@@ -351,6 +356,9 @@ class _Reader:
         """What a command does that starts no trainer."""
         program = program_of(tokens[0])
         texts = [token.text for token in tokens[1:]]
+        if self.certain and self.stays and (path := file_of((tokens[0].text, *texts))):
+            self.files.setdefault(path, line_of(node))
+        self.stays &= program not in MOVES
         if program is None:
             self._gap(node, "which program runs here is known only at run time")
         elif program in self.functions:

@@ -131,7 +131,8 @@ class ScriptContract(Value):
 
     `digest` is the SHA-256 of the file's bytes, hex. `reads` are environment variables that it reads before setting
     them; `dead` are variables that it sets and never reads; both name to the 1-based line. `makes` are the folders of
-    harmless `mkdir`s, as tokens. `indirect` says why the script is more than assignments, `mkdir` and one launch:
+    harmless `mkdir`s, as tokens; `files` are relative paths that it sources or runs for certain, to the line, as long as
+    it stays in its folder. `indirect` says why the script is more than assignments, `mkdir` and one launch:
     direct mode cannot serve it then.
     """
 
@@ -143,6 +144,7 @@ class ScriptContract(Value):
     """Plain assignments, exported or not, with their last value."""
     exported: tuple[str, ...] = ()
     makes: tuple[Token, ...] = ()
+    files: dict[str, int] = {}
     launches: tuple[Launch, ...] = ()
     forwards_arguments: bool = False
     errexit: bool = False

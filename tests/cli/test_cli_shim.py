@@ -187,3 +187,27 @@ def test_a_forced_shim_gives_what_direct_mode_gives(own):
     assert own.run("apply", "--set", "entry.set.rate=0.5", "--set", 'entry.mode="shim"').status == 0
     assert own.seen()["argv"] == direct["argv"][2:]
     assert (own.folder / "made").is_dir()
+
+
+def test_a_file_that_the_script_looks_for_where_it_is_not(own):
+    """The checkout is not the working directory: told by the plan, and gone once the file can be found there."""
+    (own.folder / "own/common").mkdir()
+    own.commit(
+        'source common/env.sh\n. common/env.sh\npython3 train.py --note "$NAME"\n',
+        **{"common/env__sh": "NAME=theirs\n"},
+    )
+    said = own.run("plan")
+    assert said.status == 4
+    assert (
+        f"error[script-file-missing]: `run.sh` line 1 looks for `common/env.sh` in the working directory `{own.folder}`, where it is not"
+        in said.err
+    )
+    assert "hint: put a link to it there: the checkout is `third_party/srpo/vendor` in the workspace" in said.err
+    own.write("common/env.sh", "NAME='m y'\n")
+    assert own.run("apply").status == 0
+    assert own.seen()["argv"] == ["--note", "m y"]
+    own.commit("cd /\nsource common/env.sh\npython3 train.py\n")
+    assert own.run("lock", "--upgrade").status == 0
+    plan = own.run("plan", "--json").json
+    assert [finding["code"] for finding in plan["warnings"]] == ["script-changes-folder"]
+    assert plan["refusals"] == []

@@ -242,6 +242,8 @@ def begin_job(node: Node) -> None:
 
 def become(argv: list[str], planned: Optional[tuple[Record, dict[str, str]]], clean: bool = True) -> NoReturn:
     """Turn into the real program, as if nothing of ours had been there; *planned* has its place and its variables."""
+    if planned:
+        os.chdir(expand(planned[0]["cwd"], planned[1]))
     shim = os.path.join(BUNDLE, "shim")
     folders = [folder for folder in os.environ.get("PATH", os.defpath).split(":") if not same_folder(folder, shim)]
     places = [argv[0]] if "/" in argv[0] else [os.path.join(folder, argv[0]) for folder in folders]
@@ -259,9 +261,7 @@ def become(argv: list[str], planned: Optional[tuple[Record, dict[str, str]]], cl
         argv = [program, *argv[1:]]
     if planned:
         rules, bound = planned
-        place = expand(rules["cwd"], bound)
-        os.chdir(place)
-        variables["PWD"] = place
+        variables["PWD"] = expand(rules["cwd"], bound)
         for name, spelled in rules["shim"]["variables"].items():
             variables[name] = kept(name, expand(spelled, bound), variables.get(name))
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
@@ -280,7 +280,8 @@ def kept(name: str, planned: str, found: Optional[str]) -> str:
     if found is not None and f":{planned}:" in f":{found}:":
         return found
     if found is not None:
-        print(f"srpo-manifest: the script changed `{name}`; the plan's value stands", file=sys.stderr, flush=True)
+        comes = "comes first" if name == "PYTHONPATH" and found else "stands"
+        print(f"srpo-manifest: the script changed `{name}`; the plan's value {comes}", file=sys.stderr, flush=True)
     return f"{planned}:{found}" if name == "PYTHONPATH" and found else planned
 
 
