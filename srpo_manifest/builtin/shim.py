@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Callable, Iterable, Sequence
 
 from srpo_manifest.builtin.launches import MANUAL, Undeliverable, shown
@@ -79,6 +80,7 @@ def shim_of(
         script=late("repo.dir") + f"/{script}",
         programs=tuple(programs.values()),
         keeps=tuple(dict.fromkeys((*keeps, "PYTHONPATH"))),
+        entry="" if any(other.entry.text == launch.entry.text for other in others) else _plain(launch.entry.text),
     )
     yield replace(job, shim=shim)
 
@@ -121,6 +123,10 @@ def _entry(launch: Launch, expected: Sequence[Word], final: Sequence[Word], edit
         "final": list(map(str, final)),
         "edited": list(edited),
     }
+
+
+def _plain(entry: str | None) -> str:
+    return posixpath.normpath(entry) if entry else ""
 
 
 def _numbers(*words: Word) -> set[int]:

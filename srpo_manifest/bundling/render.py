@@ -171,11 +171,12 @@ def _rules(planned: Planned) -> dict[str, object]:
 
 
 def _shim(planned: Planned) -> dict[str, object]:
-    """The variables that the trainer gets as planned; nothing where no script runs."""
+    """The program and the variables that the trainer gets as planned; nothing where no script runs."""
     if planned.job is None or planned.job.shim is None:
         return {}
     kept = {name: value for name in planned.job.shim.keeps if isinstance(value := planned.env.get(name), Word)}
-    return {"shim": {"variables": {name: str(value) for name, value in sorted(kept.items())}}}
+    variables = {name: str(value) for name, value in sorted(kept.items())}
+    return {"shim": {"entry": planned.job.shim.entry, "variables": variables}}
 
 
 def _check(check: Check) -> dict[str, object]:

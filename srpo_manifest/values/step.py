@@ -93,12 +93,13 @@ class Shim(Value):
     """How the real script is run, with its launches intercepted (`shim.json` in the bundle says what each becomes).
 
     `programs` are the launchers as the script spells them; `keeps` are the variables that the trainer gets as planned,
-    whatever the script made of them.
+    whatever the script made of them. `entry` is the program as the launch spells it, empty where another launch has it, too.
     """
 
     script: Word
     programs: tuple[Word, ...]
     keeps: tuple[str, ...] = ()
+    entry: str = ""
 
 
 class JobStep(Value):

@@ -34,6 +34,8 @@ LOOK_SECONDS = 0.5
 """Between two looks at files: what did not change in between is taken to be finished."""
 KILL_SECONDS = 20.0
 """From the first KILL to giving up on processes that even KILL does not reach."""
+BYPASS_SECONDS = 30.0
+"""How long a script's program may run before its launch was handed over: a wrapper like `timeout` shows its words first."""
 CHUNK_BYTES = 1 << 20
 BEHIND_BYTES = 64 << 20
 """A log that is read this far behind its end is read on near its end: the supervisor stays small and quick."""
@@ -315,6 +317,16 @@ def tree(run: str, supervisors: Iterable[Sequence[int]] = ()) -> list[Process]:
         for pid, found in every.items()
         if pid not in strangers and found.state not in "ZX" and (below(found) or carries(pid))
     ]
+
+
+def starts(pid: int, entry: str) -> bool:
+    """Whether that process is a Python with *entry*, or a path that ends so, among its words."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            program, *words = file.read().decode("utf-8", "replace").split("\0")
+    except OSError:
+        return False
+    return os.path.basename(program).startswith("python") and any(f"/{word}".endswith(f"/{entry}") for word in words)
 
 
 def send(target: Process, number: int) -> None:
@@ -822,7 +834,8 @@ class Supervisor:
         self.killing: Optional[float] = None
         self.unkillable: list[int] = []
         self.progress: Optional[Record] = None
-        self.progressed = self.looked = 0.0
+        self.progressed = self.looked = self.peeked = 0.0
+        self.passing: Optional[float] = None
         self.moved = time.monotonic()
         self.saved = self.whole_then = len(self.story.checkpoints)
 
@@ -937,6 +950,9 @@ class Supervisor:
             self._begin("stop", f"max_hours ({hours:g}) passed")
         elif refused := self._refused():
             self._begin("refused", refused)
+        elif self._bypassed(now):
+            self._warn("launch-bypassed", "the script's program runs, and its launch was not handed over")
+            self._begin("refused", "the script started its program past the launchers of the plan")
         elif self.story.started and not self.job.dry_run and not self.artifacts.lacking(None):
             self._begin("done", "the done rule holds")
         elif minutes and now - self.moved > minutes * 60:
@@ -1014,8 +1030,9 @@ class Supervisor:
     # how it ends
 
     def _verdict(self) -> tuple[str, str]:
-        if refused := self._refused():
-            return "failed", refused
+        refused = self._refused()
+        if refused or self.cause == "refused":
+            return "failed", refused or self.reason
         if not self.cause and self._never_arrived():
             return "failed", f"the script never handed over its launch, and ended with exit status {self.status}"
         lacking = self.artifacts.lacking(None if self.cause else self.status)
@@ -1037,6 +1054,16 @@ class Supervisor:
         """Why what the script handed over was not started; None where nothing was refused."""
         found = read_json(self.job.node.path("refused.json")) if "shim" in self.job.rules else None
         return found and found["reason"]
+
+    def _bypassed(self, now: float) -> bool:
+        """Whether the script's program has been running for long though nothing was handed over."""
+        entry = self.job.rules.get("shim", {}).get("entry")
+        if not entry or self.story.started or now - self.peeked < BYPASS_SECONDS / 4:
+            return False
+        self.peeked = now
+        runs = any(starts(found.pid, entry) for found in self._tree())
+        self.passing = (self.passing or now) if runs else None
+        return self.passing is not None and now - self.passing >= BYPASS_SECONDS
 
     def _never_arrived(self) -> bool:
         """Whether the script was started and its launch was not: then nothing that it left counts."""

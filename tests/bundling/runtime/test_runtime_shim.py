@@ -388,3 +388,81 @@ def test_what_bash_makes_of_the_words_is_recognised(delivering, shapes: list[lis
 def test_the_program_of_a_python(delivering, argv: str, program: str | None):
     """As the interpreter reads its own command line."""
     assert delivering.program_of(argv.split()) == program
+
+
+# Under the supervisor --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def supervised(bundle):
+    """Run a script under the supervisor whose launch should be `python3 trainer.py exit:0`, and wait for the end."""
+
+    def run(text: str, acts: str = "exit:0", bypass_seconds: float = 30.0):
+        bundle.rules |= {"shim": {"entry": "trainer.py", "variables": {}}}
+        bundle.rules["done"] = {"checkpoints": None, "images": None, "files": [], "exit_zero": True}
+        bundle.write()
+        script, trainer = bundle.folder / "run.sh", str(bundle.folder / "trainer.py")
+        script.write_text(text.replace("TRAINER", quote(trainer)))
+        shim = Shim(script=word(str(script)), programs=(word("python3"),))
+        for file in shim_files(shim, (RUNTIME / "deliver.py").read_bytes()):
+            path = bundle.folder / file.name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(file.data)
+            path.chmod(0o755 if file.executable else 0o644)
+        launch = {
+            "line": 1,
+            "expected": ["python3", trainer, "say:own"],
+            "final": ["python3", trainer, *acts.split()],
+            "edited": [],
+        }
+        (bundle.folder / "shim.json").write_text(
+            json.dumps({"format": 1, "script": "run.sh", "launches": [launch], "secrets": []})
+        )
+        leader = bundle.folder / "leader.sh"
+        before, _, _ = leader.read_text().partition("enter job\n")
+        leader.write_text(before + shim_start(shim))
+        supervise = bundle.folder / "supervise.py"
+        supervise.write_text(
+            supervise.read_text().replace("BYPASS_SECONDS = 30.0", f"BYPASS_SECONDS = {bypass_seconds}")
+        )
+        launched = bundle.launch("--detach")
+        assert launched.returncode == 0, launched.stderr
+        (found,) = bundle.runs()
+        return found, found.end()
+
+    return run
+
+
+def test_a_script_under_the_supervisor(supervised):
+    """The job begins with the launch, and the run's status is the script's."""
+    run, end = supervised("echo before\npython3 TRAINER say:own\necho after\n", acts="say:planned exit:0")
+    assert (end["outcome"], end["exit"]) == ("succeeded", 0)
+    assert run.log() == "before\nplanned\nafter\n"
+    assert [event["phase"] for event in run.events("phase.started")] == ["script", "job"]
+    assert len(run.events("job.started")) == 1
+
+
+def test_an_end_without_the_launch(supervised):
+    """Whatever the status and the done rule say."""
+    run, end = supervised("exit 0\n")
+    assert (end["outcome"], end["exit"]) == ("failed", 0)
+    assert end["reason"] == "the script never handed over its launch, and ended with exit status 0"
+    assert run.events("job.started") == []
+
+
+def test_a_refusal_that_the_script_swallows(supervised):
+    """The run is ended at once, and what the script would do next is cut off."""
+    run, end = supervised("until python3 TRAINER say:other; do sleep 0.1; done\n")
+    assert end["outcome"] == "failed"
+    assert end["reason"].startswith(
+        "`run.sh` does not launch what was planned: word 3 of the launch in line 1 is `say:other`"
+    )
+    assert {event["code"] for event in run.events("warning.raised")} == {"launch-differs"}
+
+
+def test_a_program_that_runs_past_the_plan(supervised):
+    """A launch by an absolute path under `exec` is seen while it runs, not after hours."""
+    run, end = supervised(f"exec {sys.executable} TRAINER say:own forever\n", bypass_seconds=1.0)
+    assert end["outcome"] == "failed"
+    assert end["reason"] == "the script started its program past the launchers of the plan"
+    assert [event["code"] for event in run.events("warning.raised")] == ["launch-bypassed"]
