@@ -9,7 +9,11 @@ from srpo_manifest.errors import FactError, LaunchError, ManifestError, PluginEr
 from srpo_manifest.finding import Finding, Level, Where
 from srpo_manifest.piped import PipedTransport
 from srpo_manifest.planning import anchors
+from srpo_manifest.planning.entry import PIN, entry_of, launches_meant, script_of
+from srpo_manifest.planning.forecast import forecast, wasted_steps
 from srpo_manifest.planning.names import secret_name
+from srpo_manifest.planning.rules import pattern as artifact_pattern
+from srpo_manifest.planning.workers import GPUS, gpus_per_node
 from srpo_manifest.ports.backend import LauncherKind, TransportKind
 from srpo_manifest.ports.direct import DirectLauncher
 from srpo_manifest.ports.hookspecs import hookimpl
@@ -29,14 +33,25 @@ from srpo_manifest.ports.probes import (
 from srpo_manifest.ports.stage import StageHandler
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.reading.words import bound_word, parse_word
+from srpo_manifest.upstream import arriving as arrivals
+from srpo_manifest.upstream.arriving import Arriving, arriving
 from srpo_manifest.upstream.editor import Delivery, Misfit, Wish, deliver, read_tokens, wish_of
 from srpo_manifest.values.base import Value
-from srpo_manifest.values.contract import ArgumentContract, Launch, Opaque, Plain, ScriptContract, Token, Variable
+from srpo_manifest.values.contract import (
+    ArgumentContract,
+    Launch,
+    Opaque,
+    Plain,
+    Scalar,
+    ScriptContract,
+    Token,
+    Variable,
+)
 from srpo_manifest.values.facts import Bash, Facts, Gpu, Interpreter, Known, PastRun, Unknown, Vendor
 from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.lock import EntryContract, Pin
 from srpo_manifest.values.manifest import LauncherOptions, LocalOptions, Reference, TransportOptions
-from srpo_manifest.values.plan import Option, SecretRef
+from srpo_manifest.values.plan import Forecast, Option, SecretRef
 from srpo_manifest.values.run import Status
 from srpo_manifest.values.step import (
     Assume,
@@ -51,15 +66,18 @@ from srpo_manifest.values.step import (
     Shim,
 )
 from srpo_manifest.values.step import Variable as EnvVariable
-from srpo_manifest.values.trainer import Trainer
+from srpo_manifest.values.trainer import Trainer, TrainerCheck
 from srpo_manifest.values.wanted import Wanted
-from srpo_manifest.values.words import Arrived, Word, late, word
-from srpo_manifest.wording import did_you_mean, listed, plural, ticked
+from srpo_manifest.values.words import Arrived, Text, Word, late, word
+from srpo_manifest.wording import did_you_mean, gigabytes, listed, plural, ticked
 
 __all__ = [
+    "GPUS",
+    "PIN",
     "Answer",
     "ArgumentContract",
     "Arrived",
+    "Arriving",
     "Ask",
     "Assume",
     "AtEnd",
@@ -77,6 +95,7 @@ __all__ = [
     "Fault",
     "Find",
     "Finding",
+    "Forecast",
     "Get",
     "Gpu",
     "Interpreter",
@@ -104,6 +123,7 @@ __all__ = [
     "ReadFile",
     "ReadRepository",
     "Reference",
+    "Scalar",
     "ScriptContract",
     "SecretRef",
     "Sh",
@@ -111,8 +131,10 @@ __all__ = [
     "StageHandler",
     "Status",
     "TargetProbe",
+    "Text",
     "Token",
     "Trainer",
+    "TrainerCheck",
     "Transport",
     "TransportError",
     "TransportKind",
@@ -126,12 +148,20 @@ __all__ = [
     "Wish",
     "Word",
     "anchors",
+    "arrivals",
+    "arriving",
+    "artifact_pattern",
     "bound_word",
     "command",
     "deliver",
     "did_you_mean",
+    "entry_of",
+    "forecast",
+    "gigabytes",
+    "gpus_per_node",
     "hookimpl",
     "late",
+    "launches_meant",
     "listed",
     "parse_value",
     "parse_word",
@@ -139,9 +169,11 @@ __all__ = [
     "quote",
     "read_tokens",
     "replace",
+    "script_of",
     "secret_name",
     "shell",
     "ticked",
+    "wasted_steps",
     "wish_of",
     "word",
 ]

@@ -95,8 +95,8 @@ class Runner:
 
         Raises: TransportError; ManifestError.
         """
-        from srpo_manifest.builtin.repo import script_of  # noqa: PLC0415 - a plan runs nothing
         from srpo_manifest.engine.tracing import Trace, trace  # noqa: PLC0415 - likewise
+        from srpo_manifest.planning.entry import script_of  # noqa: PLC0415 - a plan runs nothing
 
         wanted, script = decision.wanted, script_of(decision.wanted)
         if script is None or script.endswith(".py"):

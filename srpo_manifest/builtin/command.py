@@ -7,17 +7,15 @@ from collections.abc import Iterable
 from srpo_manifest.builtin.launches import (
     MANUAL,
     Undeliverable,
-    arguments_of,
     chosen,
-    chosen_or_none,
     mode_of,
     script_contract,
 )
-from srpo_manifest.builtin.repo import PIN, entry_of, script_of
 from srpo_manifest.builtin.shim import file_probe, shim_of
 from srpo_manifest.builtin.tokens import Expander, in_checkout, pinned, values_of
 from srpo_manifest.builtin.wishes import noted, told, wishes_of
 from srpo_manifest.plugin import (
+    PIN,
     Delivery,
     EntryContract,
     EnvVariable,
@@ -37,9 +35,11 @@ from srpo_manifest.plugin import (
     Word,
     bound_word,
     deliver,
+    entry_of,
     hookimpl,
     late,
     replace,
+    script_of,
     ticked,
     word,
 )
@@ -73,17 +73,16 @@ class Script:
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
         if isinstance(facts.get(PIN, Pin), Unknown):
             return
-        script, contract = script_of(wanted) or "", entry_of(wanted, facts)
+        script, contract = script_of(wanted) or "", described(wanted, entry_of(wanted, facts))
         try:
             own = _own(wanted, facts, script, contract)
         except Undeliverable as refused:
             yield refused.fault
             return
         delivery = None
-        arguments = arguments_of(contract, own.launch)
-        if arguments is not None:
-            wishes, faults = wishes_of(wanted, arguments, own.arguments)
-            delivery = deliver(arguments, own.arguments, wishes)
+        if contract.arguments is not None:
+            wishes, faults = wishes_of(wanted, contract.arguments, own.arguments)
+            delivery = deliver(contract.arguments, own.arguments, wishes)
             yield from faults
             yield from map(told, delivery.misfits)
             yield from noted(wanted, delivery)
@@ -99,19 +98,29 @@ class Script:
         yield from _served(wanted, facts, script, contract, own, delivery, job)
 
 
-def settled(wanted: Wanted, facts: Facts) -> dict[str, str]:
-    """Values that will arrive at the entry, by flag, as far as they are known before the target is asked."""
+def described(wanted: Wanted, contract: EntryContract) -> EntryContract:
+    """The contract with what the trainer description knows to be without effect."""
+    dead = {flag.flag for flag in wanted.trainer.dead}
+    if contract.arguments is None or not dead:
+        return contract
+    flags = tuple(
+        replace(flag, effect="no-effect") if flag.name in dead and flag.effect != "never-read" else flag
+        for flag in contract.arguments.flags
+    )
+    return replace(contract, arguments=replace(contract.arguments, flags=flags))
+
+
+def finals_of(wanted: Wanted, facts: Facts) -> dict[str, tuple[Word, ...]]:
+    """Values that will arrive at the entry, by flag."""
     script, contract = script_of(wanted) or "", entry_of(wanted, facts)
-    arguments = arguments_of(contract, chosen_or_none(wanted, script, contract))
-    if arguments is None:
+    if contract.arguments is None:
         return {}
     try:
         own = _own(wanted, facts, script, contract)
     except Undeliverable:
         return {}
-    wishes, _ = wishes_of(wanted, arguments, own.arguments)
-    finals = deliver(arguments, own.arguments, wishes).finals
-    return {flag: text for flag, values in finals.items() if len(values) == 1 and (text := values[0].text) is not None}
+    wishes, _ = wishes_of(wanted, contract.arguments, own.arguments)
+    return deliver(contract.arguments, own.arguments, wishes).finals
 
 
 class _Own(Value):

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from srpo_manifest.builtin.interpreter import PYTHON, SAY_PYTHON, made_later, program, prologue
 from srpo_manifest.builtin.launches import chosen_or_none
 from srpo_manifest.builtin.preflight import parse_presence
-from srpo_manifest.builtin.repo import entry_of, script_of
 from srpo_manifest.plugin import (
     Check,
     Facts,
@@ -19,8 +18,10 @@ from srpo_manifest.plugin import (
     StageHandler,
     TargetProbe,
     Wanted,
+    entry_of,
     hookimpl,
     quote,
+    script_of,
     ticked,
 )
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from srpo_manifest.plugin import (
-    ArgumentContract,
     EntryContract,
     Fault,
     Finding,
@@ -16,6 +15,7 @@ from srpo_manifest.plugin import (
     Variable,
     Wanted,
     Word,
+    launches_meant,
     listed,
     plural,
     ticked,
@@ -48,7 +48,7 @@ def chosen(wanted: Wanted, script: str, contract: ScriptContract) -> Launch:
     if not launches:
         hints = [f"line {gap.line}: {gap.reason}" for gap in contract.indirect[:5]]
         raise Undeliverable("script-indirect", f"{ticked(script)} starts no trainer that is known", *hints, MANUAL)
-    meant = [launch for launch in launches if said is None or _is_meant(launch, said)]
+    meant = launches_meant(wanted, contract)
     if len(meant) == 1:
         return meant[0]
     every = tuple(f"`entry.launch = {launch.line}` is {shown(launch)}" for launch in meant or launches)
@@ -73,13 +73,6 @@ def chosen_or_none(wanted: Wanted, script: str, contract: EntryContract) -> Laun
         return None
 
 
-def arguments_of(contract: EntryContract, launch: Launch | None) -> ArgumentContract | None:
-    """What the program of *launch* accepts; None launches a program without a script."""
-    if launch is None or contract.arguments is not None:
-        return contract.arguments
-    return contract.programs.get(launch.entry.text or "")
-
-
 def mode_of(
     wanted: Wanted, script: str, contract: ScriptContract, launch: Launch, values: Mapping[str, Word | None]
 ) -> Literal["direct", "shim"]:
@@ -99,12 +92,6 @@ def shown(launch: Launch) -> str:
 
 def _text(token: Token) -> str:
     return token.text if token.text is not None else "…"
-
-
-def _is_meant(launch: Launch, said: int | str) -> bool:
-    if isinstance(said, int):
-        return launch.line == said
-    return f"/{launch.entry.text}".endswith(f"/{said}")
 
 
 def _not_direct(

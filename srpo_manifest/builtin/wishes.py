@@ -113,8 +113,9 @@ def told(misfit: Misfit) -> Fault:
 
 def noted(wanted: Wanted, delivery: Delivery) -> Iterable[Fault]:
     """What the trainer description says about flags that the manifest sets."""
+    known = {flag.flag: flag.why for flag in wanted.trainer.dead} | wanted.trainer.notes
     for option in delivery.options:
-        said = wanted.trainer.notes.get(option.name)
+        said = known.get(option.name)
         if said and option.manifest is not None:
             message = f"flag {ticked(option.name)}: {said}"
             yield Fault(finding=Finding(code="trainer-note", level="note", message=message), key=option.origin)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 import msgspec
 
-from srpo_manifest.cli.output import data, gigabytes
+from srpo_manifest.cli.output import data
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.errors import TransportError
 from srpo_manifest.finding import visible
 from srpo_manifest.values.run import Status
+from srpo_manifest.wording import gigabytes
 
 
 @click.command("status")

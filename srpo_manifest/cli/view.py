@@ -6,8 +6,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from srpo_manifest.cli.output import gigabytes, say
+from srpo_manifest.cli.output import say
 from srpo_manifest.finding import visible
+from srpo_manifest.wording import gigabytes
 
 if TYPE_CHECKING:
     from rich.progress import Progress

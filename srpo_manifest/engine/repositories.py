@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from srpo_manifest.builtin.repo import PIN, script_of
 from srpo_manifest.engine import lockfiles
 from srpo_manifest.engine.home import cache_folder
 from srpo_manifest.engine.lockfiles import DEMO
 from srpo_manifest.errors import ManifestError
+from srpo_manifest.planning.entry import PIN, script_of
 from srpo_manifest.ports.probes import ReadRepository
 from srpo_manifest.values.facts import Facts, Known
 from srpo_manifest.values.lock import READERS, Pin

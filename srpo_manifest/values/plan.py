@@ -6,14 +6,14 @@ import msgspec
 
 from srpo_manifest.finding import Finding, Level
 from srpo_manifest.values.base import Value
-from srpo_manifest.values.contract import Effect, Setting
+from srpo_manifest.values.contract import Effect, Scalar, Setting
 
 FORMAT = 1
 Stage: TypeAlias = Literal["resolve-repo", "resolve-bash", "build-env", "pre-launch", "launch", "on-stop"]
 STAGES: tuple[Stage, ...] = ("resolve-repo", "resolve-bash", "build-env", "pre-launch", "launch", "on-stop")
 Place: TypeAlias = Literal["controller", "target", "job"]
 Act: TypeAlias = Literal["run", "keep"]
-Op: TypeAlias = Literal["present", "absent", "equals", "at-least", "at-most", "one-of"]
+Op: TypeAlias = Literal["present", "absent", "equals", "at-least", "at-most", "less-than", "multiple-of", "one-of"]
 
 
 class ManifestId(Value):
@@ -110,7 +110,7 @@ class Predicate(Value):
 
     fact: str
     op: Op
-    value: str | int | tuple[str, ...] | None = None
+    value: Scalar | tuple[Scalar, ...] | None = None
 
 
 class CheckEntry(Value):

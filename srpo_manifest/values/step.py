@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from srpo_manifest.finding import Level
 from srpo_manifest.values.base import Value
+from srpo_manifest.values.contract import Scalar
 from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.plan import Act, Op, Option, Place, SecretRef
 from srpo_manifest.values.words import Word
@@ -80,10 +81,12 @@ class Check(Value):
     level: Level
     fact: str
     op: Op
-    value: str | int | tuple[str, ...] | None
+    value: Scalar | tuple[Scalar, ...] | None
     message: str
     hints: tuple[str, ...] = ()
     probe: str = ""
+    known: Scalar | None = None
+    """What the fact is, where the plan itself decides it: a flag's final value."""
     place: Place = "target"
     key: str = ""
     """The manifest key that is to blame, for the place in the file."""
@@ -121,7 +124,7 @@ class Assume(Value):
 
     fact: str
     op: Op
-    value: str | int | tuple[str, ...] | None = None
+    value: Scalar | tuple[Scalar, ...] | None = None
 
 
 Proposal: TypeAlias = Put | Sh | Get | AtEnd | Variable | Check | Fault | JobStep | Assume

@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from srpo_manifest.finding import Level
 from srpo_manifest.values.base import Strict
 from srpo_manifest.values.contract import Scalar
+from srpo_manifest.values.plan import Op
 
 FORMAT = 1
 
@@ -64,25 +66,76 @@ class DoneRule(Strict):
 class Loop(Strict):
     """How the trainer counts: names of the flags, and what happens at the checkpoint step.
 
-    `shape = "checkpoint-then-watch"`: an epoch runs steps 1..max_steps; a checkpoint is saved where step equals
-    checkpoint_every, and from there on steps only make pictures, until `images_below`.
+    `shape = "checkpoint-then-watch"`: an epoch runs steps 1..max_steps, epochs without end; a checkpoint is saved where
+    step equals checkpoint_every, and from there on steps only make pictures, until `images_below`.
+    `shape = "plain"`: max_steps updates, a checkpoint at every multiple of checkpoint_every, then the trainer ends.
     """
 
     shape: Literal["checkpoint-then-watch", "plain"]
     max_steps: str
     checkpoint_every: str
     images_below: int | None = None
-    batch: str | None = None
-    accumulation: str | None = None
+    batch_factors: tuple[str, ...] = ()
+    """Flags whose product, times the workers, is the batch of one update."""
+    batch_divisors: tuple[str, ...] = ()
     checkpoint_bytes: int | None = None
     rule: str = ""
 
 
+class Memory(Strict):
+    """What the training holds in memory, as an estimate. Units: bytes, and gigabytes of 10^9 bytes for people.
+
+    On a GPU: `state_bytes` over all workers, or as `shards` says for the value of the flag `sharding`, and `gpu_bytes` beside it; where
+    the switch `offload` is given, the state is in the host's memory instead. In the host: `host_bytes_per_worker` for each worker of a node.
+    """
+
+    state_bytes: int = 0
+    gpu_bytes: int = 0
+    host_bytes_per_worker: int = 0
+    offload: str | None = None
+    sharding: str | None = None
+    shards: dict[str, Literal["workers", "node", "one"]] = {}
+    rule: str = ""
+
+
+class DeadFlag(Strict):
+    """A flag that is read without effect, in a way that no reader of one file can prove."""
+
+    flag: str
+    why: str
+    rule: str = ""
+
+
+class TrainerCheck(Strict):
+    """A trap: what must hold of a flag's final value, or of what *probe* prints on the target.
+
+    `probe` is bash text that prints one value, or nothing; it runs in the job's working directory and may use the final value of
+    a flag as `$flag` (dashes become underscores; the first of several values; empty where there is none). `value` may name a flag as `{flag}`, one of its several values as `{flag.0}`, or `{workers}`, `{gpus_per_node}`,
+    `{nodes}`, `{disk_bytes}`, `{gpu_bytes}`, `{host_bytes}`; `message` and `hints` may do so too, and `{found}` is what was found.
+    `when` limits it as for files: all must hold. A check that cannot be told at plan time is asked on the target before the start.
+    """
+
+    code: str
+    message: str
+    level: Level = "deny"
+    flag: str | None = None
+    item: int | None = None
+    """Which of the flag's values, from 0; absent: its only one."""
+    probe: str = ""
+    op: Op = "present"
+    value: Scalar | tuple[Scalar, ...] | None = None
+    when: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+    key: str = ""
+    """The manifest key to blame; absent: `entry.set.FLAG`, or `model.type`."""
+    rule: str = ""
+
+
 class NeededFile(Strict):
-    """A file or folder that the trainer opens. `when` limits it to a flag's value, as `reward_model=HPS`."""
+    """A file or folder that the trainer opens. `when` limits it, as `reward_model=HPS`, `flag` (given) or `!flag` (not given)."""
 
     path: str
-    when: str = ""
+    when: tuple[str, ...] = ()
     why: str = ""
     hint: str = ""
     rule: str = ""
@@ -107,6 +160,9 @@ class Trainer(Strict):
     artifacts: Artifacts = Artifacts()
     done: DoneRule = DoneRule(exit_zero=True)
     loop: Loop | None = None
+    memory: Memory | None = None
+    checks: tuple[TrainerCheck, ...] = ()
+    dead: tuple[DeadFlag, ...] = ()
     files: tuple[NeededFile, ...] = ()
     log: tuple[LogRule, ...] = ()
     defaults: dict[str, Scalar] = {}

@@ -2,32 +2,18 @@ from __future__ import annotations
 
 import shutil
 import sys
-from pathlib import Path
 
 import pytest
+from upstream_target import GPUS, SHIPPED
 
-SHIPPED = Path(__file__).parent.parent.parent / "manifests"
 
-
-@pytest.fixture
-def flux(place):
-    """The shipped manifest with its lock, a home that holds what the trainer needs, and a torchrun on PATH."""
-    for name in ("flux.toml", "srpo.lock"):
-        place.write(f"manifests/{name}", (SHIPPED / name).read_text())
-    home = place.folder / "me"
-    for path in ("data/flux/transformer", "data/rl_embeddings", "hps_ckpt"):
-        (home / "srpo/flux" / path).mkdir(parents=True)
-    place.write("me/srpo/flux/hps_ckpt/HPS_v2.1_compressed.pt", "weights")
-    place.write("me/srpo/flux/data/rl_embeddings/videos2caption2.json", "[]")
-    torchrun = place.write("bin/torchrun", f"#!{place.folder}/bin/python3\n")
-    torchrun.chmod(0o755)
-    (place.folder / "bin/python3").symlink_to(sys.executable)
-    place.env |= {"HOME": str(home), "PATH": f"{place.folder / 'bin'}:{place.env['PATH']}"}
-
-    def plan(*arguments: str):
-        return place.run("plan", "--offline", "--locked", "--json", "manifests/flux.toml", *arguments)
-
-    return plan
+def test_the_first_line_says_that_a_card_is_too_small(flux, place):
+    """Eight cards of 24 GB: before everything else, and refused."""
+    place.program("nvidia-smi", GPUS.format(count=8, mib=24564))
+    said = place.run("plan", "--offline", "--locked", "manifests/flux.toml")
+    assert said.status == 4
+    assert said.out.splitlines()[0].startswith("this training cannot fit: it needs about 37.8 GB on each GPU")
+    assert [finding["code"] for finding in flux().json["refusals"]] == ["gpu-memory"]
 
 
 def test_the_shipped_manifests_are_good(say):
@@ -97,6 +83,7 @@ def test_what_the_trainer_needs_is_looked_for(flux, place):
     assert "hps_ckpt/HPS_v2.1_compressed.pt" in refusal["message"]
 
 
+@pytest.mark.trap(14, "torchrun-interpreter")
 def test_a_torchrun_of_another_python_is_refused(flux, place):
     """Its first line names the interpreter that would run the workers."""
     (place.folder / "other").mkdir()

@@ -7,18 +7,27 @@ import ast
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from srpo_manifest.reading.lockfile import parse_lock
+from srpo_manifest.engine.pin import read_pin
+from srpo_manifest.reading.lockfile import parse_lock, render_lock
+from srpo_manifest.reading.trainer import parse_trainer
 from srpo_manifest.upstream.arguments import read_arguments
 from srpo_manifest.upstream.script import read_script
 from srpo_manifest.values.contract import ArgumentContract
+from srpo_manifest.values.lock import EntryContract
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = os.environ.get("SRPO_MANIFEST_TEST_UPSTREAM", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="SRPO_MANIFEST_TEST_UPSTREAM names no checkout of upstream")
 
 PLATFORM = {"HOST_NUM": "2", "HOST_GPU_NUM": "8", "INDEX": "1", "CHIEF_IP": "10.0.0.1"}
+TRAINERS = ROOT / "srpo_manifest/upstream/trainers"
+SHIPPED = {
+    "flux-dev-srpo": ("scripts/finetune/SRPO_training_hpsv2.sh", "scripts/finetune/SRPO_training_ps.sh"),
+}
+"""Scripts of the shipped lock, by the description that speaks of them."""
 NEVER_READ = {
     "allow_tf32", "cache_dir", "cfg", "dit_model_name_or_path", "ema_decay", "ema_start_step", "ignore_last", "logging_dir",
     "loss_coef", "mixed_precision", "precondition_outputs", "vae_model_path",
@@ -102,12 +111,28 @@ def test_flags_without_effect_are_those_that_were_measured():
     assert {flag.name: flag.type for flag in flags}["train_guidence"] == "int"
 
 
-def test_the_shipped_lock_says_what_the_source_says():
-    """`manifests/srpo.lock` holds the very contracts, by the readers of today."""
-    lock = parse_lock((ROOT / "manifests/srpo.lock").read_bytes(), "srpo.lock")
+class Checkout:
+    """A checkout of the locked commit in the place of a mirror."""
+
+    def __init__(self, tree: str) -> None:
+        self.tree = tree
+
+    def tree_of(self, _commit: str) -> str:
+        return self.tree
+
+    def read(self, _commit: str, path: str) -> bytes | None:
+        file = Path(FOLDER) / path
+        return file.read_bytes() if file.is_file() else None
+
+
+def test_the_shipped_lock_says_what_the_source_says(golden):
+    """`manifests/srpo.lock` holds the very contracts and verdicts, by the readers and the description of today."""
+    path = ROOT / "manifests/srpo.lock"
+    lock = parse_lock(path.read_bytes(), "srpo.lock")
     (pin,) = lock.pins
-    assert sorted(pin.entries) == ["scripts/finetune/SRPO_training_hpsv2.sh", "scripts/finetune/SRPO_training_ps.sh"]
-    for path, locked in pin.entries.items():
-        assert locked.script == read_script(source(path), path)
-        assert locked.arguments == entry()
-        assert all(locked.evidence.values())
+    entries: dict[str, EntryContract] = {}
+    for trainer, scripts in SHIPPED.items():
+        description = parse_trainer((TRAINERS / f"{trainer}.toml").read_bytes(), trainer)
+        entries |= read_pin(Checkout(pin.tree), pin.url, pin.ref, pin.commit, scripts, description).entries
+    golden(path, render_lock(msgspec.structs.replace(lock, pins=(msgspec.structs.replace(pin, entries=entries),))))
+    assert all(all(entry.evidence.values()) for entry in entries.values())

@@ -1225,10 +1225,12 @@ def checks(node: Node) -> int:
     for check in rules.get("checks", ()):
         if check["level"] == "allow":
             continue
-        holds = predicate(check["op"], answer(check["probe"], expand(rules["cwd"], words)), check["value"])
+        found = answer(check["probe"], expand(rules["cwd"], words))
+        holds = predicate(check["op"], found, check["value"])
         if holds:
             continue
-        message = expand(check["message"], words) if holds is False else f"check `{check['code']}` has no answer here"
+        message = expand(check["message"], words).replace("{found}", found or "nothing")
+        message = message if holds is False else f"check `{check['code']}` has no answer here"
         denied = holds is False and check["level"] == "deny"
         refused = refused or denied
         events.append("warning.raised", code=check["code"], message=message)
@@ -1265,7 +1267,9 @@ def predicate(op: str, found: Optional[str], value: Any) -> Optional[bool]:
     measured, limit = number(found), number(str(value))
     if isinstance(measured, str) or isinstance(limit, str):
         return None
-    return measured >= limit if op == "at-least" else measured <= limit
+    if op == "multiple-of":
+        return bool(limit) and measured % limit == 0
+    return measured < limit if op == "less-than" else measured >= limit if op == "at-least" else measured <= limit
 
 
 def port(node: Node) -> int:

@@ -65,6 +65,10 @@ def test_a_check_without_an_answer_is_a_warning(bundle):
         ("at-least", "9", 10, False),
         ("at-most", "9", 10, True),
         ("at-most", "many", 10, None),
+        ("less-than", "9", 10, True),
+        ("less-than", "10", 10, False),
+        ("multiple-of", "720", 16, True),
+        ("multiple-of", "721", 16, False),
         ("one-of", "b", ["a", "b"], True),
         ("one-of", "c", ["a", "b"], False),
     ],
@@ -82,6 +86,7 @@ def test_a_free_port_is_found(bundle):
         pass
 
 
+@pytest.mark.trap(6, "port-taken")
 def test_a_taken_port_is_refused(bundle):
     """The plan names it, another process has it: the run says so."""
     bundle.before = "supervise port >port || exit"
