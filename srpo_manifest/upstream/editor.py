@@ -175,7 +175,7 @@ def deliver(contract: ArgumentContract, script: Sequence[Word], wishes: Iterable
         options=options,
         misfits=tuple(misfits),
         finals=finals,
-        edited=(*edited, *(f"--{name}" for name in unproven)),
+        edited=tuple(dict.fromkeys((*edited, *(f"--{name}" for name in unproven)))),
     )
 
 
