@@ -137,9 +137,11 @@ class _Own(Value):
 
 def _own(wanted: Wanted, facts: Facts, script: str, contract: EntryContract) -> _Own:
     if script.endswith(".py"):
+        message = f"{ticked(script)} is started as it stands: there is no script around it"
         if wanted.manifest.entry.mode == "shim":
-            message = f"{ticked(script)} is started as it stands: there is no script around it to run"
             raise Undeliverable("shim-unavailable", message, 'set `entry.mode = "auto"`', key="entry.mode")
+        if wanted.manifest.entry.launch is not None:
+            raise Undeliverable("launch-unknown", message, "leave `entry.launch` out", key="entry.launch")
         return _Own(launcher=(word(_interpreter(wanted)),), entry=late("repo.dir") + f"/{script}")
     read = script_contract(script, contract)
     launch, values = chosen(wanted, script, read), values_of(wanted, facts)

@@ -16,11 +16,11 @@ export BASH_ENV="$SRPO_BUNDLE/shim.sh"
 PATH=$SRPO_BUNDLE/shim:$PATH
 exec "$BASH" {script}
 """
-# `exec`, `nohup` and `env` look at PATH alone: before each command ours comes first again.
+# `exec`, `nohup` and `env` look at PATH alone: before each command ours comes first again, unseen by `set -x`.
 _FUNCTIONS = """\
 # Sourced by every bash that the script starts: what a launcher is called with goes to `deliver`.
 __srpo_bundle=${{BASH_SOURCE[0]%/*}}
-{functions}trap '[[ $PATH == "$__srpo_bundle/shim":* ]] || PATH=$__srpo_bundle/shim:$PATH' DEBUG
+{functions}trap '{{ [[ $PATH == "$__srpo_bundle/shim":* ]] || PATH=$__srpo_bundle/shim:$PATH; }} 2>/dev/null' DEBUG
 set -T
 """
 _PLAIN = """\

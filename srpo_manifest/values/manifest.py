@@ -134,6 +134,8 @@ class Entry(Strict):
     def __post_init__(self) -> None:
         if self.script is not None and self.command is not None:
             raise ValueError("`command` cannot stand beside `script`")
+        if self.launch is not None and self.command is not None:
+            raise ValueError("`command` cannot stand beside `launch`, which names one of a script's")
         if self.command is not None and not self.command[0]:
             raise ValueError("`command` begins with a program")
 

@@ -74,7 +74,7 @@ def test_a_script_that_does_more_runs_and_launches_what_was_planned(own):
     assert plan["job"]["argv"] == [
         "python3", "${repo.dir}/train.py", "--steps", "${script.1*}", "--note", "run of ${script.2}", "--fast", "--rate", "0.5",
     ]  # fmt: skip
-    assert {"script-runs", "script-decides"} == {note["code"] for note in plan["notes"]}
+    assert {"script-runs", "script-decides"} <= {note["code"] for note in plan["notes"]}
     said = own.run("apply", "--set", "entry.set.rate=0.5")
     assert said.status == 0, said.err
     seen = own.seen()
@@ -135,7 +135,10 @@ def test_several_launches_say_which_is_meant(own):
     assert "error[launch-ambiguous]: `run.sh` starts 2 programs, and which one is meant is not said" in said.err
     assert "hint: `entry.launch = 1` is `python3 … prep.py` in line 1" in said.err
     assert "hint: `entry.launch = 2` is `python3 … train.py` in line 2" in said.err
-    assert "error[launch-unknown]" in own.run("plan", "--set", 'entry.launch="rain.py"').err
+    assert (
+        "error[launch-unknown]: `run.sh` has no launch `rain.py`"
+        in own.run("plan", "--set", 'entry.launch="rain.py"').err
+    )
     assert (
         own.run("plan", "--json", "--set", "entry.launch=2", "--set", "entry.set.steqs=7").json["refusals"][0]["code"]
         == "unknown-flag"
@@ -159,6 +162,8 @@ def test_a_program_that_only_the_script_knows_is_refused(own):
     assert "hint: give the whole command as `entry.command`" in said.err
     own.commit("echo nothing\n")
     assert "error[script-indirect]: `run.sh` starts no trainer that is known" in own.run("plan").err
+    alone = own.run("plan", "--set", 'entry.script="train.py"', "--set", "entry.launch=1").err
+    assert "error[launch-unknown]: `train.py` is started as it stands" in alone
     assert (
         "error[shim-unavailable]"
         in own.run("plan", "--set", 'entry.script="train.py"', "--set", 'entry.mode="shim"').err

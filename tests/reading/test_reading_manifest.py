@@ -271,6 +271,12 @@ error[impossible-combination]: in `entry`, `command` cannot stand beside `script
   |
 6 | command = ['b']
   | ^^^^^^^""",
+    "[entry]\nlaunch = 3\ncommand = ['b']": """\
+error[impossible-combination]: in `entry`, `command` cannot stand beside `launch`, which names one of a script's
+  --> srpo.toml:6:1
+  |
+6 | command = ['b']
+  | ^^^^^^^""",
     "[done]\nimages = 1\nexit_zero = true": """\
 error[impossible-combination]: in `done`, `exit_zero` is the whole rule and cannot stand beside `checkpoints`, `images`, or `files`
   --> srpo.toml:6:1

@@ -39,6 +39,10 @@ _PIECE = re.compile(r"\$\$|\$\{script\.(\d+)(\*?)\}|\$\{([a-z.]+)\}")
 _PYTHON = re.compile(r"python(\d(\.\d+)?)?")
 
 
+class Unbound(Exception):
+    """A late word has no value: the script cleared its environment."""
+
+
 class Misfit(NamedTuple):
     """How far a launch was as expected: words of both sides."""
 
@@ -56,36 +60,41 @@ def deliver(words: list[str]) -> NoReturn:
     names = {"run.port": "SRPO_RUN_PORT", "run.index": "SRPO_RUN_INDEX", "run.chief": "SRPO_RUN_CHIEF"}
     bound = {late: os.environ[name] for late, name in names.items() if name in os.environ}
     bound.update(late_words(node, rules))
-    reached = []
+    try:
+        meet(node, shim, arrived, (rules, bound))
+    except Unbound as late:
+        message = f"`{late}` has no value where it launches: it cleared its environment"
+        refuse_launch(node, shim, "launch-unbound", message)
+
+
+def meet(node: Node, shim: Record, arrived: list[str], planned: tuple[Record, dict[str, str]]) -> NoReturn:
+    """Find the launch that arrived, and become what it should. Raises: Refused; Unbound."""
+    bound, reached = planned[1], []
     for launch in shim["launches"]:
         expected = [pieces_of(one, bound) for one in launch["expected"]]
         found = handed_over(expected, arrived)
-        if isinstance(found, dict):
-            chosen = launch is shim["launches"][0]
-            final = [pieces_of(one, bound) for one in launch["final"]]
-            if chosen:
-                told = (
-                    word
-                    for one in final
-                    if any(isinstance(piece, tuple) for piece in one)
-                    for word in filled(one, found)
-                )
-                smuggled = brought(told, launch["edited"])
-                if smuggled:
-                    message = f"the script brings `{smuggled}`, which the manifest settles"
-                    refuse_launch(node, shim, "launch-smuggles", message)
-                begin_job(node)
-            argv = [word for one in final for word in filled(one, found)]
-            become(argv, (rules, bound) if chosen else None)
         reached.append((found, expected))
-    if is_launch(arrived, reached[0][1]):
-        found, expected = reached[0]
+        if not isinstance(found, dict):
+            continue
+        final = [pieces_of(one, bound) for one in launch["final"]]
+        argv = [word for one in final for word in filled(one, found)]
+        if launch is not shim["launches"][0]:
+            become(argv, None)
+        told = (one for one in final if any(isinstance(piece, tuple) for piece in one))
+        smuggled = brought((word for one in told for word in filled(one, found)), launch["edited"])
+        if smuggled:
+            message = f"the script brings `{smuggled}`, which the manifest settles"
+            refuse_launch(node, shim, "launch-smuggles", message)
+        begin_job(node)
+        become(argv, planned)
+    found, expected = reached[0]
+    if is_launch(arrived, expected):
         refuse_launch(node, shim, "launch-differs", told_misfit(found, expected, shim["launches"][0], arrived))
     become(arrived, None, clean=False)
 
 
 def pieces_of(spelled: str, bound: dict[str, str]) -> list[Piece]:
-    """A word of the plan's spelling, with its late pieces bound. Raises: Refused where one is not known here."""
+    """A word of the plan's spelling, with its late pieces bound. Raises: Unbound where one is not known here."""
     pieces: list[Piece] = [""]
     at = 0
     for match in _PIECE.finditer(spelled):
@@ -98,8 +107,7 @@ def pieces_of(spelled: str, bound: dict[str, str]) -> list[Piece]:
         elif match[3] in bound:
             pieces.append(bound[match[3]])
         else:
-            message = f"`{match[0]}` is not known here: the script cleared its environment"
-            raise Refused("launch-unbound", message, "give the whole command as `entry.command`", LAUNCH_REFUSED)
+            raise Unbound(match[0])
     pieces.append(spelled[at:])
     return pieces
 

@@ -37,6 +37,7 @@ PROGRAMS = {
 WAYS = {
     "plain": "{}\n",
     "strict": "set -euo pipefail\n{}\n",
+    "shown": "set -x\n{}\n",
     "exec": "exec {}\n",
     "nohup": "nohup {}\n",
     "env": "env A=b {}\n",
@@ -172,6 +173,7 @@ def test_every_way_to_launch_is_met(script: Script, program: str, way: str):
     assert found["PYTHONPATH"] == "/repo"
     assert (script.node / "phases").read_text() == "script\njob\n"
     assert script.warnings() == []
+    assert "[[" not in done.stderr
 
 
 def test_a_program_by_its_path(script: Script):
@@ -314,6 +316,15 @@ def test_the_trainer_has_its_place_and_the_plans_variables(script: Script):
         "PYTHONPATH": "/repo:/", "STEPS": "3", "LIST": "a:b:c", "OWN": "1", "PWD": str(script.cwd),
     }  # fmt: skip
     assert "the script changed `STEPS`; the plan's value stands" in done.stderr
+
+
+def test_a_script_that_clears_its_environment(script: Script):
+    """It is met by PATH alone; what cannot be bound there is refused, not guessed."""
+    script.launches((["torchrun", "train.py"], ["torchrun", "train.py", "--port", "${run.port}"]))
+    done = script.runs('env -i PATH="$PATH" torchrun train.py\n')
+    assert (done.returncode, script.argv) == (79, None)
+    assert "error[launch-unbound]: `run.sh` does not launch what was planned: `${run.port}` has no value" in done.stderr
+    assert [event["code"] for event in script.warnings()] == ["launch-unbound"]
 
 
 def test_signals_are_as_the_script_had_them(script: Script):
