@@ -18,6 +18,7 @@ from srpo_manifest.plugin import (
     launches_meant,
     listed,
     plural,
+    secret_name,
     ticked,
 )
 
@@ -117,5 +118,5 @@ def _secrets(wanted: Wanted, tokens: Sequence[Token], values: Mapping[str, Word 
 
 
 def is_secret(wanted: Wanted, name: str, values: Mapping[str, Word | None]) -> bool:
-    """Whether the job has a value that no plan may hold."""
-    return name in wanted.manifest.env and values.get(name) is None
+    """Whether its value, the manifest's or the target's, is one that no plan may hold."""
+    return values.get(name) is None and (name in wanted.manifest.env or secret_name(name))

@@ -24,12 +24,14 @@ from srpo_manifest.plugin import (
     ScriptContract,
     Shim,
     TargetProbe,
+    Value,
     Wanted,
     Word,
     anchors,
     late,
     quote,
     replace,
+    secret_name,
     shell,
     ticked,
     word,
@@ -59,22 +61,15 @@ def shim_of(
     if _numbers(expected[0], expander.word(launch.entry)):
         message = f"{ticked(script)} line {launch.line}: which program it starts is known only when the script runs"
         raise Undeliverable("script-indirect", message, MANUAL)
-    launches = [_entry(launch, expected, job.argv, edited)]
     others = [other for other in contract.launches if other is not launch]
-    programs = {str(one): one for one in (expected[0], *map(word, _STRICT))}
-    for other in others:
-        expand = Expander(wanted, script, values_of(wanted, facts), runs=True).words
-        launcher, entry, arguments = map(expand, (other.launcher, (other.entry,), other.arguments))
-        at_home = [in_checkout(one, module=other.module or bool(_numbers(one))) for one in entry]
-        launches.append(_entry(other, (*launcher, *entry, *arguments), (*launcher, *at_home, *arguments), ()))
-        if not _numbers(launcher[0]):
-            programs.setdefault(str(launcher[0]), launcher[0])
-    secrets = [name for name, value in wanted.manifest.env.items() if isinstance(value, Reference)]
-    content = {"format": FORMAT, "script": script, "launches": launches, "secrets": sorted(secrets)}
-    text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
-    yield Put(id="shim", name="shim.json", content=Content(text=text), reason=f"what {shown(launch)} must hand over")
+    more = [_as_it_says(other, Expander(wanted, script, values_of(wanted, facts), runs=True)) for other in others]
+    launches = [_Met(line=launch.line, expected=expected, final=job.argv, edited=tuple(edited)), *more]
+    content = Content(text=_json(wanted, script, contract, launches))
+    yield Put(id="shim", name="shim.json", content=content, reason=f"what {shown(launch)} must hand over")
     yield from _files(wanted, script, contract)
     yield from _notes(wanted, script, contract, launch, others, expander.told)
+    called = (*(met.expected[0] for met in launches), *map(word, _STRICT))
+    programs = {str(program): program for program in called if not _numbers(program)}
     keeps = sorted({name for name, value in wanted.manifest.env.items() if isinstance(value, str)} - {"PATH"})
     shim = Shim(
         script=late("repo.dir") + f"/{script}",
@@ -83,6 +78,48 @@ def shim_of(
         entry="" if any(other.entry.text == launch.entry.text for other in others) else _plain(launch.entry.text),
     )
     yield replace(job, shim=shim)
+
+
+class _Met(Value):
+    """A launch of the script: what it hands over, and what that becomes."""
+
+    line: int
+    expected: tuple[Word, ...]
+    final: tuple[Word, ...]
+    edited: tuple[str, ...] = ()
+
+
+def _as_it_says(launch: Launch, expander: Expander) -> _Met:
+    """Another launch, with its program found in the checkout."""
+    launcher, entry, arguments = map(expander.words, (launch.launcher, (launch.entry,), launch.arguments))
+    at_home = [in_checkout(one, module=launch.module or bool(_numbers(one))) for one in entry]
+    return _Met(line=launch.line, expected=(*launcher, *entry, *arguments), final=(*launcher, *at_home, *arguments))
+
+
+def _json(wanted: Wanted, script: str, contract: ScriptContract, launches: Iterable[_Met]) -> str:
+    """The file that `deliver.py` reads: words in the plan's spelling, the launch that is meant first."""
+    secrets = {name for name, value in wanted.manifest.env.items() if isinstance(value, Reference)}
+    told = [
+        {
+            "line": met.line,
+            "expected": list(map(str, met.expected)),
+            "final": list(map(str, met.final)),
+            "edited": list(met.edited),
+        }
+        for met in launches
+    ]
+    return (
+        json.dumps(
+            {
+                "format": FORMAT,
+                "script": script,
+                "launches": told,
+                "secrets": sorted(secrets | set(filter(secret_name, contract.reads))),
+            },
+            indent=1,
+        )
+        + "\n"
+    )
 
 
 def file_probe(wanted: Wanted) -> Callable[[str], TargetProbe]:
@@ -114,15 +151,6 @@ def _files(wanted: Wanted, script: str, contract: ScriptContract) -> Iterable[Ch
             probe=_ask(path),
             key="entry.script",
         )
-
-
-def _entry(launch: Launch, expected: Sequence[Word], final: Sequence[Word], edited: Sequence[str]) -> dict[str, object]:
-    return {
-        "line": launch.line,
-        "expected": list(map(str, expected)),
-        "final": list(map(str, final)),
-        "edited": list(edited),
-    }
 
 
 def _plain(entry: str | None) -> str:

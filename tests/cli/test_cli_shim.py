@@ -180,6 +180,11 @@ def test_a_secret_that_the_script_hands_over_is_in_no_plan(own):
     assert own.seen()["argv"] == ["--token", "very-secret"]
     run = Path(own.folder, ".srpo/runs")
     assert not any(b"very-secret" in path.read_bytes() for path in run.rglob("*") if path.is_file())
+    own.write("srpo.toml", MANIFEST)
+    assert "error[variable-unset]" in own.run("plan").err
+    inherited = own.run("plan", "--json", TOKEN="very-secret")
+    assert inherited.json["job"]["argv"][2:] == ["--token", "${script.1}"]
+    assert "very-secret" not in inherited.out
 
 
 def test_a_forced_shim_gives_what_direct_mode_gives(own):
