@@ -20,7 +20,7 @@ exec "$BASH" {script}
 _FUNCTIONS = """\
 # Sourced by every bash that the script starts: what a launcher is called with goes to `deliver`.
 __srpo_bundle=${{BASH_SOURCE[0]%/*}}
-{functions}trap '{{ [[ $PATH == "$__srpo_bundle/shim":* ]] || PATH=$__srpo_bundle/shim:$PATH; }} 2>/dev/null' DEBUG
+{functions}trap '{{ [[ ${{PATH-}} == "$__srpo_bundle/shim":* ]] || PATH=$__srpo_bundle/shim:${{PATH-}}; }} 2>/dev/null' DEBUG
 set -T
 """
 _PLAIN = """\

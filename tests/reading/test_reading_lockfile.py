@@ -31,7 +31,7 @@ tokens = st.builds(
     pieces=st.lists(
         st.builds(Plain, text=texts)
         | st.builds(Variable, name=texts, quoted=st.booleans(), default=st.none() | texts)
-        | st.builds(Opaque, source=texts, reason=texts),
+        | st.builds(Opaque, source=texts, reason=texts, quoted=st.booleans()),
         max_size=3,
     ).map(tuple),
     line=st.integers(0, 99),
@@ -66,6 +66,7 @@ scripts = st.builds(
     reads=st.dictionaries(texts, st.integers(0, 9), max_size=2),
     sets=st.dictionaries(texts, tokens, max_size=2),
     makes=st.lists(tokens, max_size=2).map(tuple),
+    files=st.dictionaries(texts, st.integers(0, 9), max_size=2),
     launches=st.lists(launches, max_size=2).map(tuple),
     errexit=st.booleans(),
     gaps=gaps,
@@ -79,6 +80,7 @@ entries = st.builds(
     arguments=st.none() | arguments,
     description=texts,
     evidence=st.dictionaries(texts, st.booleans(), max_size=2),
+    programs=st.dictionaries(texts, arguments, max_size=2),
     readers=st.integers(0, 3),
 )
 pins = st.builds(

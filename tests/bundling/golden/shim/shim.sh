@@ -9,5 +9,5 @@ case $__srpo_name in
   *[!A-Za-z0-9_./@%+-]*) ;;
   *) eval "$__srpo_name() { \"\$__srpo_bundle/deliver\" $__srpo_name \"\$@\"; }" ;;
 esac
-trap '{ [[ $PATH == "$__srpo_bundle/shim":* ]] || PATH=$__srpo_bundle/shim:$PATH; } 2>/dev/null' DEBUG
+trap '{ [[ ${PATH-} == "$__srpo_bundle/shim":* ]] || PATH=$__srpo_bundle/shim:${PATH-}; } 2>/dev/null' DEBUG
 set -T
