@@ -59,6 +59,7 @@ def chosen(wanted: Wanted, script: str, contract: ScriptContract) -> Launch:
             "launch-ambiguous",
             f"{found}{'' if said is None else f' that {ticked(said)} may mean'}, and which one is meant is not said",
             *every,
+            MANUAL,
             key="entry.launch",
         )
     raise Undeliverable(

@@ -320,13 +320,16 @@ def tree(run: str, supervisors: Iterable[Sequence[int]] = ()) -> list[Process]:
 
 
 def starts(pid: int, entry: str) -> bool:
-    """Whether that process is a Python with *entry*, or a path that ends so, among its words."""
+    """Whether that process is a Python with *entry*, or a path that ends so, among its words; `deliver.py` is none."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             program, *words = file.read().decode("utf-8", "replace").split("\0")
     except OSError:
         return False
-    return os.path.basename(program).startswith("python") and any(f"/{word}".endswith(f"/{entry}") for word in words)
+    python = os.path.basename(program).startswith("python") and not any(
+        word.endswith("/deliver.py") for word in words[:2]
+    )
+    return python and any(f"/{word}".endswith(f"/{entry}") for word in words)
 
 
 def send(target: Process, number: int) -> None:
