@@ -26,6 +26,10 @@ class LogRule(Strict):
     pattern: str
     phase: str = ""
     message: str = ""
+    code: str = ""
+    """Of a warning; empty: `log-line`."""
+    hint: str = ""
+    """What to do about it."""
     rule: str = ""
     """The evidence it rests on; empty: none needed."""
 

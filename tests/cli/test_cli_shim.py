@@ -102,7 +102,7 @@ def test_a_launch_that_never_comes_fails_the_run(own):
     assert said.status == 1
     ended = said.events[-1]
     assert (ended["outcome"], ended["exit"]) == ("failed", 0)
-    assert ended["reason"] == "the script never handed over its launch, and ended with exit status 0"
+    assert ended["reason"] == "the script never handed over its launch: exit status 0"
     assert (own.folder / "after").exists()
 
 

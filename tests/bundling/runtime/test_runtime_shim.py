@@ -457,7 +457,7 @@ def test_an_end_without_the_launch(supervised):
     """Whatever the status and the done rule say."""
     run, end = supervised("exit 0\n")
     assert (end["outcome"], end["exit"]) == ("failed", 0)
-    assert end["reason"] == "the script never handed over its launch, and ended with exit status 0"
+    assert end["reason"] == "the script never handed over its launch: exit status 0"
     assert run.events("job.started") == []
 
 
