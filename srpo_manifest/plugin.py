@@ -35,12 +35,15 @@ from srpo_manifest.ports.transport import Transport
 from srpo_manifest.reading.words import bound_word, parse_word
 from srpo_manifest.upstream import arriving as arrivals
 from srpo_manifest.upstream.arriving import Arriving, arriving
-from srpo_manifest.upstream.editor import Delivery, Misfit, Wish, deliver, read_tokens, wish_of
+from srpo_manifest.upstream.editor import Delivery, Wish, deliver, of_command, read_tokens, wish_of
+from srpo_manifest.upstream.misfits import Misfit
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import (
     ArgumentContract,
+    Choice,
     Launch,
     Opaque,
+    Piece,
     Plain,
     Scalar,
     ScriptContract,
@@ -83,6 +86,7 @@ __all__ = [
     "AtEnd",
     "Bash",
     "Check",
+    "Choice",
     "Content",
     "ControllerProbe",
     "Delivery",
@@ -113,6 +117,7 @@ __all__ = [
     "Opaque",
     "Option",
     "PastRun",
+    "Piece",
     "Pin",
     "PipedTransport",
     "Plain",
@@ -163,6 +168,7 @@ __all__ = [
     "late",
     "launches_meant",
     "listed",
+    "of_command",
     "parse_value",
     "parse_word",
     "plural",

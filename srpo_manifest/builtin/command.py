@@ -38,6 +38,7 @@ from srpo_manifest.plugin import (
     entry_of,
     hookimpl,
     late,
+    of_command,
     replace,
     script_of,
     ticked,
@@ -81,8 +82,9 @@ class Script:
             return
         delivery = None
         if contract.arguments is not None:
-            wishes, faults = wishes_of(wanted, contract.arguments, own.arguments)
-            delivery = deliver(contract.arguments, own.arguments, wishes)
+            arguments = of_command(contract.arguments, own.arguments)
+            wishes, faults = wishes_of(wanted, arguments, own.arguments)
+            delivery = deliver(arguments, own.arguments, wishes)
             yield from faults
             yield from map(told, delivery.misfits)
             yield from noted(wanted, delivery)
@@ -119,8 +121,9 @@ def finals_of(wanted: Wanted, facts: Facts) -> dict[str, tuple[Word, ...]]:
         own = _own(wanted, facts, script, contract)
     except Undeliverable:
         return {}
-    wishes, _ = wishes_of(wanted, contract.arguments, own.arguments)
-    return deliver(contract.arguments, own.arguments, wishes).finals
+    arguments = of_command(contract.arguments, own.arguments)
+    wishes, _ = wishes_of(wanted, arguments, own.arguments)
+    return deliver(arguments, own.arguments, wishes).finals
 
 
 class _Own(Value):
@@ -150,7 +153,7 @@ def _own(wanted: Wanted, facts: Facts, script: str, contract: EntryContract) -> 
     launcher, entry = expander.words(launch.launcher), expander.word(launch.entry)
     return _Own(
         launcher=pinned(launcher),
-        entry=in_checkout(entry, module=launch.module),
+        entry=in_checkout(entry, launch),
         arguments=expander.words(launch.arguments),
         launch=launch,
         runs=runs,

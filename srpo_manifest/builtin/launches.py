@@ -52,6 +52,9 @@ def chosen(wanted: Wanted, script: str, contract: ScriptContract) -> Launch:
     meant = launches_meant(wanted, contract)
     if len(meant) == 1:
         return meant[0]
+    if len({launch.line for launch in meant}) == 1:
+        message = f"{ticked(script)} comes to line {meant[0].line} {len(meant)} times, with other words each time"
+        raise Undeliverable("launch-repeats", message, MANUAL)
     every = tuple(f"`entry.launch = {launch.line}` is {shown(launch)}" for launch in meant or launches)
     if meant:
         found = f"{ticked(script)} starts {plural(len(meant), 'program')}"
@@ -104,6 +107,8 @@ def _not_direct(
         return f"{ticked(script)} line {gap.line}: {gap.reason}"
     if len(contract.launches) != 1:
         return f"{ticked(script)} starts {len(contract.launches)} programs"
+    for gap in launch.conditions:
+        return f"{ticked(script)} line {gap.line}: {gap.reason}"
     if launch.environment:
         names = listed((name for name, _ in launch.environment), "and")
         return f"{ticked(script)} line {launch.line} sets {names} for the launch alone"

@@ -61,7 +61,7 @@ def shim_of(
     if _numbers(expected[0], expander.word(launch.entry)):
         message = f"{ticked(script)} line {launch.line}: which program it starts is known only when the script runs"
         raise Undeliverable("script-indirect", message, MANUAL)
-    others = [other for other in contract.launches if other is not launch]
+    others = [other for other in dict.fromkeys(contract.launches) if other != launch]
     more = [_as_it_says(other, Expander(wanted, script, values_of(wanted, facts), runs=True)) for other in others]
     launches = [_Met(line=launch.line, expected=expected, final=job.argv, edited=tuple(edited)), *more]
     content = Content(text=_json(wanted, script, contract, launches))
@@ -92,7 +92,7 @@ class _Met(Value):
 def _as_it_says(launch: Launch, expander: Expander) -> _Met:
     """Another launch, with its program found in the checkout."""
     launcher, entry, arguments = map(expander.words, (launch.launcher, (launch.entry,), launch.arguments))
-    at_home = [in_checkout(one, module=launch.module or bool(_numbers(one))) for one in entry]
+    at_home = [in_checkout(one, launch) for one in entry]
     return _Met(line=launch.line, expected=(*launcher, *entry, *arguments), final=(*launcher, *at_home, *arguments))
 
 

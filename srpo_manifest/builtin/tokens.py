@@ -9,7 +9,9 @@ from srpo_manifest.builtin.launches import MANUAL, Undeliverable, is_secret
 from srpo_manifest.builtin.resources import platform_variables
 from srpo_manifest.plugin import (
     Arrived,
+    Choice,
     Facts,
+    Launch,
     Plain,
     Token,
     Unknown,
@@ -61,7 +63,7 @@ class Expander:
             match piece:
                 case Plain(text=text):
                     made = made + text
-                case Variable():
+                case Variable() | Choice():
                     made = made + self._value(piece, token.line)
                 case _ if self._runs:
                     made = made + self._arrived(piece.source, token.line, many=not piece.quoted)
@@ -70,11 +72,15 @@ class Expander:
                     raise Undeliverable("script-indirect", message, MANUAL)
         return made
 
-    def _value(self, variable: Variable, line: int) -> Word:
+    def _value(self, variable: Variable | Choice, line: int) -> Word:
         name, value = variable.name, self._values.get(variable.name)
         if value is None and self._runs and is_secret(self._wanted, name, self._values):
             return self._arrived(f"${name}", line, many=not variable.quoted)
-        if variable.default is not None and (value is None or value.text == ""):
+        empty = value is None or value.text == ""
+        if isinstance(variable, Choice):
+            if value is None or (empty and not variable.only_unset):
+                value = self.word(Token(pieces=variable.default, line=line, quoted=True))
+        elif variable.default is not None and empty:
             value = word(variable.default)
         if value is None:
             message = f"{ticked(self._script)} line {line} needs `${name}`, which has no value"
@@ -116,8 +122,9 @@ def pinned(launcher: tuple[Word, ...]) -> tuple[Word, ...]:
     return tuple(words)
 
 
-def in_checkout(entry: Word, *, module: bool) -> Word:
+def in_checkout(entry: Word, launch: Launch) -> Word:
     """The entry as the trainer gets it: its path in the checkout becomes absolute."""
-    if module or str(entry).startswith("/"):
+    if launch.module or str(entry).startswith(("/", "${")):
         return entry
-    return late("repo.dir") + "/" + (entry if entry.text is None else posixpath.normpath(entry.text))
+    folder = f"{launch.folder}/" if launch.folder else ""
+    return late("repo.dir") + "/" + (entry if entry.text is None else posixpath.normpath(folder + entry.text))

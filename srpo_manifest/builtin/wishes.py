@@ -105,11 +105,11 @@ def _stem(value: Word) -> Word | None:
 
 def told(misfit: Misfit) -> Fault:
     """A misfit as a finding: what the manifest's model table feeds is the trainer's habit, and only noted."""
-    doubt = misfit.code in ("flag-never-read", "flag-no-effect", "flag-unproven")
-    habit = misfit.key in ("", "model.base", "model.vae", "model.lora")
+    doubt = misfit.code in ("flag-never-read", "flag-no-effect", "flag-unproven", "flag-expected")
+    habit = misfit.key in ("", "model.base", "model.vae", "model.lora") and misfit.code != "flag-expected"
     level: Level = "deny" if not doubt else "note" if habit else "warn"
     finding = Finding(code=misfit.code, level=level, message=misfit.message, hints=misfit.hints)
-    return Fault(finding=finding, key=misfit.key, final=not doubt)
+    return Fault(finding=finding, key=misfit.key, final=not doubt and misfit.code != "flag-needed")
 
 
 def noted(wanted: Wanted, delivery: Delivery) -> Iterable[Fault]:

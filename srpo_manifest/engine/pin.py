@@ -5,9 +5,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
+from functools import partial
 
 from srpo_manifest.engine.mirror import Mirror
 from srpo_manifest.errors import ManifestError
+from srpo_manifest.planning.entry import programs_started
 from srpo_manifest.reading.canonical import digest
 from srpo_manifest.upstream.arguments import read_arguments
 from srpo_manifest.upstream.script import read_script
@@ -47,21 +49,30 @@ def _entry(mirror: Mirror, commit: str, script: str, described: str, evidence: d
     if source is None or source.startswith(_LARGE):
         raise _missing(mirror, commit, path, source)
     if path.endswith(".py"):
-        return EntryContract(arguments=read_arguments(source, path), description=described, evidence=evidence)
-    contract = read_script(source, path)
+        return EntryContract(
+            arguments=read_arguments(source, path, partial(mirror.read, commit)),
+            description=described,
+            evidence=evidence,
+        )
+    contract = read_script(source, path, read=lambda name: _plain(mirror.read(commit, name)))
     programs = {
         launch.entry.text: arguments
         for launch in contract.launches
         if launch.entry.text is not None and (arguments := _arguments(mirror, commit, launch)) is not None
     }
-    only = next(iter(programs.values()), None) if len(contract.launches) == 1 else None
+    only = next(iter(programs.values()), None) if len(programs_started(contract.launches)) == 1 else None
     return EntryContract(
         script=contract,
         arguments=only,
         description=described,
         evidence=evidence,
-        programs=programs if len(contract.launches) > 1 else {},
+        programs=programs if only is None else {},
     )
+
+
+def _plain(source: bytes | None) -> bytes | None:
+    """A file that is kept in the repository itself."""
+    return None if source is None or source.startswith(_LARGE) else source
 
 
 def _arguments(mirror: Mirror, commit: str, launch: Launch) -> ArgumentContract | None:
@@ -69,10 +80,10 @@ def _arguments(mirror: Mirror, commit: str, launch: Launch) -> ArgumentContract 
     if (name := launch.entry.text) is None:
         return None
     stem = name.replace(".", "/")
-    paths = (f"{stem}.py", f"{stem}/__main__.py") if launch.module else (posixpath.normpath(name),)
-    for path in paths:
+    names = (f"{stem}.py", f"{stem}/__main__.py") if launch.module else (name,)
+    for path in (posixpath.normpath(posixpath.join(launch.folder or "", name)) for name in names):
         if (source := mirror.read(commit, path)) is not None:
-            return read_arguments(source, path)
+            return read_arguments(source, path, partial(mirror.read, commit))
     return None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from srpo_manifest.values.contract import Launch, ScriptContract
@@ -36,7 +38,7 @@ def entry_of(wanted: Wanted, facts: Facts) -> EntryContract:
 
 
 def launches_meant(wanted: Wanted, contract: ScriptContract) -> tuple[Launch, ...]:
-    """The launches that `entry.launch` may mean: all of them where it is not said."""
+    """The launches that `entry.launch` may mean: all of them where it is not said. What a loop repeats is one."""
     said = wanted.manifest.entry.launch
 
     def fits(launch: Launch) -> bool:
@@ -44,4 +46,9 @@ def launches_meant(wanted: Wanted, contract: ScriptContract) -> tuple[Launch, ..
             return said in (None, launch.line)
         return f"/{launch.entry.text}".endswith(f"/{said}")
 
-    return tuple(filter(fits, contract.launches))
+    return tuple(dict.fromkeys(filter(fits, contract.launches)))
+
+
+def programs_started(launches: Iterable[Launch]) -> set[tuple[str | None, bool, str | None]]:
+    """Each program once, whatever it is started with: its path or module, and the folder that it is looked for in."""
+    return {(launch.entry.text, launch.module, launch.folder) for launch in launches}

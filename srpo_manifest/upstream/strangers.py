@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from tree_sitter import Node
 
 from srpo_manifest.upstream.commands import STARTERS
-from srpo_manifest.upstream.expansion import line_of, shown
-from srpo_manifest.upstream.names import descendants
+from srpo_manifest.upstream.nodes import descendants, line_of, shown
 from srpo_manifest.upstream.syntax import parse_bash
 from srpo_manifest.values.contract import Gap
 from srpo_manifest.wording import ticked
