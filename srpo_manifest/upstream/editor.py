@@ -149,7 +149,7 @@ def deliver(contract: ArgumentContract, script: Sequence[Word], wishes: Iterable
     command = _command(contract, items)
     before: int | None = None
     for item in items:
-        if before is None and item.flag is None and item.words[0].text == command:
+        if command is not None and before is None and item.flag is None and item.words[0].text == command:
             before = len(argv)
         name = item.flag.name if item.flag else ""
         if item.flag is None or name not in wanted:

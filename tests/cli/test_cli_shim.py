@@ -72,7 +72,7 @@ def test_a_script_that_does_more_runs_and_launches_what_was_planned(own):
     plan = own.run("plan", "--json", "--set", "entry.set.rate=0.5").json
     assert plan["job"]["mode"] == "shim"
     assert plan["job"]["argv"] == [
-        "python3", "${repo.dir}/train.py", "--steps", "${script.1*}", "--note", "run of ${script.2}", "--fast", "--rate", "0.5",
+        "python3", "${repo.dir}/train.py", "--steps", "3", "--note", "run of ${script.1}", "--fast", "--rate", "0.5",
     ]  # fmt: skip
     assert {"script-runs", "script-decides"} <= {note["code"] for note in plan["notes"]}
     said = own.run("apply", "--set", "entry.set.rate=0.5")
@@ -152,7 +152,7 @@ def test_several_launches_say_which_is_meant(own):
 
 def test_a_program_that_only_the_script_knows_is_refused(own):
     """With the line and the way out; so is a script that launches nothing."""
-    own.commit("python3 $(echo train).py --steps 1\n")
+    own.commit("python3 $(cat name).py --steps 1\n")
     said = own.run("plan")
     assert said.status == 4
     assert (
@@ -206,16 +206,19 @@ def test_a_file_that_the_script_looks_for_where_it_is_not(own):
         'source common/env.sh\n. common/env.sh\npython3 train.py --note "$NAME"\n',
         **{"common/env__sh": "NAME=theirs\n"},
     )
-    said = own.run("plan")
+    assert own.run("plan").status == 0
+    said = own.run("plan", "--set", 'entry.mode="shim"')
     assert said.status == 4
     assert (
         f"error[script-file-missing]: `run.sh` line 1 looks for `common/env.sh` in the working directory `{own.folder}`, where it is not"
         in said.err
     )
     assert "hint: put a link to it there: the checkout is `third_party/srpo/vendor` in the workspace" in said.err
-    own.write("common/env.sh", "NAME='m y'\n")
-    assert own.run("apply").status == 0
-    assert own.seen()["argv"] == ["--note", "m y"]
+    own.write("common/env.sh", "NAME=theirs\n")
+    assert own.run("apply", "--set", 'entry.mode="shim"').status == 0
+    assert own.seen()["argv"] == ["--note", "theirs"]
+    own.write("common/env.sh", "NAME=others\n")
+    assert "launch-differs" in own.run("apply", "--set", 'entry.mode="shim"', "--again").err
     own.commit("cd /\nsource common/env.sh\npython3 train.py\n")
     assert own.run("lock", "--upgrade").status == 0
     plan = own.run("plan", "--json").json

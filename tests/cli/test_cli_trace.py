@@ -98,8 +98,8 @@ def test_a_launch_that_is_not_reached(traced):
     ("line", "reason"),
     [
         ("/usr/bin/touch x", "runs `/usr/bin/touch` by its own path"),
-        ("$HOME/bin/x", "runs `$HOME/bin/x` by its own path"),
-        ("exec /usr/bin/touch x", "may run a program by its own path: `exec /usr/bin/touch x`"),
+        ("$HOME/bin/x", "runs `${HOME}/bin/x` by its own path"),
+        ("if [ -e y ]; then exec /usr/bin/touch x; fi", "may run a program by its own path: `exec /usr/bin/touch x`"),
         ("bash -c '/usr/bin/touch x'", "may run a program by its own path: `bash -c '/usr/bin/touch x'`"),
         ("echo x >/tmp/x", "redirects to `/tmp/x`"),
         ("bash more.sh", "`more.sh` line 1 runs `/usr/bin/touch` by its own path"),

@@ -277,7 +277,7 @@ source /abs.sh
 bash -c 'x'
 source $F
 echo a/b
-if true; then source maybe.sh; fi
+if [ -e x ]; then source maybe.sh; fi
 cd elsewhere
 source later.sh
 torchrun train.py
