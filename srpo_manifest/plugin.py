@@ -9,7 +9,7 @@ from srpo_manifest.errors import FactError, LaunchError, ManifestError, PluginEr
 from srpo_manifest.finding import Finding, Level, Where
 from srpo_manifest.piped import PipedTransport
 from srpo_manifest.planning import anchors
-from srpo_manifest.planning.entry import PIN, entry_of, script_of
+from srpo_manifest.planning.entry import PIN, entry_of, launches_meant, script_of
 from srpo_manifest.planning.forecast import forecast, wasted_steps
 from srpo_manifest.planning.names import secret_name
 from srpo_manifest.planning.rules import pattern as artifact_pattern
@@ -66,11 +66,12 @@ from srpo_manifest.values.step import (
     Proposal,
     Put,
     Sh,
+    Shim,
 )
 from srpo_manifest.values.step import Variable as EnvVariable
 from srpo_manifest.values.trainer import Trainer, TrainerCheck
 from srpo_manifest.values.wanted import Wanted
-from srpo_manifest.values.words import Text, Word, late, word
+from srpo_manifest.values.words import Arrived, Text, Word, late, word
 from srpo_manifest.wording import did_you_mean, gigabytes, listed, plural, ticked
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "PIN",
     "Answer",
     "ArgumentContract",
+    "Arrived",
     "Arriving",
     "Ask",
     "Assume",
@@ -130,6 +132,7 @@ __all__ = [
     "ScriptContract",
     "SecretRef",
     "Sh",
+    "Shim",
     "StageHandler",
     "Status",
     "TargetProbe",
@@ -163,6 +166,7 @@ __all__ = [
     "gpus_per_node",
     "hookimpl",
     "late",
+    "launches_meant",
     "listed",
     "of_command",
     "parse_value",

@@ -41,6 +41,7 @@ from srpo_manifest.values.wanted import Wanted
 if TYPE_CHECKING:
     from srpo_manifest.engine.contact import Contact
     from srpo_manifest.engine.packing import Packer
+    from srpo_manifest.engine.tracing import Trace
 
 __all__ = ["Decision", "Runner", "Said", "Upgrade"]
 
@@ -98,6 +99,25 @@ class Runner:
         same_or_stale(self.saved.plan, now)
         self._told(now)
         return now
+
+    def trace(self, decision: Decision) -> Trace:
+        """Run upstream's script in a scratch folder of this machine, and compare what it hands over with the decision.
+
+        Raises: TransportError; ManifestError.
+        """
+        from srpo_manifest.engine.tracing import Trace, trace  # noqa: PLC0415 - likewise
+        from srpo_manifest.planning.entry import script_of  # noqa: PLC0415 - a plan runs nothing
+
+        wanted, script = decision.wanted, script_of(decision.wanted)
+        if script is None or script.endswith(".py"):
+            return Trace(result="not-traced", reason="no script is run")
+        entry = msgspec.structs.replace(wanted.manifest.entry, mode="shim")
+        manifest = msgspec.structs.replace(wanted.manifest, entry=entry)
+        shimmed = decided(msgspec.structs.replace(wanted, manifest=manifest), decision.facts, self.registry)
+        if shimmed.planned.job is None:
+            return Trace(result="not-traced", reason="there is no command to compare with")
+        tree = self.repositories.archive(shimmed.plan.repo.commit, shimmed.plan.repo.tree)
+        return trace(shimmed.planned, script, tree)
 
     def save(self, decision: Decision) -> SavedPlan:
         """The plan with everything needed to plan again; no secrets."""

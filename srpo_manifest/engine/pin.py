@@ -9,10 +9,11 @@ from functools import partial
 
 from srpo_manifest.engine.mirror import Mirror
 from srpo_manifest.errors import ManifestError
+from srpo_manifest.planning.entry import programs_started
 from srpo_manifest.reading.canonical import digest
 from srpo_manifest.upstream.arguments import read_arguments
 from srpo_manifest.upstream.script import read_script
-from srpo_manifest.values.contract import ArgumentContract, ScriptContract
+from srpo_manifest.values.contract import ArgumentContract, Launch
 from srpo_manifest.values.lock import EntryContract, Pin
 from srpo_manifest.values.trainer import Evidence, Trainer
 from srpo_manifest.wording import did_you_mean, ticked
@@ -54,8 +55,19 @@ def _entry(mirror: Mirror, commit: str, script: str, described: str, evidence: d
             evidence=evidence,
         )
     contract = read_script(source, path, read=lambda name: _plain(mirror.read(commit, name)))
-    arguments = _arguments(mirror, commit, contract)
-    return EntryContract(script=contract, arguments=arguments, description=described, evidence=evidence)
+    programs = {
+        launch.entry.text: arguments
+        for launch in contract.launches
+        if launch.entry.text is not None and (arguments := _arguments(mirror, commit, launch)) is not None
+    }
+    only = next(iter(programs.values()), None) if len(programs_started(contract.launches)) == 1 else None
+    return EntryContract(
+        script=contract,
+        arguments=only,
+        description=described,
+        evidence=evidence,
+        programs=programs if only is None else {},
+    )
 
 
 def _plain(source: bytes | None) -> bytes | None:
@@ -63,18 +75,13 @@ def _plain(source: bytes | None) -> bytes | None:
     return None if source is None or source.startswith(_LARGE) else source
 
 
-def _arguments(mirror: Mirror, commit: str, contract: ScriptContract) -> ArgumentContract | None:
-    """The interface of the one program that the script starts, where it lies in the checkout."""
-    # A loop gives the same line again.
-    entries = {(launch.line, launch.entry.text, launch.module, launch.folder) for launch in contract.launches}
-    if len(entries) != 1:
-        return None
-    (_, name, module, folder), *_ = entries
-    if name is None:
+def _arguments(mirror: Mirror, commit: str, launch: Launch) -> ArgumentContract | None:
+    """The interface of the program that *launch* starts, where it lies in the checkout."""
+    if (name := launch.entry.text) is None:
         return None
     stem = name.replace(".", "/")
-    names = (f"{stem}.py", f"{stem}/__main__.py") if module else (name,)
-    for path in (posixpath.normpath(posixpath.join(folder or "", name)) for name in names):
+    names = (f"{stem}.py", f"{stem}/__main__.py") if launch.module else (name,)
+    for path in (posixpath.normpath(posixpath.join(launch.folder or "", name)) for name in names):
         if (source := mirror.read(commit, path)) is not None:
             return read_arguments(source, path, partial(mirror.read, commit))
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from srpo_manifest.upstream.arriving import Arriving
 from srpo_manifest.values.plan import Rules
 from srpo_manifest.values.wanted import Wanted
-from srpo_manifest.values.words import Word, word
+from srpo_manifest.values.words import Arrived, Text, Word, joined, word
 
 
 def rules(wanted: Wanted, values: Arriving) -> Rules:
@@ -40,7 +40,10 @@ def rules(wanted: Wanted, values: Arriving) -> Rules:
 
 
 def pattern(template: str | None, values: Arriving) -> str | None:
-    """A glob with `{flag}` replaced by that flag's final value, whose own glob characters mean themselves."""
+    """A glob with `{flag}` replaced by that flag's final value, whose own glob characters mean themselves.
+
+    What only the script can tell may be anything within one name.
+    """
     if template is None:
         return None
     made = Word()
@@ -61,5 +64,5 @@ def pattern(template: str | None, values: Arriving) -> str | None:
 def _plain(value: Word) -> Word:
     text = value.text
     if text is None:
-        return value
+        return joined(*(Text(text="*") if isinstance(piece, Arrived) else piece for piece in value.pieces))
     return word("".join(f"[{character}]" if character in "*?[" else character for character in text.rstrip("/")))

@@ -122,7 +122,7 @@ def _command(argv: Iterable[str]) -> Iterable[str]:
 
 
 def _shown(word: str) -> str:
-    bare = word.replace("${", "").replace("}", "")
+    bare = word.replace("${", "").replace("*}", "").replace("}", "")
     return word if quote(bare) == bare else quote(word)
 
 

@@ -12,7 +12,7 @@ from srpo_manifest.upstream.misfits import UNPROVEN, Misfit, effects_of, fault_o
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import ArgumentContract, Flag, Scalar, Setting
 from srpo_manifest.values.plan import Option
-from srpo_manifest.values.words import Text, Word, word
+from srpo_manifest.values.words import Arrived, Text, Word, word
 from srpo_manifest.wording import did_you_mean, listed, plural, ticked
 
 
@@ -41,6 +41,8 @@ class Delivery(Value):
     misfits: tuple[Misfit, ...]
     finals: dict[str, tuple[Word, ...]]
     """Values that arrive, by flag."""
+    edited: tuple[str, ...] = ()
+    """Every spelling of the flags that the wishes settle, with its dashes: nothing else may bring one of them."""
 
 
 class _Item(Value):
@@ -147,7 +149,7 @@ def deliver(contract: ArgumentContract, script: Sequence[Word], wishes: Iterable
     command = _command(contract, items)
     before: int | None = None
     for item in items:
-        if before is None and item.flag is None and item.words[0].text == command:
+        if command is not None and before is None and item.flag is None and item.words[0].text == command:
             before = len(argv)
         name = item.flag.name if item.flag else ""
         if item.flag is None or name not in wanted:
@@ -175,8 +177,19 @@ def deliver(contract: ArgumentContract, script: Sequence[Word], wishes: Iterable
         for flag in described
         if not flag.positional
     )
-    misfits.extend(missing(contract, finals.keys()))
-    return Delivery(argv=tuple(argv), options=options, misfits=tuple(misfits), finals=finals)
+    hidden = any(
+        isinstance(piece, Arrived) and piece.many for item in items for one in item.words for piece in one.pieces
+    )
+    if not hidden:
+        misfits.extend(missing(contract, finals.keys()))
+    edited = (spelling for name in wanted if (flag := _named(contract, name)) for spelling in _spellings(flag))
+    return Delivery(
+        argv=tuple(argv),
+        options=options,
+        misfits=tuple(misfits),
+        finals=finals,
+        edited=tuple(dict.fromkeys((*edited, *(f"--{name}" for name in unproven)))),
+    )
 
 
 def _without_commands(contract: ArgumentContract) -> ArgumentContract:
@@ -200,13 +213,16 @@ def _spelled_as(contract: ArgumentContract, token: str) -> tuple[Flag, str, str 
     for flag in contract.flags:
         if flag.positional or not token.startswith("-"):
             continue
-        spellings = (dashed(flag), *flag.aliases, *((f"--no-{flag.name}",) if flag.action == "boolean" else ()))
-        if name in spellings:
+        if name in _spellings(flag):
             return flag, name, value if glued else None
     for flag in contract.flags:
         if not flag.positional and token[:2] in flag.aliases and arity(flag) != (0, 0):
             return flag, token[:2], token[2:].removeprefix("=")
     return None
+
+
+def _spellings(flag: Flag) -> tuple[str, ...]:
+    return (dashed(flag), *flag.aliases, *((f"--no-{flag.name}",) if flag.action == "boolean" else ()))
 
 
 def _looks_like_flag(contract: ArgumentContract, token: str) -> bool:

@@ -118,6 +118,8 @@ class Opaque(Value, tag="unknown"):
 
     source: str
     reason: str
+    quoted: bool = False
+    """A part of exactly one word."""
     place: str | None = None
     """The path in the checkout that it leads to, where that much is certain: `$(dirname "$0")` of `a/b.sh` is `a`."""
 
@@ -191,7 +193,8 @@ class ScriptContract(Value):
 
     `digest` is the SHA-256 of the file's bytes, hex. `reads` are environment variables that it reads before setting
     them; `dead` are variables that it sets and never reads; both name to the 1-based line. `makes` are the folders of
-    harmless `mkdir`s, as tokens. `indirect` says why the script is more than assignments, `mkdir` and one launch:
+    harmless `mkdir`s, as tokens; `files` are relative paths that it sources or runs for certain, to the line, as long as
+    it stays in its folder. `indirect` says why the script is more than assignments, `mkdir` and one launch:
     direct mode cannot serve it then. `launches` are known apart from that: each says how far by itself.
     """
 
@@ -203,6 +206,7 @@ class ScriptContract(Value):
     """Plain assignments, exported or not, with their last value."""
     exported: tuple[str, ...] = ()
     makes: tuple[Token, ...] = ()
+    files: dict[str, int] = {}
     launches: tuple[Launch, ...] = ()
     forwards_arguments: bool = False
     errexit: bool = False

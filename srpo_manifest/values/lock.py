@@ -13,7 +13,8 @@ READERS = 2
 class EntryContract(Value):
     """What one entry script and its program accept.
 
-    `arguments` is None where the program's interface could not be found; `evidence` tells for each rule of the trainer
+    `arguments` is None where the program's interface could not be found, or the script starts several: `programs` has
+    theirs then, by the program as the script spells it. `evidence` tells for each rule of the trainer
     description (`description` is its digest) whether its pattern stands in the pinned source.
     """
 
@@ -21,6 +22,7 @@ class EntryContract(Value):
     arguments: ArgumentContract | None = None
     description: str = ""
     evidence: dict[str, bool] = {}
+    programs: dict[str, ArgumentContract] = {}
     readers: int = READERS
 
 

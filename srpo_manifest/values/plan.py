@@ -56,7 +56,10 @@ class SecretRef(Value, omit_defaults=True):
 
 
 class Job(Value):
-    """The trainer's process: late words are spelled `${run.id}`, a literal `$` before `{` or `$` is doubled."""
+    """The trainer's process: late words are spelled `${run.id}`, a literal `$` before `{` or `$` is doubled.
+
+    With mode "shim" `${script.1}` is what the script itself tells: a part of one word, or as `${script.1*}` any number of words.
+    """
 
     mode: Literal["direct", "shim", "command"]
     argv: tuple[str, ...]

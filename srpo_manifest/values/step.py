@@ -92,6 +92,19 @@ class Check(Value):
     """The manifest key that is to blame, for the place in the file."""
 
 
+class Shim(Value):
+    """How the real script is run, with its launches intercepted (`shim.json` in the bundle says what each becomes).
+
+    `programs` are the launchers as the script spells them; `keeps` are the variables that the trainer gets as planned,
+    whatever the script made of them. `entry` is the program as the launch spells it, empty where another launch has it, too.
+    """
+
+    script: Word
+    programs: tuple[Word, ...]
+    keeps: tuple[str, ...] = ()
+    entry: str = ""
+
+
 class JobStep(Value):
     """The trainer's command: the launch stage's answer."""
 
@@ -102,6 +115,8 @@ class JobStep(Value):
     """Values that arrive at the entry, by flag: what artifact patterns and forecasts rest on."""
     makes: tuple[Word, ...] = ()
     """Folders that the script would have made, in the working directory."""
+    shim: Shim | None = None
+    """With mode "shim": the script that comes to hand over its launch, in place of which `argv` runs."""
 
 
 class Assume(Value):

@@ -113,11 +113,12 @@ def test_a_variable_that_nobody_sets_is_named(own):
 
 def test_a_script_that_does_more_is_refused_with_the_line(own):
     """Direct mode cannot serve it; the way out is said."""
-    (own.folder / "own/run.sh").write_text("if true; then\n  STEPS=1\nfi\npython3 train.py --steps $STEPS\n")
+    (own.folder / "own/run.sh").write_text("if [ -e here ]; then\n  STEPS=1\nfi\npython3 train.py --steps $STEPS\n")
     own.git("commit", "-q", "-a", "-m", "if")
-    said = own.run("plan")
+    said = own.run("plan", "--set", 'entry.mode="direct"')
     assert said.status == 4
     assert "error[script-indirect]: `run.sh` line 1: " in said.err
+    assert "hint: set `entry.mode" in said.err
     assert "hint: give the whole command as `entry.command`" in said.err
 
 

@@ -22,7 +22,7 @@ FILES = {
     "by_module.sh": MODULE.format("main"),
     "by_package.sh": MODULE.format("package"),
     "outside.sh": "python ../main.py\n",
-    "two.sh": SCRIPT * 2,
+    "two.sh": SCRIPT + MODULE.format("package"),
     "train/main.py": PROGRAM.format("steps"),
     "train/package/__main__.py": PROGRAM.format("packed"),
 }

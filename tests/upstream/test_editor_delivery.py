@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from srpo_manifest.upstream.arguments import read_arguments
 from srpo_manifest.upstream.editor import Delivery, Wish, deliver, of_command, read_tokens, wish_of
 from srpo_manifest.values.contract import ArgumentContract
-from srpo_manifest.values.words import late, word
+from srpo_manifest.values.words import Arrived, Word, joined, late, word
 
 PROGRAM = """
 import argparse
@@ -321,6 +321,42 @@ def test_options_tell_every_flags_way():
     assert told["tf32"] == (True, False, None, "entry.set")
     assert told["rate"] == (None, None, None, "default")
     assert "where" not in told
+
+
+def told(number: int, *, many: bool = False, before: str = "") -> Word:
+    """What only the script can tell."""
+    return joined(*word(before).pieces, Arrived(number=number, many=many))
+
+
+def test_what_only_the_script_can_tell_keeps_its_place():
+    """As a flag's value, as a word of its own; an overridden flag takes its value along, and the edited spellings are told."""
+    script = (
+        word("where"), word("--name"), told(1, before="run "), word("--steps"), told(2, many=True), told(3, many=True),
+    )  # fmt: skip
+    wishes = [wish_of(CONTRACT, "steps", 7, origin="", key=""), Wish(name="ema", on=False)]
+    delivery = deliver(CONTRACT, script, wishes)
+    assert list(map(str, delivery.argv)) == [
+        "where",
+        "--name",
+        "run ${script.1}",
+        "--steps",
+        "7",
+        "${script.3*}",
+        "--no-ema",
+    ]
+    assert delivery.edited == ("--steps", "-s", "--ema", "--no-ema")
+    assert delivery.misfits == ()
+    assert str(delivery.finals["name"][0]) == "run ${script.1}"
+
+
+def test_a_required_flag_may_be_among_what_the_script_tells():
+    """Then nobody can say that it is missing."""
+    contract = contract_of(
+        'import argparse\np = argparse.ArgumentParser()\np.add_argument("--must", required=True)\nprint(p.parse_args().must)\n'
+    )
+    assert [misfit.code for misfit in deliver(contract, (), []).misfits] == ["flag-missing"]
+    assert [misfit.code for misfit in deliver(contract, (told(1),), []).misfits] == ["flag-missing"]
+    assert deliver(contract, (told(1, many=True),), []).misfits == ()
 
 
 COMMANDS = """

@@ -240,6 +240,51 @@ def test_pieces_of_a_token_keep_text_and_variables_apart():
     assert launch.launcher[2].pieces == (Variable(name="HOST"), Plain(text=":29601"))
 
 
+@pytest.mark.parametrize(
+    ("word", "quoted"),
+    [
+        ("$(x)", [False]),
+        ('"a $(x)"', [True]),
+        ('"$(x)"$(y)', [True, False]),
+        ("--a=${B%/}", [False]),
+        ('"${B%/}"', [True]),
+        ('"$N"', [True]),
+        ("$N", [False]),
+        ('"$((RANDOM))"', [True]),
+        ("*.txt", [False]),
+        ('"${A[@]}"', [False]),
+        ('"x${A[@]:1}"', [False]),
+        ('"$@"x', [False]),
+        ('"$*"', [True]),
+    ],
+)
+def test_what_only_the_script_can_tell_is_one_word_in_quotes(word: str, quoted: list[bool]):
+    """Of arrays and arguments quotes make no single word; a variable's own value is quoted where it is used."""
+    contract = read(f"N=$(date)\ntorchrun train.py {word} --end\n")
+    pieces = [piece for token in contract.launches[0].arguments for piece in token.pieces if isinstance(piece, Opaque)]
+    assert [piece.quoted for piece in pieces] == quoted
+
+
+def test_files_that_it_looks_for_in_its_folder():
+    """Sourced or run by a relative path, for certain, before it goes elsewhere."""
+    text = """source a/env.sh
+. "b.sh"
+bash c.sh x
+./d.sh
+tools/e
+source /abs.sh
+. ~/home.sh
+bash -c 'x'
+source $F
+echo a/b
+if [ -e x ]; then source maybe.sh; fi
+cd elsewhere
+source later.sh
+torchrun train.py
+"""
+    assert read(text).files == {"a/env.sh": 1, "b.sh": 2, "c.sh": 3, "./d.sh": 4, "tools/e": 5}
+
+
 def conditions(text: str) -> list[list[str]]:
     return [[gap.reason for gap in launch.conditions] for launch in read(text).launches]
 

@@ -34,6 +34,8 @@ LOOK_SECONDS = 0.5
 """Between two looks at files: what did not change in between is taken to be finished."""
 KILL_SECONDS = 20.0
 """From the first KILL to giving up on processes that even KILL does not reach."""
+BYPASS_SECONDS = 30.0
+"""How long a script's program may run before its launch was handed over: a wrapper like `timeout` shows its words first."""
 CHUNK_BYTES = 1 << 20
 BEHIND_BYTES = 64 << 20
 """A log that is read this far behind its end is read on near its end: the supervisor stays small and quick."""
@@ -337,6 +339,19 @@ def tree(run: str, supervisors: Iterable[Sequence[int]] = ()) -> list[Process]:
         for pid, found in every.items()
         if pid not in strangers and found.state not in "ZX" and (below(found) or carries(pid))
     ]
+
+
+def starts(pid: int, entry: str) -> bool:
+    """Whether that process is a Python with *entry*, or a path that ends so, among its words; `deliver.py` is none."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            program, *words = file.read().decode("utf-8", "replace").split("\0")
+    except OSError:
+        return False
+    python = os.path.basename(program).startswith("python") and not any(
+        word.endswith("/deliver.py") for word in words[:2]
+    )
+    return python and any(f"/{word}".endswith(f"/{entry}") for word in words)
 
 
 def send(target: Process, number: int) -> None:
@@ -1189,7 +1204,8 @@ class Supervisor:
         self.killing: Optional[float] = None
         self.unkillable: list[int] = []
         self.progress: Optional[Record] = None
-        self.progressed = self.looked = 0.0
+        self.progressed = self.looked = self.peeked = 0.0
+        self.passing: Optional[float] = None
         self.rest = Rest()
         rules = job.rules.get("log", ())
         self.loop = Loop(any(rule["event"] == "progress.made" for rule in rules), len(self.story.checkpoints))
@@ -1326,6 +1342,11 @@ class Supervisor:
             self._begin("stop", str(self.asked.get("reason") or "a stop was asked for"))
         elif hours is not None and now - self.job.began > hours * 3600:
             self._begin("stop", f"max_hours ({hours:g}) passed")
+        elif refused := self._refused():
+            self._begin("refused", refused)
+        elif self._bypassed(now):
+            self._warn("launch-bypassed", "the script's program runs, and its launch was not handed over")
+            self._begin("refused", "the script started its program past the launchers of the plan")
         elif self.story.started and not self.job.dry_run and not self.artifacts.lacking(None):
             self._begin("done", "the done rule holds")
         elif minutes:
@@ -1366,7 +1387,7 @@ class Supervisor:
         self.cause, self.reason, self.begun = cause, reason, time.monotonic()
         self.patience = time.monotonic() + float(self.stop.get("checkpoint_seconds") or 0)
         self.whole_then = len(self.story.checkpoints)
-        if cause == "done":
+        if cause in ("done", "refused"):
             self._enter("ending")
         elif not self.story.stopping:
             self.story.stopping = True
@@ -1434,6 +1455,13 @@ class Supervisor:
     # how it ends
 
     def _verdict(self) -> tuple[str, str]:
+        refused = self._refused()
+        if refused or self.cause == "refused":
+            return "failed", refused or self.reason
+        if not self.cause and self.status is not None and self._never_arrived():
+            told = telling(last_lines(self.job.node.path("log")))
+            why = ending(self.status) + (f": {told.line}" if told.strong else "")
+            return "failed", f"the script never handed over its launch: {why}"
         lacking = self.artifacts.lacking(None if self.cause else self.status)
         if self.cause == "done" or not (lacking or self.job.dry_run):
             return "succeeded", self.reason if self.cause == "done" else "the done rule holds"
@@ -1451,6 +1479,26 @@ class Supervisor:
         worker = f" ({told.worker})" if told.worker else ""
         telling_enough = told.strong or (told.line and self.status > 0)
         return "failed", ending(self.status) + worker + (f": {told.line}" if telling_enough else "")
+
+    def _refused(self) -> Optional[str]:
+        """Why what the script handed over was not started; None where nothing was refused."""
+        found = read_json(self.job.node.path("refused.json")) if "shim" in self.job.rules else None
+        return found and found["reason"]
+
+    def _bypassed(self, now: float) -> bool:
+        """Whether the script's program has been running for long though nothing was handed over."""
+        entry = self.job.rules.get("shim", {}).get("entry")
+        if not entry or self.story.started or now - self.peeked < BYPASS_SECONDS / 4:
+            return False
+        self.peeked = now
+        runs = any(starts(found.pid, entry) for found in self._tree())
+        self.passing = (self.passing or now) if runs else None
+        return self.passing is not None and now - self.passing >= BYPASS_SECONDS
+
+    def _never_arrived(self) -> bool:
+        """Whether the script was started and its launch was not: then nothing that it left counts."""
+        begun = "script" in lines_after(self.job.node.path("phases"), 0, last=True)[0]
+        return "shim" in self.job.rules and begun and not self.story.started
 
     def _run_script(self, outcome: str) -> None:
         """The steps for every end, once, inside the grace; what they leave behind is killed."""
