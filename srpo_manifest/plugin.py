@@ -38,6 +38,7 @@ from srpo_manifest.upstream.editor import Delivery, Misfit, Wish, deliver, read_
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import (
     ArgumentContract,
+    Import,
     Launch,
     Opaque,
     Plain,
@@ -95,6 +96,7 @@ __all__ = [
     "Forecast",
     "Get",
     "Gpu",
+    "Import",
     "Interpreter",
     "JobStep",
     "Known",

@@ -59,6 +59,11 @@ _ENDPOINTS = {
 
 
 _MANUAL = "give the whole command as `entry.command`"
+_WAYS_OUT = {
+    "script-crlf": (
+        "commit it with line ends of LF: `*.sh text eol=lf` in .gitattributes, then `git add --renormalize .`",
+    )
+}
 
 
 class Undeliverable(Exception):
@@ -208,7 +213,12 @@ def _launch(wanted: Wanted, script: str, contract: EntryContract, values: dict[s
 
 def _only_launch(script: str, contract: ScriptContract) -> Launch:
     for gap in (*contract.gaps, *contract.indirect):
-        raise Undeliverable("script-indirect", f"{ticked(script)} line {gap.line}: {gap.reason}", _MANUAL)
+        raise Undeliverable(
+            gap.code or "script-indirect",
+            f"{ticked(script)} line {gap.line}: {gap.reason}",
+            *_WAYS_OUT.get(gap.code, ()),
+            _MANUAL,
+        )
     if len(contract.launches) != 1:
         found = (
             "starts no trainer that is known" if not contract.launches else f"starts {len(contract.launches)} programs"

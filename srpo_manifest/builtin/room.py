@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from srpo_manifest.builtin.command import finals_of
-from srpo_manifest.builtin.resources import gpu_probe
+from srpo_manifest.builtin.resources import NVIDIA_SMI, gpu_probe
 from srpo_manifest.plugin import (
     GPUS,
     Check,
@@ -41,8 +41,8 @@ _FREE = """at={folder}
 while [ ! -e "$at" ]; do at=$(dirname -- "$at"); done
 df -B1 --output=avail -- "$at" | tail -n 1 | tr -d ' '
 """
-_GPU_MIB = 'PATH="$PATH:/usr/lib/wsl/lib" nvidia-smi --query-gpu=memory.total --format=csv,noheader,nounits'
-_GPU_COUNT = f"{_GPU_MIB} | wc -l\n"
+_GPU_MIB = f"{NVIDIA_SMI} --query-gpu=memory.total --format=csv,noheader,nounits"
+GPU_COUNT = f"{_GPU_MIB} | wc -l\n"
 _GPU_BYTES = f"{_GPU_MIB} | sort -n | head -n 1 | awk '{{ printf \"%.0f\\n\", $1 * 1048576 }}'\n"
 
 
@@ -76,7 +76,7 @@ class Room:
                 value=count,
                 message=f"`resources.gpus_per_node` is {count}, and the target shows {_shown(gpus)}: a worker without a GPU ends with an invalid device after everything else is loaded",
                 hints=("set it to the number of GPUs that are there, or leave it out",),
-                probe=_GPU_COUNT,
+                probe=GPU_COUNT,
                 key="resources.gpus_per_node",
             )
         if told.gpu_bytes:

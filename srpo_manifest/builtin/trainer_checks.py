@@ -115,7 +115,7 @@ def _traps(wanted: Wanted, facts: Facts) -> Iterable[_Trap]:
             message=arrivals.filled(check.message, values, told) or check.message,
             hints=tuple(arrivals.filled(hint, values, told) or hint for hint in check.hints),
         )
-        yield _of_flag(trap, values) if check.flag is not None else _of_target(trap, values)
+        yield _of_flag(trap, values) if check.flag is not None else _of_target(trap, wanted, values)
 
 
 def _of_flag(trap: _Trap, values: Arriving) -> _Trap:
@@ -128,9 +128,13 @@ def _of_flag(trap: _Trap, values: Arriving) -> _Trap:
     return replace(trap, fact=f"flag.{flag}{item}", known=known)
 
 
-def _of_target(trap: _Trap, values: Arriving) -> _Trap:
+def _of_target(trap: _Trap, wanted: Wanted, values: Arriving) -> _Trap:
     probe = trap.check.probe
-    named = {name: values[name] for name in dict.fromkeys(_VARIABLE.findall(probe)) if name in values}
+    names = dict.fromkeys(_VARIABLE.findall(probe))
+    given = wanted.manifest.env
+    # What the job will find in its environment: probes run before that is set.
+    probe = "".join(f"{name}={quote(value)}\n" for name in names if isinstance(value := given.get(name), str)) + probe
+    named = {name: values[name] for name in names if name in values}
     now = "".join(f"{name}={quote(' '.join(map(_known, given)))}\n" for name, given in named.items())
     later = "".join(f"{name}={' '.join(map(shell, given[:1])) or quote('')}\n" for name, given in named.items())
     return replace(trap, probe=now + probe, asked_later=later + probe)

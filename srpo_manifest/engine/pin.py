@@ -6,10 +6,13 @@ import posixpath
 import re
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from srpo_manifest.engine.mirror import Mirror
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.reading.canonical import digest
 from srpo_manifest.upstream.arguments import read_arguments
+from srpo_manifest.upstream.imports import read_imports
 from srpo_manifest.upstream.script import read_script
 from srpo_manifest.values.contract import ArgumentContract, ScriptContract
 from srpo_manifest.values.lock import EntryContract, Pin
@@ -37,7 +40,12 @@ def read_pin(
         ref=ref,
         commit=commit,
         tree=mirror.tree_of(commit),
-        entries={script: _entry(mirror, commit, script, digest(trainer), evidence) for script in sorted(set(scripts))},
+        entries={
+            script: _with_imports(
+                mirror, commit, trainer.package_roots, _entry(mirror, commit, script, digest(trainer), evidence)
+            )
+            for script in sorted(set(scripts))
+        },
     )
 
 
@@ -63,6 +71,27 @@ def _arguments(mirror: Mirror, commit: str, contract: ScriptContract) -> Argumen
         if (source := mirror.read(commit, path)) is not None:
             return read_arguments(source, path)
     return None
+
+
+def _with_imports(mirror: Mirror, commit: str, roots: Iterable[str], entry: EntryContract) -> EntryContract:
+    """The entry with what its program imports, or with the path where no program is."""
+    contract = entry.script
+    launch = contract.launches[0] if contract and len(contract.launches) == 1 else None
+    if entry.arguments is not None:
+        path = entry.arguments.path
+        # Python looks first where the program lies; a module is found by its whole name alone.
+        first = () if launch is not None and launch.module else (posixpath.dirname(path) or ".",)
+        imports = read_imports(
+            path, mirror.files(commit), (*first, *roots), lambda paths: mirror.read_all(commit, paths)
+        )
+        return replace(entry, imports=imports)
+    if contract is None or launch is None or not contract.direct or launch.module:
+        return entry
+    name = launch.entry.text or ""
+    is_there = (
+        not name.endswith(".py") or name.startswith("/") or mirror.read(commit, posixpath.normpath(name)) is not None
+    )
+    return entry if is_there else replace(entry, absent=name)
 
 
 def _verdicts(mirror: Mirror, commit: str, trainer: Trainer) -> dict[str, bool]:

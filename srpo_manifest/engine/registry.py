@@ -17,6 +17,8 @@ from srpo_manifest.builtin import (
     interpreter,
     launcher_program,
     local,
+    packages,
+    platform_checks,
     preflight,
     repo,
     room,
@@ -39,7 +41,19 @@ from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import did_you_mean, listed, ticked
 
 A = TypeVar("A")
-_STAGES = (repo, bash, environment, interpreter, preflight, launcher_program, room, trainer_checks, command)
+_STAGES = (
+    repo,
+    bash,
+    environment,
+    interpreter,
+    preflight,
+    launcher_program,
+    packages,
+    platform_checks,
+    room,
+    trainer_checks,
+    command,
+)
 _ONE_ANSWER = ("resolve-repo", "resolve-bash", "launch")
 _PROPOSALS: tuple[type, ...] = Proposal.__args__
 

@@ -46,5 +46,6 @@ def _without(trainer: Trainer, missing: set[str]) -> Trainer:
         checks=tuple(check for check in trainer.checks if check.rule not in missing),
         dead=tuple(flag for flag in trainer.dead if flag.rule not in missing),
         files=tuple(file for file in trainer.files if file.rule not in missing),
+        modules=tuple(module for module in trainer.modules if module.rule not in missing),
         log=tuple(rule for rule in trainer.log if rule.rule not in missing),
     )

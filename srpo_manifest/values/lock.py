@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from srpo_manifest.values.base import Strict, Value
-from srpo_manifest.values.contract import ArgumentContract, ScriptContract
+from srpo_manifest.values.contract import ArgumentContract, Import, ScriptContract
 
 FORMAT = 1
 READERS = 1
@@ -21,6 +21,10 @@ class EntryContract(Value):
     arguments: ArgumentContract | None = None
     description: str = ""
     evidence: dict[str, bool] = {}
+    imports: dict[str, Import] = {}
+    """What the program imports at its start, by the first name of each module."""
+    absent: str = ""
+    """The path of the program that the script starts, where the checkout has no such file."""
     readers: int = READERS
 
 
