@@ -192,13 +192,10 @@ def parse_packages(answer: Answer) -> Known | Unknown:
         return Unknown(reason=f"the training interpreter said {answer.text[:80]!r}")
 
 
-def distribution(module: str) -> str:
-    """What pip calls the package of *module*, as far as is known.
-
-    >>> distribution("PIL"), distribution("flash_attn")
-    ('Pillow', 'flash-attn')
-    """
-    return _DISTRIBUTIONS.get(module, module.replace("_", "-"))
+def _by_pip(module: str) -> str:
+    """What pip calls the package, where that is another name."""
+    name = _DISTRIBUTIONS.get(module)
+    return f"; pip calls it {name}" if name else ""
 
 
 def _is_asked(wanted: Wanted, facts: Facts) -> bool:
@@ -225,15 +222,11 @@ def _script(wanted: Wanted, facts: Facts, only: str = "") -> str:
 
 def _modules(wanted: Wanted, facts: Facts, entry: EntryContract) -> dict[str, str]:
     """What must be found, with what to say where it is not."""
-    asked = {
-        name: f"`{name}` ({one.at}; pip calls it {distribution(name)})"
-        for name, one in entry.imports.items()
-        if not one.own
-    }
+    asked = {name: f"{ticked(name)} ({one.at}{_by_pip(name)})" for name, one in entry.imports.items() if not one.own}
     values = arriving(finals_of(wanted, facts), entry.arguments, wanted.trainer)
     for module in wanted.trainer.modules:
         if all(arrivals.holds(condition, values) for condition in module.when):
-            asked[module.name] = f"`{module.name}` ({module.why})"
+            asked[module.name] = f"{ticked(module.name)} ({module.why})"
     return asked
 
 

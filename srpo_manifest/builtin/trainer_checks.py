@@ -35,6 +35,7 @@ from srpo_manifest.plugin import (
     shell,
 )
 
+_AWAY = '{ echo "the working directory is not there yet" >&2; exit 1; }'
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -52,7 +53,7 @@ class TrainerChecks:
             if trap.probe is not None:
                 yield TargetProbe(
                     name=trap.fact,
-                    script=f"cd -- {shell(anchors.working_dir(wanted))} || exit\n{trap.probe}",
+                    script=f"cd -- {shell(anchors.working_dir(wanted))} 2>/dev/null || {_AWAY if trap.in_folder else ':'}\n{trap.probe}",
                     parse=parse_found,
                 )
 
@@ -90,6 +91,8 @@ class _Trap(Value):
     probe: str | None = None
     """What can be asked at plan time: nothing in it is late."""
     asked_later: str = ""
+    in_folder: bool = False
+    """Whether it speaks of a flag's value, which may be a path in the working directory."""
 
 
 def _traps(wanted: Wanted, facts: Facts) -> Iterable[_Trap]:
@@ -137,7 +140,7 @@ def _of_target(trap: _Trap, wanted: Wanted, values: Arriving) -> _Trap:
     named = {name: values[name] for name in names if name in values}
     now = "".join(f"{name}={quote(' '.join(map(_known, given)))}\n" for name, given in named.items())
     later = "".join(f"{name}={' '.join(map(shell, given[:1])) or quote('')}\n" for name, given in named.items())
-    return replace(trap, probe=now + probe, asked_later=later + probe)
+    return replace(trap, probe=now + probe, asked_later=later + probe, in_folder=bool(named))
 
 
 def _known(value: Word) -> str:

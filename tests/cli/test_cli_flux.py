@@ -83,6 +83,7 @@ def test_what_the_trainer_needs_is_looked_for(flux, place):
     assert "hps_ckpt/HPS_v2.1_compressed.pt" in refusal["message"]
 
 
+@pytest.mark.trap(14, "torchrun-interpreter")
 def test_a_torchrun_of_another_python_is_refused(flux, place):
     """Its first line names the interpreter that would run the workers."""
     (place.folder / "other").mkdir()
