@@ -13,6 +13,7 @@ from srpo_manifest.planning import anchors
 from srpo_manifest.planning.entry import PIN, entry_of, script_of
 from srpo_manifest.planning.forecast import forecast, wasted_steps
 from srpo_manifest.planning.names import secret_name
+from srpo_manifest.planning.rules import pattern as artifact_pattern
 from srpo_manifest.planning.workers import GPUS, gpus_per_node
 from srpo_manifest.ports.backend import LauncherKind, TransportKind
 from srpo_manifest.ports.direct import DirectLauncher
@@ -151,6 +152,7 @@ __all__ = [
     "anchors",
     "arrivals",
     "arriving",
+    "artifact_pattern",
     "bound_word",
     "command",
     "deliver",

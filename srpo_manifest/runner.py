@@ -25,28 +25,38 @@ from srpo_manifest.engine.deciding import (
 )
 from srpo_manifest.engine.loading import load, load_plugins, unsaved
 from srpo_manifest.engine.repositories import Repositories
-from srpo_manifest.errors import LaunchError, TransportError
+from srpo_manifest.errors import LaunchError, ManifestError, TransportError
 from srpo_manifest.planning.anchors import RUNS_FOLDER, workspace
 from srpo_manifest.planning.runs import RUNS
+from srpo_manifest.values.base import Value
 from srpo_manifest.values.facts import Facts, PastRun, Unknown
 from srpo_manifest.values.lock import Pin
 from srpo_manifest.values.plan import FORMAT as PLAN_FORMAT
 from srpo_manifest.values.plan import SavedPlan
 from srpo_manifest.values.run import FORMAT, Record
 from srpo_manifest.values.said import Said
+from srpo_manifest.values.upgrade import Report
 from srpo_manifest.values.wanted import Wanted
 
 if TYPE_CHECKING:
     from srpo_manifest.engine.contact import Contact
     from srpo_manifest.engine.packing import Packer
 
-__all__ = ["Decision", "Runner", "Said"]
+__all__ = ["Decision", "Runner", "Said", "Upgrade"]
 
 Emit: TypeAlias = Callable[..., None]
 
 
 def _silent(_event: str, **_data: Any) -> None:
     """Nobody listens."""
+
+
+class Upgrade(Value):
+    """What a lock would become: told, and not yet written. `missing` says why it cannot be."""
+
+    report: Report
+    pin: Pin
+    missing: ManifestError | None = None
 
 
 def examine_this_machine() -> Decision:
@@ -136,6 +146,26 @@ class Runner:
         """Read the pinned commit anew, or with *upgrade* what the ref means now. Returns: the pin, and whether the lock changed."""
         pin = self.repositories.renewed(upgrade=upgrade)
         return pin, self.repositories.write(pin)
+
+    def changes(self, *, upgrade: bool = True) -> Upgrade:
+        """What `relock` would change, and what that means for this manifest; nothing is written but git's cache.
+
+        Raises: ManifestError; TransportError; PluginError.
+        """
+        from srpo_manifest.engine.upgrading import report  # noqa: PLC0415 - a plan compares no commits
+
+        sides = self.repositories.sides(upgrade=upgrade)
+        return Upgrade(
+            report=report(self.wanted, self.registry, sides, self.repositories.lock_path),
+            pin=sides.after,
+            missing=sides.missing,
+        )
+
+    def take(self, upgrade: Upgrade) -> bool:
+        """Write what `changes` told of into the lock. Returns: whether it changed. Raises: ManifestError `script-missing`."""
+        if upgrade.missing is not None:
+            raise upgrade.missing
+        return self.repositories.write(upgrade.pin)
 
     def packer(self) -> Packer:
         """What brings the long files of a bundle."""

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from srpo_manifest.cli.verbs import VERBS
 from srpo_manifest.ports import hookspecs
 from srpo_manifest.reading.schema import json_schema
 from srpo_manifest.values.events import EVENTS
+from srpo_manifest.values.upgrade import ORDER, Report
 
 
 def keys(schema: dict[str, Any], node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -69,3 +72,10 @@ def test_every_key_is_described():
     """An editor shows it."""
     schema = json_schema()
     assert [key for key, text in keys(schema, schema) if not text] == []
+
+
+def test_the_upgrade_page_names_every_kind_of_change_and_every_key(root: Path):
+    """What the report may hold is told where it is explained."""
+    text = (root / "docs/upgrade.md").read_text(encoding="utf-8")
+    keys = [field.encode_name for field in msgspec.structs.fields(Report)]
+    assert [word for word in (*ORDER, *keys) if f"`{word}`" not in text] == []

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from srpo_manifest.builtin.command import finals_of
 from srpo_manifest.plugin import (
     Answer,
+    ArgumentContract,
     Arriving,
     Check,
     Facts,
@@ -70,7 +71,7 @@ class TrainerChecks:
                 hints=trap.hints,
                 probe=trap.asked_later,
                 known=trap.known,
-                key=check.key or (f"entry.set.{check.flag}" if check.flag else "model.type"),
+                key=check.key or _blamed(wanted, check),
             )
 
 
@@ -118,7 +119,15 @@ def _traps(wanted: Wanted, facts: Facts) -> Iterable[_Trap]:
             message=arrivals.filled(check.message, values, told) or check.message,
             hints=tuple(arrivals.filled(hint, values, told) or hint for hint in check.hints),
         )
-        yield _of_flag(trap, values) if check.flag is not None else _of_target(trap, wanted, values)
+        yield _of_flag(trap, values) if check.flag is not None else _of_target(trap, wanted, contract, values)
+
+
+def _blamed(wanted: Wanted, check: TrainerCheck) -> str:
+    """The key that sets one of the flags that it speaks of."""
+    if check.flag is None:
+        return "model.type"
+    keys = [f"entry.set.{name}" for name in (check.flag, *arrivals.names_in(f"{check.value} {check.message}"))]
+    return next((key for key in keys if key in wanted.origins), keys[0])
 
 
 def _of_flag(trap: _Trap, values: Arriving) -> _Trap:
@@ -131,15 +140,16 @@ def _of_flag(trap: _Trap, values: Arriving) -> _Trap:
     return replace(trap, fact=f"flag.{flag}{item}", known=known)
 
 
-def _of_target(trap: _Trap, wanted: Wanted, values: Arriving) -> _Trap:
+def _of_target(trap: _Trap, wanted: Wanted, contract: ArgumentContract, values: Arriving) -> _Trap:
     probe = trap.check.probe
-    names = dict.fromkeys(_VARIABLE.findall(probe))
-    given = wanted.manifest.env
+    used = dict.fromkeys(_VARIABLE.findall(probe))
+    flags = {name.replace("-", "_"): name for name in (*values, *(flag.name for flag in contract.flags))}
+    named = {variable: values.get(name, ())[:1] for variable, name in flags.items() if variable in used}
     # What the job will find in its environment: probes run before that is set.
-    probe = "".join(f"{name}={quote(value)}\n" for name in names if isinstance(value := given.get(name), str)) + probe
-    named = {name: values[name] for name in names if name in values}
-    now = "".join(f"{name}={quote(' '.join(map(_known, given)))}\n" for name, given in named.items())
-    later = "".join(f"{name}={' '.join(map(shell, given[:1])) or quote('')}\n" for name, given in named.items())
+    given = {name: value for name in used if isinstance(value := wanted.manifest.env.get(name), str)}
+    probe = "".join(f"{name}={quote(value)}\n" for name, value in given.items()) + probe
+    now = "".join(f"{name}={quote(''.join(map(_known, value)))}\n" for name, value in named.items())
+    later = "".join(f"{name}={''.join(map(shell, value)) or quote('')}\n" for name, value in named.items())
     return replace(trap, probe=now + probe, asked_later=later + probe, in_folder=bool(named))
 
 
@@ -176,7 +186,6 @@ def _more(wanted: Wanted, facts: Facts, values: Arriving) -> dict[str, str]:
         "disk_bytes": told.disk_bytes,
         "gpu_bytes": told.gpu_bytes,
         "host_bytes": told.host_bytes,
-        "gpu_mib": None if told.gpu_bytes is None else told.gpu_bytes >> 20,
     }
     known = {name: str(number) for name, number in numbers.items() if number is not None}
     sizes = {name: number for name, number in numbers.items() if name.endswith("_bytes") and number is not None}

@@ -20,7 +20,7 @@ from srpo_manifest.values.facts import Facts
 from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.plan import Plan
 from srpo_manifest.values.planned import Planned
-from srpo_manifest.values.step import Check, Proposal
+from srpo_manifest.values.step import Check, JobStep, Proposal
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import ticked
 
@@ -82,6 +82,8 @@ def open_transport(wanted: Wanted, registry: Registry, facts: Facts) -> Transpor
 def manifest_faults(wanted: Wanted, facts: Facts, registry: Registry) -> tuple[Finding, ...]:
     """What `validate` can say: findings that no machine has to be asked for. *facts* hold at most the lock's pin.
 
+    Notes on upstream's own habits are the plan's; those on the lock are told here as well.
+
     Raises: PluginError.
     """
     wanted, notes = evidence.settled(wanted, facts, script_of(wanted) or "")
@@ -90,12 +92,13 @@ def manifest_faults(wanted: Wanted, facts: Facts, registry: Registry) -> tuple[F
         for one in propose(registry.parts(wanted), wanted, facts)
         if (isinstance(one.proposal, Fault) and not one.proposal.observed) or _is_settled(one.proposal)
     ]
-    return decide(wanted, facts, proposed, notes=notes).findings
+    found = decide(wanted, facts, proposed).findings
+    return (*(finding for finding in found if finding.level != "note"), *notes)
 
 
 def _is_settled(proposal: Proposal) -> bool:
-    """Whether it is a check that no machine has to be asked for."""
-    return isinstance(proposal, Check) and proposal.known is not None
+    """Whether it is the job itself, or a check that no machine has to be asked for."""
+    return isinstance(proposal, JobStep) or (isinstance(proposal, Check) and proposal.known is not None)
 
 
 def same_or_stale(saved: Plan, now: Decision) -> None:

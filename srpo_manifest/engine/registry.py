@@ -13,6 +13,8 @@ from srpo_manifest import __version__
 from srpo_manifest.builtin import (
     bash,
     command,
+    dead_code,
+    earlier_results,
     environment,
     interpreter,
     launcher_program,
@@ -52,6 +54,8 @@ _STAGES = (
     platform_checks,
     room,
     trainer_checks,
+    earlier_results,
+    dead_code,
     command,
 )
 _ONE_ANSWER = ("resolve-repo", "resolve-bash", "launch")

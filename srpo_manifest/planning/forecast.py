@@ -44,7 +44,7 @@ def _counted(wanted: Wanted, loop: Loop, values: Arriving, workers: int | None) 
         saved = (every,) * epochs if 1 <= every <= last else ()
         updates = max(0, min(last, every - 1)) * (epochs if saved else 1)
         watched = range(every, min(last + 1, loop.images_below or _AT_MOST)) if saved else range(0)
-        images = len(watched) * (workers or 1) if loop.images_below is not None else None
+        images = None if workers is None or loop.images_below is None else len(watched) * workers
     return Forecast(
         updates=updates,
         checkpoints=saved,

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from srpo_manifest.finding import Finding, bare
-from srpo_manifest.planning import anchors, sanity
+from srpo_manifest.planning import anchors, loops, sanity
 from srpo_manifest.planning.entry import entry_of
 from srpo_manifest.planning.forecast import forecast
 from srpo_manifest.planning.lints import level_of, placed
@@ -63,6 +63,9 @@ def decide(
     job = jobs[0] if jobs else None
     finals = job.finals if job else {}
     env = _environment(proposed)
+    values = arriving(finals, entry_of(wanted, facts).arguments, wanted.trainer)
+    expected = forecast(wanted, values, _known(gpus_per_node(wanted, facts)))
+    faults = (*faults, *(loops.faults(wanted, values, expected) if job else ()))
     findings = [*notes, *(placed(wanted, fault) for fault in faults)]
     checks, open_checks, failed = _checks(wanted, facts, proposed)
     findings += failed
@@ -92,11 +95,7 @@ def decide(
             action="run",
         ),
         options=job.options if job else (),
-        forecast=forecast(
-            wanted,
-            arriving(finals, entry_of(wanted, facts).arguments, wanted.trainer),
-            _known(gpus_per_node(wanted, facts)),
-        ),
+        forecast=expected,
         steps=tuple(_entry(one) for one in proposed if isinstance(one.proposal, Put | Sh | Get | AtEnd)),
         rules=rules(wanted, finals),
         checks=checks,

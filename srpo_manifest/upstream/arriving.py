@@ -52,6 +52,11 @@ def holds(condition: str, values: Arriving) -> bool | None:
     return None if text is None else text == wanted
 
 
+def names_in(template: str) -> list[str]:
+    """The names that *template* has in braces."""
+    return [match[1] for match in _NAMED.finditer(template)]
+
+
 def filled(template: str, values: Arriving, more: Mapping[str, str]) -> str | None:
     """*template* with `{flag}`, `{flag.0}` and the names of *more* replaced; None where one of them is not known."""
     missing = False

@@ -217,7 +217,7 @@ def _unknown(contract: ArgumentContract, name: str, key: str) -> Misfit:
     return Misfit(
         code="unknown-flag",
         message=f"unknown flag {ticked(name)}: {ticked(contract.path)} has {plural(len(names), 'flag')} and would end with status 2",
-        hints=did_you_mean(name, names),
+        hints=did_you_mean(name, names) or ("`srpo-manifest plan --origin` lists the flags that there are",),
         key=key,
     )
 

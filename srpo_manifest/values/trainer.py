@@ -110,7 +110,7 @@ class TrainerCheck(Strict):
     """A trap: what must hold of a flag's final value, or of what *probe* prints on the target.
 
     `probe` is bash text that prints one value, or nothing; it runs in the job's working directory and may use the final value of
-    a flag as `$flag`. `value` may name a flag as `{flag}`, one of its several values as `{flag.0}`, or `{workers}`, `{gpus_per_node}`,
+    a flag as `$flag` (dashes become underscores; the first of several values; empty where there is none). `value` may name a flag as `{flag}`, one of its several values as `{flag.0}`, or `{workers}`, `{gpus_per_node}`,
     `{nodes}`, `{disk_bytes}`, `{gpu_bytes}`, `{host_bytes}`; `message` and `hints` may do so too, and `{found}` is what was found.
     `when` limits it as for files: all must hold. A check that cannot be told at plan time is asked on the target before the start.
     """

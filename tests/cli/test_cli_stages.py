@@ -98,6 +98,8 @@ def test_validate_checks_flags_by_the_lock(own):
     assert "hint: did you mean `steps`?" in said.out
 
 
+@pytest.mark.trap(1, "variable-unset")
+@pytest.mark.trap(2, "variable-unset")
 def test_a_variable_that_nobody_sets_is_named(own):
     """The script reads it before setting it; what the target has is pinned instead."""
     own.write("srpo.toml", MANIFEST.replace('[env]\nSTEPS = "3"\n', ""))

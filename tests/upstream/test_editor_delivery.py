@@ -244,6 +244,7 @@ def test_wrong_tokens_of_a_person_are_told(tokens, codes):
     assert [misfit.code for misfit in (*misfits, *deliver(CONTRACT, [], read).misfits)] == codes
 
 
+@pytest.mark.trap(15, "flag-blank")
 @pytest.mark.parametrize(
     ("script", "code"),
     [

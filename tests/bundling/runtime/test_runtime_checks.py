@@ -86,6 +86,7 @@ def test_a_free_port_is_found(bundle):
         pass
 
 
+@pytest.mark.trap(6, "port-taken")
 def test_a_taken_port_is_refused(bundle):
     """The plan names it, another process has it: the run says so."""
     bundle.before = "supervise port >port || exit"
