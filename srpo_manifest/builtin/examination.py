@@ -29,7 +29,6 @@ from srpo_manifest.plugin import (
     Unknown,
     Wanted,
     gigabytes,
-    hookimpl,
     quote,
     shell,
     ticked,
@@ -65,14 +64,8 @@ for one in "${most:-max}" "$mine"; do case $one in max | unlimited) echo 4194304
 """
 
 
-@hookimpl
-def srpo_pre_launch(wanted: Wanted) -> Examination:  # noqa: ARG001 - every target can be examined
-    """The doctor's own questions; no plan rests on them."""
-    return Examination()
-
-
 class Examination:
-    """Programs, limits, disks and clocks, each held against what a run needs."""
+    """A stage's handler that no stage has: programs, limits, disks and clocks, each held against what a run needs."""
 
     def probes(self, wanted: Wanted, facts: Facts) -> Iterable[Probe]:
         yield ControllerProbe(name="controller.git", question=Find(program="git"), parse=parse_presence)

@@ -116,6 +116,8 @@ class PlatformChecks:
 def _contradictions(wanted: Wanted, facts: Facts) -> Iterable[Fault]:
     """What `[env]` gives for the platform's variables must be what the plan does."""
     nodes, gpus = wanted.manifest.resources.nodes, gpus_per_node(wanted, facts)
+    if wanted.manifest.resources.gpus_per_node is None and not wanted.trainer.needs_gpu:
+        gpus = Unknown(reason="one worker is only our habit here")
     given = {name: value for name in _reads(wanted, facts) if isinstance(value := wanted.manifest.env.get(name), str)}
     if (index := given.get("INDEX")) is not None and (nodes > 1 or index.strip() != "0"):
         message = (

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from srpo_manifest import __version__
-from srpo_manifest.builtin import bash, examination
+from srpo_manifest.builtin import bash
+from srpo_manifest.builtin.examination import Examination
 from srpo_manifest.engine.deciding import Decision, decided_with, open_transport
 from srpo_manifest.engine.gather import Pins, gather
 from srpo_manifest.engine.home import cache_folder, state_folder
@@ -64,7 +65,7 @@ def nobodys(folder: str) -> Wanted:
 
 
 def _examined(wanted: Wanted, registry: Registry, repositories: Pins, parts: tuple[Part, ...], lock: str) -> Decision:
-    parts = (*parts, Part("pre-launch", _OURS, examination.srpo_pre_launch(wanted)))
+    parts = (*parts, Part("pre-launch", _OURS, Examination()))
     before = time.time()
     try:
         facts = gather(wanted, parts, repositories, lambda known: open_transport(wanted, registry, known))

@@ -103,7 +103,7 @@ def _of_checks(facts: Facts, checks: Iterable[CheckEntry], told: set[str], away:
             if not all(check.predicate.fact in told for check in several):
                 yield Row(group=_group(several[0].predicate.fact), name=code, state="ok", found=_held(several))
             continue
-        if away and all(not check.predicate.fact.startswith("flag.") for check in open_ones):
+        if away and not any(_group(check.predicate.fact) == "controller" for check in open_ones):
             continue
         yield Row(group=_group(several[0].predicate.fact), name=code, state="unknown", found=_why(facts, open_ones[0]))
 

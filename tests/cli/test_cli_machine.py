@@ -243,3 +243,34 @@ def test_the_answers_of_the_interpreter_are_bounded(flux, place):
     place.program("python3", '#!/bin/bash\n[[ $* == *find_spec* ]] && { echo "not json"; exit; }\nexec /usr/bin/env -u PYTHONPATH /usr/bin/python3 "$@"\n')  # fmt: skip
     states = {check["code"]: check["state"] for check in json.loads(flux().out)["checks"]}
     assert states["package-missing"] == "unknown"
+
+
+@pytest.mark.trap(14, "torchrun-interpreter")
+def test_a_conda_environment_and_its_torchrun_belong_together(flux, place):
+    """Activated without a terminal, by the hook; a torchrun further up the path is another environment's."""
+    place.program("conda", f"#!/bin/sh\necho 'conda() {{ export CONDA_PREFIX={place.folder} PATH={place.folder}/bin:$PATH; }}'\n")  # fmt: skip
+    (place.folder / "bin/python").symlink_to(place.folder / "bin/python3")
+    chosen = ("--set", 'python.kind="conda"', "--set", 'python.path="flux"')
+    assert flux(*chosen).status == 0
+    other = place.folder / "other"
+    other.mkdir()
+    (other / "python3").symlink_to((place.folder / "bin/python3").resolve())
+    place.write("bin/torchrun", f"#!{other}/python3\n")
+    assert codes(flux(*chosen)) == ["torchrun-interpreter"]
+
+
+def test_nvidia_smi_of_wsl_is_found_outside_the_path(tmp_path):
+    """In WSL it lies in a folder that no shell looks in; here the folder stands in for that."""
+    from srpo_manifest.builtin.resources import gpu_probe, parse_gpus
+    from srpo_manifest.ports.probes import Answer
+
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'NVIDIA GeForce RTX 4090, 24564'\n")
+    program.chmod(0o755)
+    script = gpu_probe().script
+    assert script.count("/usr/lib/wsl/lib") == 2
+    said = subprocess.run(
+        ["bash", "-c", script.replace("/usr/lib/wsl/lib", str(tmp_path))], capture_output=True, check=False, env={"PATH": "/usr/bin:/bin"}
+    )  # fmt: skip
+    found = parse_gpus(Answer(status=said.returncode, output=said.stdout, error=said.stderr))
+    assert found.value == [{"name": "NVIDIA GeForce RTX 4090", "memory_mib": 24564}]
