@@ -61,7 +61,7 @@ def test_nothing_is_wrong_with_a_whole_target(doctor, place):
         "launcher",
         "package-missing",
     } <= set(found)
-    assert [row["found"].partition(":")[0] for row in said.json["rows"] if row["state"] == "note"] == [
+    assert [row["found"].partition(":")[0] for row in said.json["rows"] if row["name"] == "licence"] == [
         "FLUX.1 [dev]", "SRPO, its code and weights", "HPSv2",
     ]  # fmt: skip
     assert not list((place.folder / "me").rglob(".srpo-doctor*"))
