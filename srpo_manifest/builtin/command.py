@@ -31,6 +31,7 @@ from srpo_manifest.plugin import (
     Wanted,
     Wish,
     Word,
+    arriving,
     bound_word,
     deliver,
     entry_of,
@@ -342,7 +343,7 @@ def _per_run(wanted: Wanted, contract: ArgumentContract, own: Sequence[Word], wi
     """Outputs get the run's id, so that no run writes over another's."""
     if not wanted.manifest.outputs.per_run:
         return
-    finals = deliver(contract, own, wishes).finals
+    finals = arriving(deliver(contract, own, wishes).finals, contract, wanted.trainer)
     rules = [(name, "/") for name in wanted.trainer.per_run.folder] + [
         (name, "-") for name in wanted.trainer.per_run.name
     ]

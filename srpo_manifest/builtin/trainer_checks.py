@@ -1,4 +1,7 @@
-"""Stage pre-launch: the traps that a trainer description knows, each a predicate over a flag or over what the target says."""
+"""Stage pre-launch: the traps that a trainer description knows, each a predicate over a flag or over what the target says.
+
+What it advises for afterwards is told here, too.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from srpo_manifest.plugin import (
     Arriving,
     Check,
     Facts,
+    Fault,
+    Finding,
     Known,
     Probe,
     Proposal,
@@ -34,6 +39,7 @@ from srpo_manifest.plugin import (
     quote,
     replace,
     shell,
+    word,
 )
 
 _AWAY = '{ echo "the working directory is not there yet" >&2; exit 1; }'
@@ -42,8 +48,8 @@ _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 
 @hookimpl
 def srpo_pre_launch(wanted: Wanted) -> StageHandler | None:
-    """The built-in answer for descriptions that have checks."""
-    return TrainerChecks() if wanted.trainer.checks else None
+    """The built-in answer for descriptions that have checks or advice."""
+    return TrainerChecks() if wanted.trainer.checks or wanted.trainer.afterwards else None
 
 
 class TrainerChecks:
@@ -73,6 +79,7 @@ class TrainerChecks:
                 known=trap.known,
                 key=check.key or _blamed(wanted, check),
             )
+        yield from _advice(wanted, facts)
 
 
 def parse_found(answer: Answer) -> Known | Unknown:
@@ -119,7 +126,14 @@ def _traps(wanted: Wanted, facts: Facts) -> Iterable[_Trap]:
             message=arrivals.filled(check.message, values, told) or check.message,
             hints=tuple(arrivals.filled(hint, values, told) or hint for hint in check.hints),
         )
-        yield _of_flag(trap, values) if check.flag is not None else _of_target(trap, wanted, contract, values)
+        yield _of_flag(trap, values) if check.flag is not None else _of_target(trap, wanted, contract, values, more)
+
+
+def _advice(wanted: Wanted, facts: Facts) -> Iterable[Fault]:
+    values = arriving(finals_of(wanted, facts), entry_of(wanted, facts).arguments, wanted.trainer)
+    for advice in wanted.trainer.afterwards:
+        message = f"when it is done: {arrivals.filled(advice.text, values, {}) or advice.text}"
+        yield Fault(finding=Finding(code="afterwards", level="note", message=message), observed=True)
 
 
 def _blamed(wanted: Wanted, check: TrainerCheck) -> str:
@@ -140,11 +154,14 @@ def _of_flag(trap: _Trap, values: Arriving) -> _Trap:
     return replace(trap, fact=f"flag.{flag}{item}", known=known)
 
 
-def _of_target(trap: _Trap, wanted: Wanted, contract: ArgumentContract, values: Arriving) -> _Trap:
+def _of_target(
+    trap: _Trap, wanted: Wanted, contract: ArgumentContract, values: Arriving, more: dict[str, str]
+) -> _Trap:
     probe = trap.check.probe
     used = dict.fromkeys(_VARIABLE.findall(probe))
     flags = {name.replace("-", "_"): name for name in (*values, *(flag.name for flag in contract.flags))}
-    named = {variable: values.get(name, ())[:1] for variable, name in flags.items() if variable in used}
+    named: dict[str, tuple[Word, ...]] = {name: (word(known),) for name, known in more.items() if name in used}
+    named |= {variable: values.get(name, ())[:1] for variable, name in flags.items() if variable in used}
     # What the job will find in its environment: probes run before that is set.
     given = {name: value for name in used if isinstance(value := wanted.manifest.env.get(name), str)}
     probe = "".join(f"{name}={quote(value)}\n" for name, value in given.items()) + probe

@@ -48,4 +48,5 @@ def _without(trainer: Trainer, missing: set[str]) -> Trainer:
         files=tuple(file for file in trainer.files if file.rule not in missing),
         modules=tuple(module for module in trainer.modules if module.rule not in missing),
         log=tuple(rule for rule in trainer.log if rule.rule not in missing),
+        afterwards=tuple(advice for advice in trainer.afterwards if advice.rule not in missing),
     )

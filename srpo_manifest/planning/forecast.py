@@ -77,6 +77,6 @@ def _weighed(counted: Forecast, memory: Memory, values: Arriving, workers: int, 
         images=counted.images,
         effective_batch=counted.effective_batch,
         disk_bytes=counted.disk_bytes,
-        gpu_bytes=memory.gpu_bytes + (0 if offloaded else state),
-        host_bytes=memory.host_bytes_per_worker * gpus_per_node + (state * gpus_per_node if offloaded else 0),
+        gpu_bytes=(memory.gpu_bytes + (0 if offloaded else state)) or None,
+        host_bytes=(memory.host_bytes_per_worker * gpus_per_node + (state * gpus_per_node if offloaded else 0)) or None,
     )

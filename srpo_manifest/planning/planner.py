@@ -61,9 +61,8 @@ def decide(
     manifest = wanted.manifest
     jobs = [one.proposal for one in proposed if isinstance(one.proposal, JobStep)]
     job = jobs[0] if jobs else None
-    finals = job.finals if job else {}
+    values = arriving(job.finals if job else {}, entry_of(wanted, facts).arguments, wanted.trainer)
     env = _environment(proposed)
-    values = arriving(finals, entry_of(wanted, facts).arguments, wanted.trainer)
     expected = forecast(wanted, values, _known(gpus_per_node(wanted, facts)))
     faults = (*faults, *(loops.faults(wanted, values, expected) if job else ()))
     findings = [*notes, *(placed(wanted, fault) for fault in faults)]
@@ -97,7 +96,7 @@ def decide(
         options=job.options if job else (),
         forecast=expected,
         steps=tuple(_entry(one) for one in proposed if isinstance(one.proposal, Put | Sh | Get | AtEnd)),
-        rules=rules(wanted, finals),
+        rules=rules(wanted, values),
         checks=checks,
         warnings=(),
         refusals=(),

@@ -203,7 +203,13 @@ def described(trainer: Trainer) -> set[str]:
         one for check in trainer.checks for one in check.when
     ]
     found |= {condition.lstrip("!").partition("=")[0] for condition in conditions}
-    patterns = (trainer.artifacts.checkpoints, trainer.artifacts.images, *(file.path for file in trainer.files))
+    patterns = (
+        trainer.artifacts.checkpoints,
+        trainer.artifacts.images,
+        *trainer.done.files,
+        *(file.path for file in trainer.files),
+        *(advice.text for advice in trainer.afterwards),
+    )
     return found | {name for pattern in patterns if pattern for name in re.findall(r"\{(\w+)\}", pattern)}
 
 
@@ -222,6 +228,7 @@ def _resting(trainer: Trainer, rule: str, *, held: bool) -> str:
     parts += [one.path for one in trainer.files if one.rule == rule]
     parts += [one.code for one in trainer.checks if one.rule == rule]
     parts += [f"dead flag {one.flag}" for one in trainer.dead if one.rule == rule]
+    parts += ["the advice for afterwards" for one in trainer.afterwards if one.rule == rule]
     parts += [f"the log's {one.event}" for one in trainer.log if one.rule == rule]
     what = listed(parts, "and") if parts else f"the description of {ticked(trainer.name)}"
     return f"{what} rests on it" if held else f"{what} rested on it, and is unknown now"

@@ -86,9 +86,9 @@ class Model(Strict):
     type: Annotated[
         Line, Meta(description="Names a trainer description; `generic` knows nothing and serves any script.")
     ]
-    method: Annotated[
-        Literal["full-finetune", "lora"], Meta(description="`full-finetune` is the only one that upstream has.")
-    ] = "full-finetune"
+    method: Annotated[Literal["full-finetune", "lora"], Meta(description="SRPO itself has `full-finetune` alone.")] = (
+        "full-finetune"
+    )
     base: Annotated[Line | None, Meta(description="A path, or `hf:owner/name@revision`. SRPO_BASE_MODEL.")] = None
     vae: Annotated[Line | None, Meta(description="A path, or `hf:owner/name@revision`. SRPO_VAE_MODEL.")] = None
     lora: Annotated[Line | None, Meta(description="A path. SRPO_LORA.")] = None

@@ -10,6 +10,8 @@ from srpo_manifest.values.contract import Scalar
 from srpo_manifest.values.plan import Op
 
 FORMAT = 1
+PROGRESS = ("step", "total", "epoch", "loss", "reward", "grad_norm", "learning_rate", "step_seconds", "left_seconds")
+"""Groups that the pattern of a `progress.made` may name: equal things have equal names in every stream."""
 
 
 class Evidence(Strict):
@@ -26,6 +28,10 @@ class LogRule(Strict):
     pattern: str
     phase: str = ""
     message: str = ""
+    code: str = ""
+    """Of a warning; empty: `log-line`."""
+    hint: str = ""
+    """What to do about it."""
     rule: str = ""
     """The evidence it rests on; empty: none needed."""
 
@@ -60,7 +66,10 @@ class DoneRule(Strict):
 
     checkpoints: int | None = None
     images: int | None = None
+    files: tuple[str, ...] = ()
+    """Globs in the working directory, newer than the run's start; `{flag}` stands for the final value of that flag."""
     exit_zero: bool = False
+    """The trainer has to end, and with status 0, beside all else that is given."""
 
 
 class Loop(Strict):
@@ -110,7 +119,8 @@ class TrainerCheck(Strict):
     """A trap: what must hold of a flag's final value, or of what *probe* prints on the target.
 
     `probe` is bash text that prints one value, or nothing; it runs in the job's working directory and may use the final value of
-    a flag as `$flag` (dashes become underscores; the first of several values; empty where there is none). `value` may name a flag as `{flag}`, one of its several values as `{flag.0}`, or `{workers}`, `{gpus_per_node}`,
+    a flag as `$flag` (dashes become underscores; the first of several values; empty where there is none), and what the plan knows as
+    `$workers`. `value` may name a flag as `{flag}`, one of its several values as `{flag.0}`, or `{workers}`, `{gpus_per_node}`,
     `{nodes}`, `{disk_bytes}`, `{gpu_bytes}`, `{host_bytes}`; `message` and `hints` may do so too, and `{found}` is what was found.
     `when` limits it as for files: all must hold. A check that cannot be told at plan time is asked on the target before the start.
     """
@@ -157,6 +167,13 @@ class Licence(Strict):
     says: str
 
 
+class Advice(Strict):
+    """What to do when a run is done, told with the plan; `{flag}` stands for the final value of that flag."""
+
+    text: str
+    rule: str = ""
+
+
 class Trainer(Strict):
     """One trainer description, `format = 1`."""
 
@@ -165,6 +182,8 @@ class Trainer(Strict):
     title: str
     script: str | None = None
     """The training script when the manifest names none."""
+    methods: tuple[Literal["full-finetune", "lora"], ...] = ("full-finetune",)
+    """What `model.method` may say."""
     needs_base: bool = False
     needs_gpu: bool = True
     model: ModelFlags = ModelFlags()
@@ -189,8 +208,9 @@ class Trainer(Strict):
     """Values that the trainer takes for flags that its script leaves out and its parser leaves open."""
     notes: dict[str, str] = {}
     """What to say about a flag that the manifest sets, by flag."""
+    afterwards: tuple[Advice, ...] = ()
     evidence: dict[str, Evidence] = {}
 
 
-GENERIC = Trainer(format=FORMAT, name="generic", title="any script", needs_gpu=False)
+GENERIC = Trainer(format=FORMAT, name="generic", title="any script", methods=("full-finetune", "lora"), needs_gpu=False)
 """Claims nothing: contracts, delivery and supervision still hold."""

@@ -29,7 +29,17 @@ from srpo_manifest.values.contract import (
 )
 from srpo_manifest.values.lock import EntryContract
 from srpo_manifest.values.manifest import ArgsFile
-from srpo_manifest.values.trainer import Evidence, Loop, Memory, ModelFlags, NeededFile, Trainer, TrainerCheck
+from srpo_manifest.values.trainer import (
+    Advice,
+    DoneRule,
+    Evidence,
+    Loop,
+    Memory,
+    ModelFlags,
+    NeededFile,
+    Trainer,
+    TrainerCheck,
+)
 from srpo_manifest.values.upgrade import Change, FileChange
 
 names = st.text("abcd_", min_size=1, max_size=5)
@@ -302,8 +312,9 @@ def test_every_flag_that_a_description_reads_is_known():
     memory = Memory(offload="off", sharding="shard")
     check = TrainerCheck(code="c", message="m", flag="checked", when=("!absent", "kind=HPS"), rule="opens")
     files = (NeededFile(path="{index}/x", when=("wanted",)),)
-    assert described(replace(TRAINER, memory=memory, checks=(check,), files=files)) == {
-        "steps", "every", "off", "shard", "checked", "absent", "kind", "index", "wanted",
+    more = {"done": DoneRule(files=("{out}/a",)), "afterwards": (Advice(text="copy `{list}`"),)}
+    assert described(replace(TRAINER, memory=memory, checks=(check,), files=files, **more)) == {
+        "steps", "every", "off", "shard", "checked", "absent", "kind", "index", "wanted", "out", "list",
     }  # fmt: skip
 
 

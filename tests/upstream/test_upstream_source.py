@@ -5,30 +5,28 @@ from __future__ import annotations
 import argparse
 import ast
 import os
+import re
+import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-import msgspec
 import pytest
+from checkout import ROOT, TRAINERS, Checkout, locked_anew
 
-from srpo_manifest.engine.pin import read_pin
-from srpo_manifest.reading.lockfile import parse_lock, render_lock
 from srpo_manifest.reading.trainer import parse_trainer
 from srpo_manifest.upstream.arguments import read_arguments
 from srpo_manifest.upstream.imports import read_imports
 from srpo_manifest.upstream.script import read_script
 from srpo_manifest.values.contract import ArgumentContract
-from srpo_manifest.values.lock import EntryContract
 
-ROOT = Path(__file__).parent.parent.parent
 FOLDER = os.environ.get("SRPO_MANIFEST_TEST_UPSTREAM", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="SRPO_MANIFEST_TEST_UPSTREAM names no checkout of upstream")
 
 PLATFORM = {"HOST_NUM": "2", "HOST_GPU_NUM": "8", "INDEX": "1", "CHIEF_IP": "10.0.0.1"}
-TRAINERS = ROOT / "srpo_manifest/upstream/trainers"
 SHIPPED = {
     "flux-dev-srpo": ("scripts/finetune/SRPO_training_hpsv2.sh", "scripts/finetune/SRPO_training_ps.sh"),
+    "flux-dev-srpo-embeddings": ("scripts/preprocess/preprocess_flux_rl_embeddings.sh",),
 }
 """Scripts of the shipped lock, by the description that speaks of them."""
 NEVER_READ = {
@@ -47,7 +45,7 @@ def entry() -> ArgumentContract:
 
 def test_the_entry_imports_what_was_measured():
     """36 files of its own, 16 packages of others; `fastvideo` is a folder that any package of that name would replace."""
-    tree = Checkout("")
+    tree = Checkout(Path(FOLDER), "")
     imports = read_imports(
         "fastvideo/SRPO.py", tree.files(""), ("fastvideo", "."), lambda paths: tree.read_all("", paths)
     )
@@ -128,34 +126,36 @@ def test_flags_without_effect_are_those_that_were_measured():
     assert {flag.name: flag.type for flag in flags}["train_guidence"] == "int"
 
 
-class Checkout:
-    """A checkout of the locked commit in the place of a mirror."""
-
-    def __init__(self, tree: str) -> None:
-        self.tree = tree
-
-    def tree_of(self, _commit: str) -> str:
-        return self.tree
-
-    def files(self, _commit: str) -> tuple[str, ...]:
-        return tuple(path.relative_to(FOLDER).as_posix() for path in Path(FOLDER).rglob("*") if path.is_file())
-
-    def read(self, _commit: str, path: str) -> bytes | None:
-        file = Path(FOLDER) / path
-        return file.read_bytes() if file.is_file() else None
-
-    def read_all(self, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
-        return {path: data for path in paths if (data := self.read(commit, path)) is not None}
-
-
 def test_the_shipped_lock_says_what_the_source_says(golden):
-    """`manifests/srpo.lock` holds the very contracts and verdicts, by the readers and the description of today."""
+    """`manifests/srpo.lock` holds the very contracts and verdicts, by the readers and the descriptions of today."""
     path = ROOT / "manifests/srpo.lock"
-    lock = parse_lock(path.read_bytes(), "srpo.lock")
-    (pin,) = lock.pins
-    entries: dict[str, EntryContract] = {}
-    for trainer, scripts in SHIPPED.items():
-        description = parse_trainer((TRAINERS / f"{trainer}.toml").read_bytes(), trainer)
-        entries |= read_pin(Checkout(pin.tree), pin.url, pin.ref, pin.commit, scripts, description).entries
-    golden(path, render_lock(msgspec.structs.replace(lock, pins=(msgspec.structs.replace(pin, entries=entries),))))
-    assert all(all(entry.evidence.values()) for entry in entries.values())
+    text, unproven = locked_anew(path, Path(FOLDER), SHIPPED)
+    golden(path, text)
+    assert unproven == []
+
+
+def test_prompts_are_counted_as_upstream_reads_them(tmp_path):
+    """The class that reads them, run alone, keeps as many as the check says, whatever the file holds."""
+    tree = ast.parse(source("fastvideo/data_preprocess/preprocess_flux_embedding.py"))
+    taken = [node for node in tree.body if getattr(node, "name", "") in ("contains_chinese", "T5dataset")]
+    made: dict[str, Any] = {"re": re, "os": os, "Dataset": object}
+    exec(compile(ast.Module(body=taken, type_ignores=[]), "dataset", "exec"), made)  # noqa: S102 - the pinned class
+    description = parse_trainer((TRAINERS / "flux-dev-srpo-embeddings.toml").read_bytes(), "x")
+    (probe,) = [check.probe for check in description.checks if check.code == "prompts-empty"]
+    texts = [
+        "",
+        "\n",
+        "a",
+        "a\n\nb\n",
+        "\ufeffa\r\nb\r",
+        "\u4e00\na\u9fff\n\u3042\n",
+        "a\x0bb\x0c\x1cc\x85d\u2028e",
+        "a\n" * 50_001,
+    ]
+    for text in texts:
+        path = tmp_path / "prompts.txt"
+        path.write_bytes(text.encode())
+        said = subprocess.run(
+            ["bash", "-c", probe], env=os.environ | {"prompt_dir": str(path)}, capture_output=True, check=True
+        )
+        assert int(said.stdout) == len(made["T5dataset"](str(path), vae_debug=False)), text[:20]

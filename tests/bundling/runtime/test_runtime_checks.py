@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_a_deny_check_keeps_the_trainer_from_starting(bundle):
     assert (ended["outcome"], ended["exit"], ended["reason"]) == (
         "failed",
         78,
-        "checks refused to start the trainer",
+        f"checks refused to start the trainer: error[file-missing]: `x` is not in {Path.home()} (present)",
     )
     assert [event["code"] for event in run.events("warning.raised")] == ["file-missing", "count"]
     assert "error[file-missing]: `x` is not in /" in run.log()
