@@ -64,13 +64,16 @@ def holds(version, condition):
     size = max(len(have), len(limit))
     have, limit = ([*one, *[0] * (size - len(one))] for one in (have, limit))
     return {"!=": have != limit, ">=": have >= limit, "<=": have <= limit, ">": have > limit, "<": have < limit}.get(operator, have == limit)
-def differing():
+def installed():
     from importlib import metadata
     for name, condition in want["pins"].items():
         try:
-            version = metadata.version(name)
+            yield name, condition, metadata.version(name)
         except metadata.PackageNotFoundError:
-            continue
+            pass
+there = list(installed())
+def differing():
+    for name, condition, version in there:
         if not all(holds(version, one) for one in condition.split(",")):
             yield "%s %s (known to work: %s)" % (name, version, condition)
 def built_for():
@@ -89,6 +92,7 @@ found = {
     "missing": ", ".join(note for name, note in want["modules"].items() if spec(name) is None),
     "foreign": ", ".join("%s in %s" % (name, os.path.dirname(one.origin)) for name in want["own"] for one in [spec(name, PathFinder.find_spec)] if one and one.origin and one.origin != "namespace"),
     "pins": ", ".join(differing()),
+    "pinned": ", ".join("%s %s" % (name, version) for name, _, version in there),
     "cuda": built_for(),
 }
 found["cpu"] = "is built without CUDA" if found["cuda"] == "none" else ""
@@ -162,6 +166,7 @@ class Packages:
                 f"the training interpreter {python} has other versions than those that {wanted.trainer.title} is known to work with: {{found}}",
                 'install the known ones, or silence it with `[lints] package-version = "allow"` once it has worked',
                 level="warn",
+                told=found if found.get("pinned") else {},
             )
         if wanted.trainer.needs_gpu and "torch" in entry.imports:
             yield check(

@@ -168,8 +168,9 @@ def _skew(value: Any) -> str:
 
 
 def _packages(value: Any) -> str:
-    cuda = value.get("cuda") if isinstance(value, dict) else ""
-    return f"torch is built for CUDA {cuda}" if cuda else "answered without importing anything"
+    told = value if isinstance(value, dict) else {}
+    cuda = f"torch is built for CUDA {told['cuda']}" if told.get("cuda") else ""
+    return ", ".join(filter(None, (told.get("pinned"), cuda))) or "asked without importing any"
 
 
 _LOOKED_AT: tuple[tuple[str, str, Callable[[Any], str]], ...] = (

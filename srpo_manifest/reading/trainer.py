@@ -14,6 +14,7 @@ from srpo_manifest.reading.versions import known_format
 from srpo_manifest.values.trainer import FORMAT, PROGRESS, LogRule, Trainer, TrainerCheck
 from srpo_manifest.wording import did_you_mean, listed, ticked
 
+_VERSION = re.compile(r"(==|!=)\s*\d+(\.\d+)*(\.\*)?|(>=|<=|>|<)\s*\d+(\.\d+)*")
 _CONDITION = re.compile(r"!?[A-Za-z_][A-Za-z0-9_-]*|[A-Za-z_][A-Za-z0-9_-]*=.*")
 _NAMED = re.compile(r"\{[A-Za-z_][A-Za-z0-9_-]*(\.\d+)?\}")
 _Place = Callable[[Key], Where]
@@ -44,6 +45,14 @@ def parse_trainer(data: bytes, file: str) -> Trainer:
                 f"{ticked(dotted(key))} is {ticked(condition)}, which is no condition",
                 "write `flag=value`, `flag` (it is given), or `!flag` (it is not)",
                 where=place(key),
+            )
+    for name, conditions in trainer.packages.items():
+        if not all(_VERSION.fullmatch(one.strip()) for one in conditions.split(",")):
+            raise ManifestError(
+                "bad-condition",
+                f"{ticked(f'packages.{name}')} is {ticked(conditions)}, which says nothing of versions",
+                "write `==2.6.*`, `>=4.46`, or several with commas",
+                where=place(("packages", name)),
             )
     for key, template in _templates(trainer):
         if re.search(r"[{}]", _NAMED.sub("", template)):
