@@ -36,13 +36,16 @@ from srpo_manifest.ports.transport import Transport
 from srpo_manifest.reading.words import bound_word, parse_word
 from srpo_manifest.upstream import arriving as arrivals
 from srpo_manifest.upstream.arriving import Arriving, arriving
-from srpo_manifest.upstream.editor import Delivery, Misfit, Wish, deliver, read_tokens, wish_of
+from srpo_manifest.upstream.editor import Delivery, Wish, deliver, of_command, read_tokens, wish_of
+from srpo_manifest.upstream.misfits import Misfit
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import (
     ArgumentContract,
+    Choice,
     Import,
     Launch,
     Opaque,
+    Piece,
     Plain,
     Scalar,
     ScriptContract,
@@ -84,6 +87,7 @@ __all__ = [
     "AtEnd",
     "Bash",
     "Check",
+    "Choice",
     "Content",
     "ControllerProbe",
     "Delivery",
@@ -116,6 +120,7 @@ __all__ = [
     "Opaque",
     "Option",
     "PastRun",
+    "Piece",
     "Pin",
     "PipedTransport",
     "Plain",
@@ -164,6 +169,7 @@ __all__ = [
     "hookimpl",
     "late",
     "listed",
+    "of_command",
     "parse_value",
     "parse_word",
     "plural",

@@ -8,6 +8,7 @@ from srpo_manifest.builtin.resources import platform_variables
 from srpo_manifest.plugin import (
     PIN,
     ArgumentContract,
+    Choice,
     Delivery,
     EntryContract,
     EnvVariable,
@@ -38,6 +39,7 @@ from srpo_manifest.plugin import (
     hookimpl,
     late,
     listed,
+    of_command,
     parse_word,
     read_tokens,
     replace,
@@ -112,8 +114,9 @@ class Script:
             return
         delivery = None
         if contract.arguments is not None:
-            wishes, faults = _wishes(wanted, contract.arguments, own)
-            delivery = deliver(contract.arguments, own, wishes)
+            arguments = of_command(contract.arguments, own)
+            wishes, faults = _wishes(wanted, arguments, own)
+            delivery = deliver(arguments, own, wishes)
             yield from faults
             yield from map(_told, delivery.misfits)
             yield from _noted(wanted, delivery)
@@ -159,8 +162,9 @@ def finals_of(wanted: Wanted, facts: Facts) -> dict[str, tuple[Word, ...]]:
         own = _own(wanted, script, contract, _values(wanted, facts))
     except Undeliverable:
         return {}
-    wishes, _ = _wishes(wanted, contract.arguments, own)
-    return deliver(contract.arguments, own, wishes).finals
+    arguments = of_command(contract.arguments, own)
+    wishes, _ = _wishes(wanted, arguments, own)
+    return deliver(arguments, own, wishes).finals
 
 
 class _Launch(Value):
@@ -254,13 +258,8 @@ def _word(script: str, token: Token, values: dict[str, Word | None]) -> Word:
         match piece:
             case Plain(text=text):
                 made = made + text
-            case Variable(name=name, quoted=quoted, default=default):
-                value = values.get(name)
-                if default is not None and (value is None or value.text == ""):
-                    value = word(default)
-                if value is None:
-                    message = f"{ticked(script)} line {token.line} needs `${name}`, which has no value"
-                    raise Undeliverable("variable-unset", message, "give it a value in `[env]`", observed=True)
+            case Variable(name=name, quoted=quoted) | Choice(name=name, quoted=quoted):
+                value = _value(script, token, piece, values)
                 if not quoted and value.text is not None and set(value.text) & set(" \t\n*?["):
                     message = f"{ticked(script)} line {token.line} uses `${name}` without quotes, and its value {ticked(value.text)} would be split or expanded"
                     raise Undeliverable("variable-splits", message, "give it a plain value in `[env]`")
@@ -268,6 +267,20 @@ def _word(script: str, token: Token, values: dict[str, Word | None]) -> Word:
             case _:
                 raise Undeliverable("script-indirect", f"{ticked(script)} line {token.line}: {piece.reason}", _MANUAL)
     return made
+
+
+def _value(script: str, token: Token, piece: Variable | Choice, values: dict[str, Word | None]) -> Word:
+    """The value of a variable, or of its default. Raises: Undeliverable `variable-unset`."""
+    value = values.get(piece.name)
+    if isinstance(piece, Choice):
+        if value is None or (value.text == "" and not piece.only_unset):
+            return _word(script, Token(pieces=piece.default, line=token.line, quoted=True), values)
+    elif piece.default is not None and (value is None or value.text == ""):
+        return word(piece.default)
+    if value is None:
+        message = f"{ticked(script)} line {token.line} needs `${piece.name}`, which has no value"
+        raise Undeliverable("variable-unset", message, "give it a value in `[env]`", observed=True)
+    return value
 
 
 def _pinned(launcher: tuple[Word, ...]) -> tuple[Word, ...]:
@@ -355,11 +368,11 @@ def _per_run(wanted: Wanted, contract: ArgumentContract, own: Sequence[Word], wi
 
 def _told(misfit: Misfit) -> Fault:
     """A misfit as a finding: what the manifest's model table feeds is the trainer's habit, and only noted."""
-    doubt = misfit.code in ("flag-never-read", "flag-no-effect", "flag-unproven")
-    habit = misfit.key in ("", "model.base", "model.vae", "model.lora")
+    doubt = misfit.code in ("flag-never-read", "flag-no-effect", "flag-unproven", "flag-expected")
+    habit = misfit.key in ("", "model.base", "model.vae", "model.lora") and misfit.code != "flag-expected"
     level: Level = "deny" if not doubt else "note" if habit else "warn"
     finding = Finding(code=misfit.code, level=level, message=misfit.message, hints=misfit.hints)
-    return Fault(finding=finding, key=misfit.key, final=not doubt)
+    return Fault(finding=finding, key=misfit.key, final=not doubt and misfit.code != "flag-needed")
 
 
 def _noted(wanted: Wanted, delivery: Delivery) -> Iterable[Fault]:

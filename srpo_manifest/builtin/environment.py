@@ -11,6 +11,7 @@ from srpo_manifest.plugin import (
     GPUS,
     Answer,
     Assume,
+    Choice,
     Content,
     ControllerProbe,
     EnvVariable,
@@ -18,6 +19,7 @@ from srpo_manifest.plugin import (
     Fault,
     Finding,
     Known,
+    Piece,
     Probe,
     Proposal,
     Put,
@@ -218,8 +220,17 @@ def _needed(wanted: Wanted, facts: Facts) -> set[str]:
     tokens = [*script.makes, *(script.sets[name] for name in script.exported if name in script.sets)]
     for launch in script.launches:
         tokens += [*launch.launcher, launch.entry, *launch.arguments]
-    pieces = (piece for token in tokens for piece in token.pieces)
-    return {piece.name for piece in pieces if isinstance(piece, Variable) and piece.default is None}
+    return _without_default(piece for token in tokens for piece in token.pieces)
+
+
+def _without_default(pieces: Iterable[Piece]) -> set[str]:
+    names = set()
+    for piece in pieces:
+        if isinstance(piece, Choice):
+            names |= _without_default(piece.default)
+        elif isinstance(piece, Variable) and piece.default is None:
+            names.add(piece.name)
+    return names
 
 
 def _inherited(wanted: Wanted, facts: Facts) -> list[str]:

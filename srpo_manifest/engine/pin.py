@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -55,21 +56,35 @@ def _entry(mirror: Mirror, commit: str, script: str, described: str, evidence: d
     if source is None or source.startswith(_LARGE):
         raise _missing(mirror, commit, path, source)
     if path.endswith(".py"):
-        return EntryContract(arguments=read_arguments(source, path), description=described, evidence=evidence)
-    contract = read_script(source, path)
+        return EntryContract(
+            arguments=read_arguments(source, path, partial(mirror.read, commit)),
+            description=described,
+            evidence=evidence,
+        )
+    contract = read_script(source, path, read=lambda name: _plain(mirror.read(commit, name)))
     arguments = _arguments(mirror, commit, contract)
     return EntryContract(script=contract, arguments=arguments, description=described, evidence=evidence)
 
 
+def _plain(source: bytes | None) -> bytes | None:
+    """A file that is kept in the repository itself."""
+    return None if source is None or source.startswith(_LARGE) else source
+
+
 def _arguments(mirror: Mirror, commit: str, contract: ScriptContract) -> ArgumentContract | None:
     """The interface of the one program that the script starts, where it lies in the checkout."""
-    if len(contract.launches) != 1 or (name := contract.launches[0].entry.text) is None:
+    # A loop gives the same line again.
+    entries = {(launch.line, launch.entry.text, launch.module, launch.folder) for launch in contract.launches}
+    if len(entries) != 1:
+        return None
+    (_, name, module, folder), *_ = entries
+    if name is None:
         return None
     stem = name.replace(".", "/")
-    paths = (f"{stem}.py", f"{stem}/__main__.py") if contract.launches[0].module else (posixpath.normpath(name),)
-    for path in paths:
+    names = (f"{stem}.py", f"{stem}/__main__.py") if module else (name,)
+    for path in (posixpath.normpath(posixpath.join(folder or "", name)) for name in names):
         if (source := mirror.read(commit, path)) is not None:
-            return read_arguments(source, path)
+            return read_arguments(source, path, partial(mirror.read, commit))
     return None
 
 
@@ -85,13 +100,12 @@ def _with_imports(mirror: Mirror, commit: str, roots: Iterable[str], entry: Entr
             path, mirror.files(commit), (*first, *roots), lambda paths: mirror.read_all(commit, paths)
         )
         return replace(entry, imports=imports)
-    if contract is None or launch is None or not contract.direct or launch.module:
+    if contract is None or launch is None or not contract.direct or launch.module or launch.folder is None:
         return entry
     name = launch.entry.text or ""
-    is_there = (
-        not name.endswith(".py") or name.startswith("/") or mirror.read(commit, posixpath.normpath(name)) is not None
-    )
-    return entry if is_there else replace(entry, absent=name)
+    path = posixpath.normpath(posixpath.join(launch.folder, name))
+    is_there = not name.endswith(".py") or name.startswith("/") or mirror.read(commit, path) is not None
+    return entry if is_there else replace(entry, absent=path)
 
 
 def _verdicts(mirror: Mirror, commit: str, trainer: Trainer) -> dict[str, bool]:

@@ -101,7 +101,9 @@ class Stake:
         rests = f"the description of {ticked(self._wanted.trainer.name)} rests on it" if name in self._described else ""
         if not change.field:
             return self._came_or_gone(change, name, giver, rests)
-        if change.field in ("default", "default_known"):
+        if change.field == "unread" and "default" not in {*change.before} ^ {*change.after}:
+            return False, "more or less of it is known"
+        if change.field in ("default", "unread"):
             if giver:
                 return False, f"{giver}: the default is not used"
             flag = self._flags.get(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 HARMLESS = frozenset(
     {"echo", "printf", ":", "true", "date", "pwd", "hostname", "whoami", "uname", "nproc", "nvidia-smi"}
@@ -49,6 +49,7 @@ _KINDS = (
     ("changes the folder", "cd pushd popd"),
     ("runs text that is not in the script", "source . eval bash sh"),
     ("changes the environment", "module ml shopt enable alias unalias hash ulimit umask"),
+    ("runs commands on another machine", "ssh pdsh kubectl docker singularity apptainer sbatch"),
     ("waits", "sleep wait"),
     ("ends the script", "exit return"),
     ("acts on other processes", "kill pkill killall trap ray"),
@@ -64,8 +65,41 @@ JOINED = re.compile(r"2>&\s*1|1?>&\s*2|0?<\s*/dev/null")
 """Redirections that a launch may have: both outputs go to one log anyway."""
 
 
-OPEN = frozenset({"source", ".", "eval", "builtin", "command", "trap", "alias", "shopt", "module", "ml"})
+OPEN = frozenset({"source", ".", "eval", "builtin", "command", "trap", "enable"})
 """Commands after which any variable may have another value."""
+
+ACTIVATORS = frozenset({"conda", "mamba", "micromamba", "module", "ml", "spack"})
+"""Commands that switch to another set of programs and libraries, by a closed list of variables."""
+
+_ACTIVATED = re.compile(
+    "(MAN|INFO|C|CPLUS_INCLUDE|C_INCLUDE|LIBRARY|LD_LIBRARY|PKG_CONFIG|CMAKE_PREFIX|PYTHON|MODULE|ACLOCAL)?PATH"
+    "|(CONDA|MAMBA|CUDA|CUDNN|NCCL|GCC|MPI|OPENMPI|LMOD|MODULES?|VIRTUAL_ENV|SPACK|INTEL|MKL)(_.*)?|CC|CXX|FC|PS1|LOADEDMODULES"
+    "|PYTHONHOME|XDG_DATA_DIRS"
+)
+_ACTIVATION = re.compile(r"(.*/)?(activate|etc/profile\.d/(conda|mamba|modules|lmod)\.sh|Modules/init/bash|init/bash)")
+_HOOKS = re.compile(
+    r"\$\((\S*/)?(conda|mamba|micromamba) (shell\.bash hook|shell hook --shell[= ]bash|shell\.posix hook).*\)"
+)
+
+
+def activated(names: Iterable[str]) -> list[str]:
+    """The names that switching to another environment may set, PATH always among them."""
+    return [
+        "PATH",
+        "PYTHONPATH",
+        "LD_LIBRARY_PATH",
+        "CUDA_HOME",
+        "CONDA_PREFIX",
+        "CONDA_DEFAULT_ENV",
+        "VIRTUAL_ENV",
+    ] + [name for name in names if _ACTIVATED.fullmatch(name)]
+
+
+def is_activation(words: Sequence[str | None]) -> bool:
+    """Whether a file to be read, or a text to be evaluated, is one that only switches to another environment."""
+    return (
+        len(words) == 1 and words[0] is not None and bool(_ACTIVATION.fullmatch(words[0]) or _HOOKS.fullmatch(words[0]))
+    )
 
 
 def set_options(arguments: Sequence[str | None]) -> dict[str, bool] | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from srpo_manifest.upstream.commands import EFFECTS
-from srpo_manifest.upstream.expansion import FORWARDED
+from srpo_manifest.upstream.shell import FORWARDED
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import Plain, Token
 from srpo_manifest.wording import ticked
@@ -53,6 +53,12 @@ _DEEPSPEED = _Options(
     "|node_rank|launcher|launcher_args|enable_each_rank_log|autotuning|comment|account|bind_core_list|ssh_port|venv_script)",
     module="__module",
 )
+# Source: run in colossalai/cli/launcher/__init__.py.
+_COLOSSALAI = _Options(
+    switches="__(help)",
+    values="-[Hm]|__(host|hostfile|include|exclude|num_nodes|nproc_per_node|master_(port|addr)|extra_launch_args|ssh_port)",
+    module="-m(?!)",
+)
 _MODULES = {
     "torch.distributed.run": _TORCHRUN,
     "torch.distributed.launch": _TORCHRUN,
@@ -68,7 +74,8 @@ def program_of(token: Token) -> str | None:
     last = token.pieces[-1]
     if token.text is None and not (isinstance(last, Plain) and "/" in last.text):
         return None
-    return (token.text or last.text if isinstance(last, Plain) else "").rpartition("/")[2]
+    text = token.text or (last.text if isinstance(last, Plain) else "")
+    return text if re.search(r"\s", text) else text.rpartition("/")[2]
 
 
 def split_launch(tokens: Sequence[Token]) -> Split | str | None:
@@ -82,6 +89,8 @@ def split_launch(tokens: Sequence[Token]) -> Split | str | None:
         return _split(tokens, 1, _TORCHRUN)
     if program == "deepspeed":
         return _split(tokens, 1, _DEEPSPEED)
+    if program == "colossalai" and len(tokens) > 1 and tokens[1].text == "run":
+        return _split(tokens, 2, _COLOSSALAI)
     if program == "accelerate" and len(tokens) > 1 and tokens[1].text == "launch":
         return _split(tokens, 2, _ACCELERATE)
     return None

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from tree_sitter import Node
 
-from srpo_manifest.upstream.expansion import line_of
+from srpo_manifest.upstream.nodes import descendants, line_of
+from srpo_manifest.upstream.nodes import text_of as _text
 from srpo_manifest.upstream.quotes import NAME
 
-_ASKING = ("read", "mapfile", "readarray", "getopts", "let", "printf")
+ASKING = ("read", "mapfile", "readarray", "getopts", "let", "printf")
 _COUNTING = ("arithmetic_expansion", "compound_statement", "c_style_for_statement", "test_command")
-
-
-def descendants(node: Node) -> Iterator[Node]:
-    """*node* and everything in it, as it stands in the source."""
-    yield node
-    for child in node.children:
-        yield from descendants(child)
 
 
 def names_set(node: Node) -> dict[str, int]:
@@ -73,7 +66,7 @@ def _set_by(node: Node) -> list[str]:
             return [_text(child) for child in node.named_children if child.type == "variable_name"]
         case "expansion":
             return re.findall(rf"^\$\{{({NAME}):?=", text.lstrip())
-        case "command" if text.startswith(_ASKING):
+        case "command" if _text(node.child_by_field_name("name")).startswith(ASKING):
             return re.findall(NAME, text)
         case kind if kind in _COUNTING and re.search(r"\+\+|--|=", text) and "((" in text:
             return [_text(each) for each in descendants(node) if each.type == "variable_name"]
@@ -94,7 +87,3 @@ def _is_target(node: Node) -> bool:
         return False
     target = parent.child_by_field_name("name") or parent.child_by_field_name("variable")
     return target is not None and target.start_byte == node.start_byte
-
-
-def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "replace")

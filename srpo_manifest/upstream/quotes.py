@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import operator
 import re
-from collections.abc import Callable
-
-from tree_sitter import Node
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 
@@ -19,9 +15,14 @@ _ANSI = re.compile(
     r"\\(?:(?P<letter>[abeEfnrtv\\'\"?])|(?P<octal>[0-7]{1,3})|(?P<control>c)"
     r"|x(?P<x>[0-9a-fA-F]{1,2})|u(?P<u>[0-9a-fA-F]{1,4})|U(?P<U>[0-9a-fA-F]{1,8}))"
 )
+_MANY = 200
+_BRACED_WORD = re.compile(
+    r"(?P<head>[\w./=:,@%+-]*)\{(?:(?P<first>0|[1-9]\d{0,3})\.\.(?P<last>0|[1-9]\d{0,3})|(?P<parts>[\w./=:@%+-]*(?:,[\w./=:@%+-]*)+))\}"
+    r"(?P<tail>[\w./=:,@%+-]*)",
+    re.ASCII,
+)
+_LISTED = re.compile(r"[\w.+@-]+=\[(?=[^\]]*[,'\"])(?:'[\w./: -]*'|\"[\w./: -]*\"|[\w./:,-])*\]", re.ASCII)
 _LETTERS = dict(zip("abeEfnrtv\\'\"?", "\a\b\x1b\x1b\f\n\r\t\v\\'\"?", strict=True))
-_INTEGER = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
-_OPERATIONS: dict[bytes, Callable[[int, int], int]] = {b"+": operator.add, b"-": operator.sub, b"*": operator.mul}
 
 
 def unquoted(source: str, *, assigned: bool = False) -> str | None:
@@ -59,31 +60,20 @@ def ansi_c(source: str) -> str | None:
     return text if known else None
 
 
-def arithmetic(node: Node, value: Callable[[str], str | None]) -> int | None:
-    """The number of `$((...))` where it is made of decimal numbers with `+`, `-` and `*`. *value* knows variables."""
-    text = (node.text or b"").decode("utf-8", "replace").strip()
-    match node.type:
-        case "arithmetic_expansion" | "parenthesized_expression":
-            inner = node.named_children
-            return arithmetic(inner[0], value) if len(inner) == 1 else None
-        case "binary_expression":
-            left, sign, right = (node.child_by_field_name(name) for name in ("left", "operator", "right"))
-            operation = _OPERATIONS.get(sign.text or b"") if sign else None
-            a = arithmetic(left, value) if left else None
-            b = arithmetic(right, value) if right else None
-            if operation is None or a is None or b is None:
-                return None
-            result = operation(a, b)
-            return result if abs(result) < 2**63 else None
-        case "number":
-            return _integer(text)
-        case "variable_name":
-            return _integer(value(text))
-        case "simple_expansion" | "expansion" if name := re.fullmatch(rf"\$(?:({NAME})|\{{({NAME})\}})", text):
-            return _integer(value(name[1] or name[2]))
-        case _:
-            return None
+def written_out(source: str, *, globs: bool) -> list[str] | None:
+    """The words of `a{b,c}` and `{1..3}`, and `name=[a,b]`, which matches only a file of that name with one letter.
 
-
-def _integer(text: str | None) -> int | None:
-    return int(text) if text is not None and _INTEGER.fullmatch(text) else None
+    >>> written_out("s{1..3}", globs=True)
+    ['s1', 's2', 's3']
+    """
+    if globs and _LISTED.fullmatch(source):
+        return [re.sub("[\"']", "", source)]
+    match = _BRACED_WORD.fullmatch(source)
+    if match is None:
+        return None
+    first, last = int(match["first"] or 0), int(match["last"] or 0)
+    numbers = range(first, last + 1) if first <= last else range(first, last - 1, -1)
+    parts = match["parts"].split(",") if match["parts"] else [str(number) for number in numbers]
+    if len(parts) > _MANY:
+        return None
+    return [word for part in parts if (word := match["head"] + part + match["tail"])]

@@ -16,8 +16,8 @@ class Flag(Value):
     `name` is the first long spelling without dashes, as in the source (`train_guidence`); `aliases` are the other
     spellings with their dashes. `type` is "int", "float", "str", "bool", "other", or None where the source gives none
     (argparse then reads a string). `nargs` is an int, "?", "*", "+", or None. `default`, `choices`, `const` are None
-    where absent; `default_known` is False where the source's default is no literal.
-    `line` is 1-based in the entry's file; `read_at` the first line that reads it, None for none seen.
+    where absent; `unread` names those of them, and others, that are known only when the program runs.
+    `line` is 1-based in `file` ("": the entry itself); `read_at` the entry's first line that reads it, None for none seen.
     """
 
     name: str
@@ -28,7 +28,6 @@ class Flag(Value):
     nargs: int | str | None = None
     choices: tuple[Scalar, ...] | None = None
     default: Setting | None = None
-    default_known: bool = True
     const: Setting | None = None
     required: bool = False
     action: Action = "store"
@@ -37,6 +36,21 @@ class Flag(Value):
     effect: Effect = "unknown"
     conditional: bool = False
     """Added only when the program's own condition holds: its presence is not certain."""
+    unread: tuple[str, ...] = ()
+    """Fields that the source gives as no literal: None there says nothing."""
+    file: str = ""
+    """The file of the repository that declares it, where that is not the entry."""
+    command: str = ""
+    """The command that takes it (`train`, of `add_subparsers`); "" for a flag of the program itself."""
+    needed_at: int | None = None
+    """The entry's first line where None is an error, for a flag that `argparse` lets be None."""
+    needed_always: bool = False
+    """That line is reached whenever the program runs, as far as can be seen."""
+
+    @property
+    def default_known(self) -> bool:
+        """Whether `default` is what the program starts from."""
+        return "default" not in self.unread
 
 
 class Gap(Value):
@@ -46,6 +60,8 @@ class Gap(Value):
     reason: str
     code: str = ""
     """Its code word, where there is a way out of its own."""
+    file: str = ""
+    """The file it stands in, where that is not the one that was asked for."""
 
 
 class ArgumentContract(Value):
@@ -96,14 +112,29 @@ class Variable(Value, tag="variable"):
     """The text of `${name:-default}`, when that is what the script says."""
 
 
+class Choice(Value, tag="choice"):
+    """`${name:-...}` of the environment with a default that is more than text.
+
+    The value is that of the variable unless it is empty, or with *only_unset* (`${name-...}`) unless it is not set; else the
+    pieces of `default`, which know no `Opaque`. *quoted* as with `Variable`; it holds for the default too.
+    """
+
+    name: str
+    default: tuple["Plain | Variable | Choice", ...] = ()
+    quoted: bool = False
+    only_unset: bool = False
+
+
 class Opaque(Value, tag="unknown"):
     """A piece that only running the script could tell."""
 
     source: str
     reason: str
+    place: str | None = None
+    """The path in the checkout that it leads to, where that much is certain: `$(dirname "$0")` of `a/b.sh` is `a`."""
 
 
-Piece: TypeAlias = Plain | Variable | Opaque
+Piece: TypeAlias = Plain | Variable | Choice | Opaque
 
 
 class Token(Value):
@@ -126,6 +157,7 @@ class Launch(Value):
 
     `launcher` runs from the program (`torchrun`) through its own options; `entry` is the program that is trained with
     (`fastvideo/SRPO.py`, or a module name after `-m`); `arguments` is what follows it. `line` is that of the launcher.
+    A loop or a function that is surely run gives one launch for each time.
     """
 
     launcher: tuple[Token, ...]
@@ -135,15 +167,44 @@ class Launch(Value):
     line: int = 0
     environment: tuple[tuple[str, Token], ...] = ()
     """`NAME=value` words before the command."""
+    before: tuple[Token, ...] = ()
+    """The words of the commands that start the launcher: `nohup`, `srun -p gpu`."""
+    conditions: tuple[Gap, ...] = ()
+    """What decides at run time whether, or how often, the script gets here. A command that fails under `set -e` is none."""
+    doubt: str = ""
+    """Why `entry` is only the likely one of the words; empty where it is certain."""
+    folder: str | None = ""
+    """Where the script's own `cd`s lead, from the folder that it is started in, or in the checkout; None for unknown."""
+
+    @property
+    def certain(self) -> bool:
+        """Whether a run of the script surely starts it, once."""
+        return not self.conditions
+
+    @property
+    def resolved(self) -> bool:
+        """Whether each word of the argv is known, but for values of named variables of the environment."""
+        return not self.unknown
+
+    @property
+    def unknown(self) -> tuple[Gap, ...]:
+        """Each piece of the argv that only running the script could tell."""
+        tokens = (*self.launcher, self.entry, *self.arguments)
+        return tuple(
+            Gap(line=token.line, reason=piece.reason)
+            for token in tokens
+            for piece in token.pieces
+            if isinstance(piece, Opaque)
+        )
 
 
 class ScriptContract(Value):
-    """What a launch script reads, does and starts.
+    """What a launch script reads, does and starts, when it is run without arguments but those that it forwards.
 
     `digest` is the SHA-256 of the file's bytes, hex. `reads` are environment variables that it reads before setting
     them; `dead` are variables that it sets and never reads; both name to the 1-based line. `makes` are the folders of
     harmless `mkdir`s, as tokens. `indirect` says why the script is more than assignments, `mkdir` and one launch:
-    direct mode cannot serve it then.
+    direct mode cannot serve it then. `launches` are known apart from that: each says how far by itself.
     """
 
     path: str
@@ -159,8 +220,10 @@ class ScriptContract(Value):
     errexit: bool = False
     indirect: tuple[Gap, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    sources: dict[str, str] = {}
+    """Files of the same repository that it reads with `source`: path to SHA-256. Lines of theirs are told by the `source`."""
 
     @property
     def direct(self) -> bool:
         """Whether the final argv alone does all that the script does."""
-        return len(self.launches) == 1 and not self.indirect and not self.gaps
+        return len(self.launches) == 1 and self.launches[0].certain and not self.indirect and not self.gaps

@@ -6,7 +6,7 @@ from srpo_manifest.values.base import Strict, Value
 from srpo_manifest.values.contract import ArgumentContract, Import, ScriptContract
 
 FORMAT = 1
-READERS = 1
+READERS = 2
 """The version of the source readers: contracts of another version are read again by `lock`."""
 
 

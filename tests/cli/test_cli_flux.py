@@ -56,7 +56,12 @@ def test_overrides_are_in_the_final_command_once(flux):
 
 @pytest.mark.parametrize(
     ("setting", "code"),
-    [("train_guidence=3.5", "flag-type"), ("no_such_flag=1", "unknown-flag"), ("learning=1", "flag-abbreviated")],
+    [
+        ("train_guidence=3.5", "flag-type"),
+        ("train_guidence=2.5", "flag-type"),
+        ("no_such_flag=1", "unknown-flag"),
+        ("learning=1", "flag-abbreviated"),
+    ],
 )
 def test_what_upstream_would_refuse_late_is_refused_now(flux, place, setting: str, code: str):
     """By plan with exit 4, by validate with exit 2, without a clone."""
@@ -66,6 +71,17 @@ def test_what_upstream_would_refuse_late_is_refused_now(flux, place, setting: st
     checked = place.run("validate", "manifests/flux.toml", "--set", f"entry.set.{setting}", "--format", "json")
     assert checked.status == 2
     assert [finding["code"] for finding in checked.json["files"][0]["findings"]] == [code]
+
+
+def test_what_upstream_cannot_do_without_is_told_before_launch(flux):
+    """A flag that `argparse` lets be None: denied where each run comes to it, warned about else, with file and line."""
+    said = flux("--set", 'entry.unset=["image_p"]')
+    assert [(finding["code"], "fastvideo/SRPO.py:835" in finding["message"]) for finding in said.json["refusals"]] == [
+        ("flag-needed", True)
+    ]
+    assert flux("--set", 'entry.unset=["image_p"]', "--allow", "flag-needed").status == 0
+    said = flux("--set", 'entry.unset=["sampling_steps"]')
+    assert (said.status, [finding["code"] for finding in said.json["warnings"]]) == (0, ["flag-expected"])
 
 
 def test_what_upstream_never_reads_is_warned_about(flux):

@@ -28,7 +28,6 @@ def trapped(number: int, code: str, *given: Any) -> Any:
         trapped(21, "no-checkpoint", "max_train_steps=10"),
         trapped(22, "no-training", "checkpointing_steps=1"),
         trapped(22, "no-training", "checkpointing_steps=0"),
-        trapped(23, "resume-ignored", "resume_from_checkpoint='output/hps/checkpoint-20-0'"),
         trapped(24, "flag-never-read", "ema_decay=0.9"),
         trapped(25, "flag-never-read", "vae_model_path='data/other'"),
         trapped(27, "accumulation-odd", "gradient_accumulation_steps=1"),
@@ -85,6 +84,25 @@ def test_a_model_that_upstream_does_not_read_is_noted(flux):
     """`model.vae` is delivered, and said to be ignored."""
     notes = flux("--set", 'model.vae="data/vae"').json["notes"]
     assert any(note["code"] == "flag-never-read" and "vae_model_path" in note["message"] for note in notes)
+
+
+@pytest.mark.trap(23, "resume-ignored")
+def test_resuming_is_refused(flux):
+    """It would start anew, and say so nowhere."""
+    said = flux("--set", "entry.set.resume_from_checkpoint='output/hps/checkpoint-20-0'")
+    (refusal,) = said.json["refusals"]
+    assert refusal["code"] == "resume-ignored"
+    assert "`model.base`" in refusal["hints"][0]
+    assert [warning["code"] for warning in said.json["warnings"]] == ["flag-no-effect"]
+
+
+@pytest.mark.trap(39, "flag-needed")
+@pytest.mark.parametrize("flag", ["image_p", "pretrained_model_name_or_path"])
+def test_a_flag_that_the_program_needs_is_missed_before_it_starts(flux, flag: str):
+    """`argparse` lets it out; the trainer ends after loading everything."""
+    refusals = flux("--set", "outputs.per_run=false", "--set", f'entry.unset=["{flag}"]').json["refusals"]
+    assert [refusal["code"] for refusal in refusals] == ["flag-needed"]
+    assert flag in refusals[0]["message"]
 
 
 @pytest.mark.trap(8, "gpu-count")

@@ -62,12 +62,35 @@ def test_a_pin_holds_what_every_script_and_its_program_accept(pinned, git, tmp_p
     assert Lock().with_pin(pin).find("repo", "main") == pin
 
 
+def test_flags_that_another_file_of_the_commit_adds_are_read_there(pinned):
+    """The parser leads to them; they tell their file."""
+    files = {
+        "train/main.py": "import argparse\nfrom options import add\np = argparse.ArgumentParser()\nadd(p)\nprint(p.parse_args())\n",
+        "train/options.py": "def add(parser):\n    parser.add_argument('--steps', type=int)\n",
+    }
+    contract = pinned(files, "train/main.py").entries["train/main.py"].arguments
+    assert [(flag.name, flag.file, flag.line) for flag in contract.flags] == [("steps", "train/options.py", 2)]
+    assert contract.complete
+
+
 @pytest.mark.parametrize("script", ["outside.sh", "two.sh"])
 def test_a_program_that_is_not_the_only_one_or_not_here_has_no_flags(pinned, script: str):
     """Nothing is guessed: the contract of the script stays."""
     entry = pinned(FILES, script).entries[script]
     assert entry.arguments is None
     assert entry.script is not None
+
+
+def test_a_script_is_read_with_the_files_that_it_sources(pinned):
+    """Their digests are kept; the program is looked for where the script goes, and a loop starts the same one."""
+    script = 'cd "$(dirname "$0")"\n. ./env.sh\nfor seed in $SEEDS; do python main.py --steps $seed; done\n'
+    environment = "SEEDS='1 2'\n"
+    entry = pinned(FILES | {"train/run.sh": script, "train/env.sh": environment}, "train/run.sh").entries[
+        "train/run.sh"
+    ]
+    assert entry.script.sources == {"train/env.sh": hashlib.sha256(environment.encode()).hexdigest()}
+    assert [launch.arguments[1].text for launch in entry.script.launches] == ["1", "2"]
+    assert entry.arguments.path == "train/main.py"
 
 
 def test_evidence_is_looked_for_line_by_line(pinned):

@@ -132,7 +132,7 @@ def test_lines_alone_are_no_change(entry: EntryContract, by: int):
 
 
 FIELDS: dict[str, Any] = {
-    "type": "float", "nargs": "+", "choices": (1, 2), "default": 99, "default_known": False, "const": 7, "required": True,
+    "type": "float", "nargs": "+", "choices": (1, 2), "default": 99, "unread": ("help",), "const": 7, "required": True,
     "action": "append", "effect": "no-effect", "conditional": True, "positional": True, "dest": "elsewhere", "aliases": ("-z",),
 }  # fmt: skip
 

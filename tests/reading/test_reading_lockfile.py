@@ -11,6 +11,7 @@ from srpo_manifest.finding import told
 from srpo_manifest.reading.lockfile import parse_lock, render_lock
 from srpo_manifest.values.contract import (
     ArgumentContract,
+    Choice,
     Flag,
     Gap,
     Launch,
@@ -31,7 +32,8 @@ tokens = st.builds(
     pieces=st.lists(
         st.builds(Plain, text=texts)
         | st.builds(Variable, name=texts, quoted=st.booleans(), default=st.none() | texts)
-        | st.builds(Opaque, source=texts, reason=texts),
+        | st.builds(Choice, name=texts, default=st.tuples(st.builds(Plain, text=texts)), only_unset=st.booleans())
+        | st.builds(Opaque, source=texts, reason=texts, place=st.none() | texts),
         max_size=3,
     ).map(tuple),
     line=st.integers(0, 99),
@@ -45,7 +47,8 @@ flags = st.builds(
     nargs=st.sampled_from([None, 0, 2, "?"]),
     choices=st.none() | st.lists(scalars, max_size=3).map(tuple),
     default=st.none() | settings,
-    default_known=st.booleans(),
+    unread=st.lists(texts, max_size=2).map(tuple),
+    needed_at=st.none() | st.integers(0, 9),
     const=st.none() | settings,
     required=st.booleans(),
     effect=st.sampled_from(["used", "unknown"]),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from srpo_manifest.values.contract import Plain, ScriptContract, Token, Variable
+from srpo_manifest.values.contract import Choice, Plain, ScriptContract, Token, Variable
 
 Received = list[list[str]]
 _STUB = '#!/bin/bash\nprintf \'%s\\0\' "$#" "${0##*/}" "$@" >>"$RECEIVED"\n'
@@ -28,8 +28,17 @@ class Bash:
             stub.write_text(_STUB)
             stub.chmod(0o755)
 
-    def run(self, source: bytes, environment: Mapping[str, str], arguments: Sequence[str] = ()) -> Received:
-        """The argv of every launcher that the script started."""
+    def run(
+        self,
+        source: bytes,
+        environment: Mapping[str, str],
+        arguments: Sequence[str] = (),
+        files: Mapping[str, bytes] | None = None,
+    ) -> Received:
+        """The argv of every launcher that the script started, with *files* in the folder that it runs in."""
+        for name, text in (files or {}).items():
+            (self.folder / name).parent.mkdir(exist_ok=True)
+            (self.folder / name).write_bytes(text)
         received = self.folder / "received"
         received.write_bytes(b"")
         script = self.folder / "script.sh"
@@ -69,9 +78,34 @@ def predicted() -> Callable[[ScriptContract, Mapping[str, str]], Received | None
     return _predicted
 
 
+@pytest.fixture(scope="session")
+def holds() -> Callable[[ScriptContract, Mapping[str, str], Received], bool]:
+    """Whether what bash started is what the contract says: the certain launches, and none but those that it tells."""
+    return _holds
+
+
+def _holds(contract: ScriptContract, environment: Mapping[str, str], received: Received) -> bool:
+    told = [
+        (one.certain, _filled((*one.launcher, one.entry, *one.arguments), environment)) for one in contract.launches
+    ]
+    waiting = iter(received)
+    in_order = all(words in waiting for certain, words in told if certain and words is not None)
+    known = [words for _, words in told]
+    return in_order and (None in known or all(words in known for words in received))
+
+
 def _predicted(contract: ScriptContract, environment: Mapping[str, str]) -> Received | None:
     commands = [_filled((*one.launcher, one.entry, *one.arguments), environment) for one in contract.launches]
     return None if None in commands else [command for command in commands if command is not None]
+
+
+def _value(piece: Variable | Choice, environment: Mapping[str, str]) -> str:
+    value = environment.get(piece.name)
+    if isinstance(piece, Variable):
+        return value or piece.default or ""
+    if value or (value == "" and piece.only_unset):
+        return value
+    return "".join(each.text if isinstance(each, Plain) else _value(each, environment) for each in piece.default)
 
 
 def _filled(tokens: Sequence[Token], environment: Mapping[str, str]) -> list[str] | None:
@@ -81,8 +115,8 @@ def _filled(tokens: Sequence[Token], environment: Mapping[str, str]) -> list[str
         for piece in token.pieces:
             if isinstance(piece, Plain):
                 current, there = current + piece.text, True
-            elif isinstance(piece, Variable):
-                value = environment.get(piece.name) or piece.default or ""
+            elif isinstance(piece, Variable | Choice):
+                value = _value(piece, environment)
                 if piece.quoted:
                     current, there = current + value, True
                     continue

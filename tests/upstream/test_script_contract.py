@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from srpo_manifest.upstream.script import read_script
-from srpo_manifest.values.contract import Plain, ScriptContract, Variable
+from srpo_manifest.values.contract import Choice, Opaque, Plain, ScriptContract, Variable
 
 
 def read(text: str) -> ScriptContract:
@@ -134,10 +136,13 @@ def test_errexit_follows_the_options():
     ("line", "reason"),
     [
         ("if [ -d x ]; then echo; fi", "`if` decides at run time"),
-        ("for i in 1 2; do echo; done", "`for` repeats commands"),
-        ("case x in *) ;; esac", "`case` decides at run time"),
-        ("f() { echo; }", "it defines a function"),
-        ("source env.sh", "`source` runs text that is not in the script"),
+        ("source env.sh", "`source` reads `env.sh`, which is not in the repository"),
+        ("for i in *; do echo; done", "`for` repeats commands"),
+        ("while read A; do echo; done", "`while` decides at run time"),
+        ("case $X in a) ;; esac", "`case` decides at run time"),
+        ("f() { rm x; }; f", "`rm` changes files"),
+        ("ssh host 'torchrun train.py'", "`ssh` runs commands on another machine"),
+        ("bash -c 'torchrun train.py'", "`bash` runs text that is not in the script"),
         ("eval x", "`eval` runs text that is not in the script"),
         ("cd /data", "`cd` changes the folder"),
         ("conda activate x", "`conda` fetches or installs"),
@@ -145,10 +150,10 @@ def test_errexit_follows_the_options():
         ("rm -rf out", "`rm` changes files"),
         ("pip install x", "`pip` fetches or installs"),
         ("python -m pip install x", "`pip` fetches or installs"),
-        ("exit 0", "`exit` ends the script"),
         ("echo x | tee y", "`|` sends output elsewhere"),
+        ("set -- x", "`set` gives the script other arguments"),
         ("echo x > y", "`> y` sends input or output elsewhere"),
-        ("echo x && echo y", "`&&` or `||` decides at run time"),
+        ("cd x && echo y", "`&&` or `||` decides at run time"),
         ("sleep 5", "`sleep` waits"),
         ("PATH=/x:$PATH", "it changes `PATH`"),
         ("set -f", "what `set` does is not known"),
@@ -233,3 +238,177 @@ def test_pieces_of_a_token_keep_text_and_variables_apart():
     """`$HOST:29601` is a variable, unquoted, and text."""
     (launch,) = read("torchrun --rdzv_endpoint $HOST:29601 train.py").launches
     assert launch.launcher[2].pieces == (Variable(name="HOST"), Plain(text=":29601"))
+
+
+def conditions(text: str) -> list[list[str]]:
+    return [[gap.reason for gap in launch.conditions] for launch in read(text).launches]
+
+
+def test_a_launch_says_under_which_conditions_it_is_reached():
+    """What is certain has none; a condition, a loop and an early end are told apart, with their lines."""
+    assert (
+        conditions("f() { torchrun a.py; }\nf\nfor i in 1 2; do torchrun b.py; done\n{ torchrun c.py; } | cat")
+        == [[]] * 4
+    )
+    assert conditions("if [ -d x ]; then torchrun a.py; else torchrun b.py; fi") == [["`if` decides at run time"]] * 2
+    assert conditions("for f in *; do torchrun a.py; done") == [["`for` repeats commands"]]
+    assert conditions("cd x && torchrun a.py") == [["`&&` or `||` decides at run time"]]
+    launch = read("[ -d x ] || exit 1\ntorchrun a.py").launches[0]
+    assert [(gap.line, gap.reason) for gap in launch.conditions] == [(1, "`exit` may come before")]
+    assert not launch.certain
+
+
+def test_an_end_that_is_certain_ends_the_reading():
+    """Behind `exit`, and in a branch that is surely not taken, nothing is started."""
+    assert not read("exit 0\ntorchrun a.py").launches
+    assert not read("if false; then torchrun a.py; fi").launches
+    assert [token.text for token in read("exec torchrun a.py\ntorchrun b.py").launches[0].before] == ["exec"]
+
+
+def test_asking_for_arguments_hides_no_launch():
+    """A script that ends when it is given none is meant to have some."""
+    for question in (
+        "if [ $# -lt 1 ]; then exit 1; fi",
+        '[ -z "$1" ] && exit 1',
+        'A=$1\nif [ "$A" == "" ]; then exit; fi',
+    ):
+        (launch,) = read(f"{question}\ntorchrun a.py").launches
+        assert [gap.reason for gap in launch.conditions] == ["`exit` may come before"]
+
+
+def test_each_launch_says_by_itself_whether_it_is_resolved():
+    """One unknown word leaves the others as they are, and has its line."""
+    first, second = read("python prepare.py $(date)\ntorchrun train.py \\\n  $NODES ${X:-1}").launches
+    assert [gap.line for gap in first.unknown] == [1]
+    assert not first.resolved
+    assert second.resolved
+    assert second.certain
+
+
+def test_where_the_scripts_own_cd_leads():
+    """The folder of a launch is relative to the start; what is not known is None."""
+    assert read("cd a/b\ncd ..\ntorchrun x.py").launches[0].folder == "a"
+    assert read("cd $DATA\ntorchrun x.py").launches[0].folder is None
+    contract = read_script(b'cd "$(dirname "$0")/.."\npython x.py', "a/b/run.sh")
+    assert contract.launches[0].folder == "a"
+
+
+def test_a_word_that_leads_into_the_checkout_says_where():
+    """`$0` and what is made of it is no known text, but a known place."""
+    text = b'HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" &> /dev/null && pwd)\npython "$HERE/../x.py"'
+    launch = read_script(text, "a/b/run.sh").launches[0]
+    assert isinstance(launch.entry.pieces[0], Opaque)
+    assert launch.entry.pieces[0].place == "a/b"
+    assert not launch.resolved
+
+
+def test_sourced_files_of_the_repository_are_read():
+    """Their variables and functions count, they are listed with digests, and lines are told by the `source`."""
+    files = {
+        "a/env.sh": b"# one\nexport PORT=7\nf() {\n  torchrun x.py --port $PORT $1 $2\n}\nif [ -z $Q ]; then return; fi\n"
+    }
+    for spelling in (
+        "source a/env.sh",
+        '. "$(dirname "$0")/env.sh"',
+        "cd a\n. ./env.sh",
+        "source ${BASH_SOURCE%/*}/env.sh",
+    ):
+        contract = read_script(f"{spelling}\nf y $(date)".encode(), "a/run.sh", read=files.get)
+        if "%" in spelling:
+            assert not contract.sources
+            continue
+        (launch,) = contract.launches
+        assert [token.text for token in launch.arguments] == ["--port", "7", "y", None]
+        assert launch.line == spelling.count("\n") + 1
+        assert contract.sources == {"a/env.sh": hashlib.sha256(files["a/env.sh"]).hexdigest()}
+        assert contract.exported == ("PORT",)
+        assert not contract.direct
+
+
+def test_a_sourced_file_that_is_not_bash_or_not_there_is_told():
+    """Nothing is known after it, and the line of the `source` says why."""
+    contract = read_script(b"A=1\nsource x.sh\ntorchrun t.py $A", "run.sh", read={"x.sh": b"if\n"}.get)
+    assert (2, "in `x.sh` line 1: this could not be read as bash") in reasons(contract)
+    assert not contract.launches[0].resolved
+    contract = read_script(b"A=1\nsource /etc/profile\ntorchrun t.py $A", "run.sh", read={}.get)
+    assert (2, "`source` reads `/etc/profile`, which is not in the repository") in reasons(contract)
+    assert [gap.line for gap in contract.launches[0].unknown] == [3]
+
+
+def test_files_that_source_each_other_end():
+    """A file that reads itself is followed only so far."""
+    assert read_script(b". ./x.sh", "run.sh", read={"x.sh": b". ./x.sh\n"}.get).indirect
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "conda activate x",
+        'eval "$(conda shell.bash hook)"',
+        "source activate x",
+        "source ~/venv/bin/activate",
+        "source /opt/conda/etc/profile.d/conda.sh",
+        "module load cuda/12",
+    ],
+)
+def test_another_environment_leaves_the_scripts_own_values(line):
+    """Switching sets a closed list of variables; direct mode is refused with the line."""
+    contract = read(f"A=1\nCUDA_HOME=/x\n{line}\ntorchrun train.py $A $B $CUDA_HOME")
+    (launch,) = contract.launches
+    assert [gap.reason for gap in launch.unknown] == [launch.unknown[0].reason]
+    assert "CUDA_HOME" in launch.unknown[0].reason
+    assert 3 in [gap.line for gap in contract.indirect]
+
+
+@pytest.mark.parametrize(
+    "command", ["eval $CMD", 'eval "$(cat x)"', "bash -c '$CMD'", 'ssh host "$CMD"', "sbatch x.sh"]
+)
+def test_text_that_is_run_elsewhere_is_said_to_be_unknown(command):
+    """No launch is claimed from it, and the line is told."""
+    contract = read(f"CMD='torchrun train.py'\n{command}")
+    assert not contract.launches
+    assert [gap.line for gap in contract.indirect][:1] == [2]
+
+
+def test_commands_before_the_launcher_are_kept_apart():
+    """`srun`'s own words are no words of the launch."""
+    (launch,) = read("A=1 srun -N 2 --job-name python -J torchrun torchrun --nnodes 2 train.py --lr 1").launches
+    assert [token.text for token in launch.before] == ["srun", "-N", "2", "--job-name", "python", "-J", "torchrun"]
+    assert [token.text for token in launch.launcher] == ["torchrun", "--nnodes", "2"]
+
+
+def test_colossalai_starts_a_trainer():
+    """Its own options are known."""
+    (launch,) = read("colossalai run --nproc_per_node 4 --hostfile hosts train.py -p gemini").launches
+    assert launch.entry.text == "train.py"
+    assert not launch.doubt
+
+
+def test_a_default_of_other_variables_is_a_choice():
+    """`${A:-$B/x}` of the environment is resolved, with all its parts."""
+    (launch,) = read('torchrun train.py "${A:-$B/x}" ${C-1}').launches
+    assert launch.arguments[0].pieces == (
+        Choice(name="A", default=(Variable(name="B", quoted=True), Plain(text="/x")), quoted=True),
+    )
+    assert launch.arguments[1].pieces == (Choice(name="C", default=(Plain(text="1"),), only_unset=True),)
+
+
+def test_an_alias_counts_only_where_bash_heeds_it():
+    """A script ignores aliases unless it switches them on."""
+    assert read("alias torchrun=echo\ntorchrun train.py").launches
+    assert not read("shopt -s expand_aliases\nalias torchrun=echo\ntorchrun train.py").launches
+
+
+def test_a_grammar_that_runs_on_is_corrected():
+    """Two assignments on one line end with the line, whatever stands in them."""
+    contract = read("A=${NO-n} B=${C-m}\ntorchrun train.py $A\nL=$A/$B.$A-x\npython y.py $L")
+    assert [launch.environment for launch in contract.launches] == [(), ()]
+    assert contract.launches[1].resolved
+
+
+def test_an_endless_script_is_read_in_time():
+    """Loops that go on, and functions that call themselves, are doubted after some rounds."""
+    contract = read(
+        "f() { f; f; }\nf\nwhile true; do A=$A$A; for i in 1 2 3; do for j in 1 2 3; do f; done; done; done\ntorchrun x.py $A"
+    )
+    assert not contract.launches[0].resolved

@@ -16,6 +16,7 @@ from checkout import ROOT, TRAINERS, Checkout, locked_anew
 
 from srpo_manifest.reading.trainer import parse_trainer
 from srpo_manifest.upstream.arguments import read_arguments
+from srpo_manifest.upstream.flags import refused_default
 from srpo_manifest.upstream.imports import read_imports
 from srpo_manifest.upstream.script import read_script
 from srpo_manifest.values.contract import ArgumentContract
@@ -119,10 +120,10 @@ def test_all_55_flags_agree_with_the_real_parser():
 
 
 def test_flags_without_effect_are_those_that_were_measured():
-    """Twelve are never read; `eta` and `t` go where nobody looks."""
+    """Twelve are never read; `eta` and `t` go where nobody looks, and resuming is guarded by an `assert` that always holds."""
     flags = entry().flags
     assert {flag.name for flag in flags if flag.effect == "never-read"} == NEVER_READ
-    assert {flag.name for flag in flags if flag.effect == "no-effect"} == {"eta", "t"}
+    assert {flag.name for flag in flags if flag.effect == "no-effect"} == {"eta", "t", "resume_from_checkpoint"}
     assert {flag.name: flag.type for flag in flags}["train_guidence"] == "int"
 
 
@@ -159,3 +160,23 @@ def test_prompts_are_counted_as_upstream_reads_them(tmp_path):
             ["bash", "-c", probe], env=os.environ | {"prompt_dir": str(path)}, capture_output=True, check=True
         )
         assert int(said.stdout) == len(made["T5dataset"](str(path), vae_debug=False)), text[:20]
+
+
+def test_flags_that_are_needed_in_fact_are_those_that_were_measured():
+    """Seven default to None where None is an error; three of them on every run."""
+    needed = {flag.name: (flag.needed_at, flag.needed_always) for flag in entry().flags if flag.needed_at}
+    assert needed == {
+        "output_dir": (712, False),
+        "pretrained_model_name_or_path": (732, True),
+        "image_p": (835, True),
+        "max_train_steps": (859, True),
+        "h": (438, False),
+        "w": (438, False),
+        "sampling_steps": (431, False),
+    }
+
+
+def test_two_defaults_are_refused_by_their_own_type():
+    """`type=int` with 3.5."""
+    refused = {flag.name: refused_default(flag) for flag in entry().flags if refused_default(flag)}
+    assert refused == {"train_guidence": ("3.5",), "vis_guidence": ("3.5",)}

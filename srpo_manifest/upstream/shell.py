@@ -1,0 +1,274 @@
+"""What is known of a running shell at one point of a script."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+from msgspec.structs import replace
+from tree_sitter import Node
+
+from srpo_manifest.upstream.nodes import line_of, shown, text_of
+from srpo_manifest.values.base import Value
+from srpo_manifest.values.contract import Choice, Opaque, Piece, Plain, Token, Variable
+from srpo_manifest.wording import ticked
+
+FORWARDED = Opaque(source='"$@"', reason='`"$@"` stands for the arguments of the script')
+
+EXPANSIONS = ("simple_expansion", "expansion", "arithmetic_expansion", "command_substitution", "process_substitution")
+_OF_THE_RUN = re.compile(
+    "BASH.*|S?RANDOM|SECONDS|LINENO|HOSTNAME|HOSTTYPE|OSTYPE|MACHTYPE|E?UID|GROUPS|PPID|SHLVL|(OLD)?PWD|OPT(IND|ARG)"
+    "|EPOCH(SECONDS|REALTIME)|FUNCNAME|DIRSTACK|PIPESTATUS|COLUMNS|LINES|SHELLOPTS|_|REPLY|MAPFILE|COPROC"
+)
+_ARGUMENT = " is an argument of the script"
+_ABSOLUTE = re.compile(r"\b(pwd|PWD|realpath|readlink)\b")
+
+
+class Array(Value):
+    """The value of an indexed array without holes."""
+
+    tokens: tuple[Token, ...]
+
+
+Held: TypeAlias = "tuple[Piece, ...] | Array | None"
+"""A variable's value; None where it is surely not set."""
+
+
+class File:
+    """One file of bash: its bytes, and the line to tell its lines by when another file reads it."""
+
+    def __init__(self, source: bytes, path: str, at: int | None = None) -> None:
+        self.source = source
+        self.path = path
+        self.at = at
+
+
+class Function:
+    """A function's definition and the file that it stands in."""
+
+    def __init__(self, node: Node, file: File) -> None:
+        self.node = node
+        self.file = file
+
+
+class Shell:
+    """Variables, functions, words and folder at one point."""
+
+    def __init__(self, file: File) -> None:
+        self.file = file
+        self.script = file.path
+        self.values: dict[str, Held] = {}
+        self.functions: dict[str, Function | None] = {}
+        """Those that are defined; None where it is not certain which."""
+        self.arguments: tuple[Token, ...] | None = ()
+        """`$1` and the following; None where not even their number is known."""
+        self.called = False
+        """Whether `arguments` are those of a function: the script itself is run without any, but for `"$@"`."""
+        self.folder: str | None = ""
+        self.fixed: dict[str, str] = {}
+        """Names whose assignments do more than store, with the reason."""
+        self.elsewhere = ""
+        """Why a name that the script does not set may be set all the same."""
+        self.globs = True
+        """Whether a pattern that matches no file stays as it is."""
+        self.splitting = ""
+        """Why it is not known how values fall into words."""
+
+    def fork(self) -> Shell:
+        """The same, going its own way from here."""
+        other = Shell.__new__(Shell)
+        other.__dict__.update(self.__dict__)
+        other.values, other.functions, other.fixed = dict(self.values), dict(self.functions), dict(self.fixed)
+        return other
+
+    def become(self, other: Shell) -> None:
+        """Take everything over from *other*."""
+        self.__dict__.update(other.fork().__dict__)
+
+    def text(self, node: Node) -> str:
+        """The node's source. The grammar counts blanks before a `$` in quotes to the expansion."""
+        text = text_of(node)
+        return text.lstrip() if node.type in EXPANSIONS else text
+
+    def begin(self, node: Node) -> int:
+        """The byte where its own text begins."""
+        if node.type not in EXPANSIONS:
+            return node.start_byte
+        return node.end_byte - len((node.text or b"").lstrip())
+
+    def between(self, first: Node, second: Node) -> str:
+        """The source from one node to the next."""
+        return self.file.source[first.end_byte : self.begin(second)].decode("utf-8", "replace")
+
+    def line(self, node: Node) -> int:
+        """The line by which the node is told."""
+        return line_of(node) if self.file.at is None else self.file.at
+
+    def is_inherited(self, name: str) -> bool:
+        """Whether the name still has the environment's value."""
+        return not (name in self.values or self.elsewhere or _OF_THE_RUN.fullmatch(name))
+
+    def scalar(self, name: str) -> tuple[Piece, ...]:
+        """The value of `$name` in double quotes."""
+        source = f"${name}"
+        value = self.values.get(name)
+        if isinstance(value, Array):
+            return self.element(value, 0, source)
+        if value is not None:
+            return value
+        if name in self.values:
+            return ()
+        if self.is_inherited(name):
+            return (Variable(name=name, quoted=True),)
+        place = self.folder if name == "PWD" else self.file.path if name == "BASH_SOURCE" and not self.folder else None
+        reason = self.elsewhere or f"{shown(source)} is known only while the script runs"
+        return (Opaque(source=source, reason=reason, place=place),)
+
+    def element(self, array: Array, index: int, source: str) -> tuple[Piece, ...]:
+        """The value of `${name[index]}`."""
+        if counted(array.tokens):
+            token = array.tokens[index] if -len(array.tokens) <= index < len(array.tokens) else None
+            return token.pieces if token else ()
+        return (Opaque(source=source, reason=f"{shown(source)} takes one element of an array"),)
+
+    def argument(self, index: int, source: str) -> tuple[Piece, ...]:
+        """The value of `$1` and the following."""
+        if index == 0:
+            reason = "how the script is called is known only when it runs"
+            return (Opaque(source=source, reason=reason, place=None if self.folder else self.script),)
+        if self.arguments is None or not counted(self.arguments[:index]):
+            return (Opaque(source=source, reason=f"{shown(source)} is known only when the script runs"),)
+        return self.arguments[index - 1].pieces if index <= len(self.arguments) else ()
+
+    def positional(self, index: int, source: str) -> tuple[Piece, ...]:
+        """The value of a bare `$1`: of the script's own, which may be meant to have some, it is left open."""
+        if index and not self.called:
+            return (Opaque(source=source, reason=shown(source) + _ARGUMENT),)
+        return self.argument(index, source)
+
+    def known(self, name: str) -> str | None:
+        """The text of `$name`, where it is known."""
+        return text_in(self.scalar(name))
+
+    def store(self, name: str, value: Held, reason: str = "") -> None:
+        """Assign. *reason*: why the value is not certain."""
+        reason = reason or self.fixed.get(name, "")
+        self.values[name] = (_unknown(name, reason),) if reason else value
+
+    def doubt(self, names: Iterable[str], reason: str) -> None:
+        """From here on the values of *names* are not known."""
+        for name in names:
+            self.values[name] = (_unknown(name, reason),)
+
+    def doubt_all(self, reason: str) -> None:
+        """From here on no value, function or folder is known."""
+        self.elsewhere = reason
+        self.doubt(self.values, reason)
+        self.functions = dict.fromkeys(self.functions)
+        self.folder, self.arguments = None, None
+
+    def move(self, place: str | None) -> None:
+        """Go to another folder: what led somewhere from the one before does so no more."""
+        if place == self.folder:
+            return
+        self.folder = place
+        for name, held in self.values.items():
+            if isinstance(held, tuple):
+                self.values[name] = tuple(map(_settled, held))
+
+    def enter(self, path: str) -> str | None:
+        """Where *path* leads from the folder that is known."""
+        return None if self.folder is None else inside(posixpath.join(self.folder, path))
+
+
+def inside(path: str) -> str | None:
+    """The shortest form of a path in the checkout; None for one that leads out of it."""
+    short = posixpath.normpath(path)
+    if short.startswith(("/", "..")):
+        return None
+    return "" if short == "." else short
+
+
+def text_in(pieces: Sequence[Piece]) -> str | None:
+    """The characters of *pieces*, where all are known."""
+    texts = [piece.text for piece in pieces if isinstance(piece, Plain)]
+    return "".join(texts) if len(texts) == len(pieces) else None
+
+
+def place_in(pieces: Sequence[Piece]) -> str | None:
+    """The path in the checkout that *pieces* lead to."""
+    if pieces and isinstance(first := pieces[0], Opaque) and first.place is not None:
+        rest = text_in(pieces[1:])
+        return inside((first.place or ".") + rest) if rest is not None and rest[:1] in ("", "/") else None
+    return None
+
+
+def is_argument(pieces: Sequence[Piece]) -> bool:
+    """Whether a value is `$1` or another argument of the script, which is empty when it is run without any."""
+    only = pieces[0] if len(pieces) == 1 else None
+    return isinstance(only, Opaque) and only.reason.endswith(_ARGUMENT)
+
+
+def filled(pieces: Sequence[Piece]) -> bool | None:
+    """Whether a value is not empty."""
+    if is_argument(pieces):
+        return False
+    if any(
+        (isinstance(piece, Plain) and piece.text)
+        or (isinstance(piece, Variable) and piece.default)
+        or (isinstance(piece, Choice) and not piece.only_unset and filled(piece.default))
+        or (isinstance(piece, Opaque) and piece.place)
+        for piece in pieces
+    ):
+        return True
+    return False if text_in(pieces) == "" else None
+
+
+def counted(tokens: Sequence[Token]) -> bool:
+    """Whether each token is surely one word."""
+    return all(token.text is not None or (token.quoted and not _may_split(token)) for token in tokens)
+
+
+def _may_split(token: Token) -> bool:
+    return any(
+        isinstance(piece, Opaque) or (isinstance(piece, Variable | Choice) and not piece.quoted)
+        for piece in token.pieces
+    )
+
+
+def _settled(piece: Piece) -> Piece:
+    """A piece without its place, where that may be told from the folder that the shell is in."""
+    if isinstance(piece, Opaque) and piece.place is not None and not _ABSOLUTE.search(piece.source):
+        return replace(piece, place=None)
+    return piece
+
+
+def _unknown(name: str, reason: str) -> Opaque:
+    return Opaque(source=f"${name}", reason=f"{ticked('$' + name)}: {reason}")
+
+
+def join(shells: Sequence[Shell], reason: str) -> Shell:
+    """What is known where several ways meet."""
+    first, *others = shells
+    met = first.fork()
+    if not others:
+        return met
+    names: Mapping[str, None] = dict.fromkeys(name for shell in shells for name in shell.values)
+    for name in names:
+        held = [shell.values.get(name, ...) for shell in shells]
+        if any(value != held[0] for value in held[1:]):
+            met.doubt([name], reason)
+    for name in dict.fromkeys(name for shell in shells for name in shell.functions):
+        if any(shell.functions.get(name) is not first.functions.get(name) for shell in others):
+            met.functions[name] = None
+    for shell in others:
+        met.fixed |= shell.fixed
+        met.elsewhere = met.elsewhere or shell.elsewhere
+        met.splitting = met.splitting or shell.splitting
+        if shell.folder != first.folder:
+            met.folder = None
+        if shell.arguments != first.arguments:
+            met.arguments = None
+    return met
