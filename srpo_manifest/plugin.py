@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from srpo_manifest.bundling.quoting import command, quote, shell
+from srpo_manifest.bundling.render import PYTHONS
 from srpo_manifest.errors import FactError, LaunchError, ManifestError, PluginError, TransportError
 from srpo_manifest.finding import Finding, Level, Where
 from srpo_manifest.piped import PipedTransport
@@ -41,6 +42,7 @@ from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import (
     ArgumentContract,
     Choice,
+    Import,
     Launch,
     Opaque,
     Piece,
@@ -54,7 +56,7 @@ from srpo_manifest.values.facts import Bash, Facts, Gpu, Interpreter, Known, Pas
 from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.lock import EntryContract, Pin
 from srpo_manifest.values.manifest import LauncherOptions, LocalOptions, Reference, TransportOptions
-from srpo_manifest.values.plan import Forecast, Option, SecretRef
+from srpo_manifest.values.plan import Forecast, Op, Option, SecretRef
 from srpo_manifest.values.run import Status
 from srpo_manifest.values.step import (
     Assume,
@@ -77,6 +79,7 @@ from srpo_manifest.wording import did_you_mean, gigabytes, listed, plural, ticke
 __all__ = [
     "GPUS",
     "PIN",
+    "PYTHONS",
     "Answer",
     "ArgumentContract",
     "Arrived",
@@ -102,6 +105,7 @@ __all__ = [
     "Forecast",
     "Get",
     "Gpu",
+    "Import",
     "Interpreter",
     "JobStep",
     "Known",
@@ -114,6 +118,7 @@ __all__ = [
     "LocalOptions",
     "ManifestError",
     "Misfit",
+    "Op",
     "Opaque",
     "Option",
     "PastRun",

@@ -60,6 +60,14 @@ class Upgrade(Value):
     missing: ManifestError | None = None
 
 
+def examine_this_machine() -> Decision:
+    """As `Runner.examine`, where there is no manifest."""
+    from srpo_manifest.engine.examining import nobodys, this_machine  # noqa: PLC0415 - a plan examines nothing
+    from srpo_manifest.engine.registry import Registry  # noqa: PLC0415 - likewise
+
+    return this_machine(Registry(), Repositories(nobodys(str(Path.cwd())), offline=True))
+
+
 class Runner:
     """One manifest: plan it, save the plan, apply it.
 
@@ -81,6 +89,19 @@ class Runner:
             unknown = sum(isinstance(fact, Unknown) for fact in facts.facts.values())
             self.emit("facts.gathered", known=len(facts.facts) - unknown, unknown=unknown)
         return self._decided(facts, again=again)
+
+    def examine(self) -> Decision:
+        """What the plan asks, and everything beside it that a run needs; `planning.checkup` makes rows of it.
+
+        Raises: PluginError; ManifestError.
+        """
+        from srpo_manifest.engine.examining import examined  # noqa: PLC0415 - a plan examines nothing
+
+        path = self.repositories.lock_path
+        fits = bool(self.repositories.known().facts)
+        return examined(
+            self.wanted, self.registry, self.repositories, f"{path} {'knows' if fits else 'does not know'} the script"
+        )
 
     def replan(self, *, again: bool = False) -> Decision:
         """The saved plan, made anew from its own facts and then from the facts of now.

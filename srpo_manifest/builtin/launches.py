@@ -23,6 +23,11 @@ from srpo_manifest.plugin import (
 )
 
 MANUAL = "give the whole command as `entry.command`"
+_WAYS_OUT = {
+    "script-crlf": (
+        "commit it with line ends of LF: `*.sh text eol=lf` in .gitattributes, then `git add --renormalize .`",
+    )
+}
 
 
 class Undeliverable(Exception):
@@ -39,7 +44,8 @@ def script_contract(script: str, contract: EntryContract) -> ScriptContract:
     if contract.script is None:
         raise Undeliverable("script-unread", f"{ticked(script)} could not be read as a script", MANUAL)
     for gap in contract.script.gaps:
-        raise Undeliverable("script-indirect", f"{ticked(script)} line {gap.line}: {gap.reason}", MANUAL)
+        message = f"{ticked(script)} line {gap.line}: {gap.reason}"
+        raise Undeliverable(gap.code or "script-indirect", message, *_WAYS_OUT.get(gap.code, ()), MANUAL)
     return contract.script
 
 

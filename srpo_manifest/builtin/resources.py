@@ -16,9 +16,11 @@ from srpo_manifest.plugin import (
     word,
 )
 
-_QUERY = "nvidia-smi --query-gpu=name,memory.total --format=csv,noheader,nounits"
-# In WSL nvidia-smi lies outside PATH (Nerogar/OneTrainer#527).
-_ASK = f'PATH="$PATH:/usr/lib/wsl/lib"; command -v nvidia-smi >/dev/null || {{ echo "nvidia-smi is not there" >&2; exit 1; }}\n{_QUERY}'
+# In WSL it lies outside PATH (Nerogar/OneTrainer#527); with a sick driver it hangs.
+NVIDIA_SMI = 'PATH="$PATH:/usr/lib/wsl/lib" timeout 20 nvidia-smi'
+"""The command as a probe begins."""
+_QUERY = f"{NVIDIA_SMI} --query-gpu=name,memory.total --format=csv,noheader,nounits"
+_ASK = f'(PATH="$PATH:/usr/lib/wsl/lib"; command -v nvidia-smi) >/dev/null || {{ echo "nvidia-smi is not there" >&2; exit 1; }}\n{_QUERY}'
 
 
 def gpu_probe() -> TargetProbe:
@@ -29,7 +31,9 @@ def gpu_probe() -> TargetProbe:
 def parse_gpus(answer: Answer) -> Known | Unknown:
     """One `name, MiB` a line. Units: MiB. Source: nvidia-smi(1), --query-gpu."""
     if answer.status != 0:
-        return Unknown(reason=answer.complaint)
+        return Unknown(
+            reason="nvidia-smi did not answer within 20 seconds" if answer.status == 124 else answer.complaint
+        )
     gpus = []
     for line in answer.text.splitlines():
         name, comma, memory = line.rpartition(",")

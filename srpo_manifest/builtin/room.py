@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from srpo_manifest.builtin.command import finals_of
-from srpo_manifest.builtin.resources import gpu_probe
+from srpo_manifest.builtin.resources import NVIDIA_SMI, gpu_probe
 from srpo_manifest.plugin import (
     GPUS,
     Check,
@@ -34,15 +34,15 @@ from srpo_manifest.plugin import (
 )
 
 MEMORY, FREE = "target.memory_bytes", "target.free_bytes"
-_MEMORY = """limit=$(cat /sys/fs/cgroup/memory.max 2>/dev/null)
+MEMORY_PROBE = """limit=$(cat /sys/fs/cgroup/memory.max 2>/dev/null)
 awk -v limit="${limit:-max}" '/^MemTotal:/ { bytes = $2 * 1024; if (limit != "max" && limit < bytes) bytes = limit; printf "%.0f\\n", bytes }' /proc/meminfo
 """
-_FREE = """at={folder}
+FREE_PROBE = """at={folder}
 while [ ! -e "$at" ]; do at=$(dirname -- "$at"); done
 df -B1 --output=avail -- "$at" | tail -n 1 | tr -d ' '
 """
-_GPU_MIB = 'PATH="$PATH:/usr/lib/wsl/lib" nvidia-smi --query-gpu=memory.total --format=csv,noheader,nounits'
-_GPU_COUNT = f"{_GPU_MIB} | wc -l\n"
+_GPU_MIB = f"{NVIDIA_SMI} --query-gpu=memory.total --format=csv,noheader,nounits"
+GPU_COUNT = f"{_GPU_MIB} | wc -l\n"
 _GPU_BYTES = f"{_GPU_MIB} | sort -n | head -n 1 | awk '{{ printf \"%.0f\\n\", $1 * 1048576 }}'\n"
 
 
@@ -60,9 +60,9 @@ class Room:
         if wanted.trainer.needs_gpu:
             yield gpu_probe()
         if told.host_bytes:
-            yield TargetProbe(name=MEMORY, script=_MEMORY)
+            yield TargetProbe(name=MEMORY, script=MEMORY_PROBE)
         if told.disk_bytes:
-            yield TargetProbe(name=FREE, script=_FREE.format(folder=shell(_results(wanted, facts))))
+            yield TargetProbe(name=FREE, script=FREE_PROBE.format(folder=shell(results(wanted, facts))))
 
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
         told, gpus = _forecast(wanted, facts), facts.get(GPUS, list[Gpu])
@@ -76,7 +76,7 @@ class Room:
                 value=count,
                 message=f"`resources.gpus_per_node` is {count}, and the target shows {_shown(gpus)}: a worker without a GPU ends with an invalid device after everything else is loaded",
                 hints=("set it to the number of GPUs that are there, or leave it out",),
-                probe=_GPU_COUNT,
+                probe=GPU_COUNT,
                 key="resources.gpus_per_node",
             )
         if told.gpu_bytes:
@@ -102,11 +102,11 @@ class Room:
                 value=told.host_bytes,
                 message=f"the target has {_told(facts, MEMORY)} of memory, and this training needs about {gigabytes(told.host_bytes)} (estimate): the kernel would kill it without a traceback",
                 hints=("every worker of a node loads the whole model into memory: take a node with more, or fewer workers a node",),
-                probe=_MEMORY,
+                probe=MEMORY_PROBE,
                 key="resources.gpus_per_node",
             )  # fmt: skip
         if told.disk_bytes:
-            folder = _results(wanted, facts)
+            folder = results(wanted, facts)
             yield Check(
                 code="disk-full",
                 level="deny",
@@ -115,7 +115,7 @@ class Room:
                 value=told.disk_bytes,
                 message=f"{ticked(folder)} has {_told(facts, FREE)} free, and the wanted checkpoints take about {gigabytes(told.disk_bytes)} (estimate)",
                 hints=("free some, or set `paths.working_dir` to a larger disk",),
-                probe=_FREE.format(folder=shell(folder)),
+                probe=FREE_PROBE.format(folder=shell(folder)),
                 key="paths.working_dir",
             )
 
@@ -126,7 +126,7 @@ def _forecast(wanted: Wanted, facts: Facts) -> Forecast:
     return forecast(wanted, values, None if isinstance(count, Unknown) else count)
 
 
-def _results(wanted: Wanted, facts: Facts) -> Word:
+def results(wanted: Wanted, facts: Facts) -> Word:
     """Where checkpoints will be written: the folder before anything that only the run knows."""
     here = anchors.working_dir(wanted)
     flag = re.match(r"\{(\w+)\}", wanted.trainer.artifacts.checkpoints or "")

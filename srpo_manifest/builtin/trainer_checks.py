@@ -42,6 +42,7 @@ from srpo_manifest.plugin import (
     word,
 )
 
+_AWAY = '{ echo "the working directory is not there yet" >&2; exit 1; }'
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -59,7 +60,7 @@ class TrainerChecks:
             if trap.probe is not None:
                 yield TargetProbe(
                     name=trap.fact,
-                    script=f"cd -- {shell(anchors.working_dir(wanted))} || exit\n{trap.probe}",
+                    script=f"cd -- {shell(anchors.working_dir(wanted))} 2>/dev/null || {_AWAY if trap.in_folder else ':'}\n{trap.probe}",
                     parse=parse_found,
                 )
 
@@ -98,6 +99,8 @@ class _Trap(Value):
     probe: str | None = None
     """What can be asked at plan time: nothing in it is late."""
     asked_later: str = ""
+    in_folder: bool = False
+    """Whether it speaks of a flag's value, which may be a path in the working directory."""
 
 
 def _traps(wanted: Wanted, facts: Facts) -> Iterable[_Trap]:
@@ -123,7 +126,7 @@ def _traps(wanted: Wanted, facts: Facts) -> Iterable[_Trap]:
             message=arrivals.filled(check.message, values, told) or check.message,
             hints=tuple(arrivals.filled(hint, values, told) or hint for hint in check.hints),
         )
-        yield _of_flag(trap, values) if check.flag is not None else _of_target(trap, contract, values, more)
+        yield _of_flag(trap, values) if check.flag is not None else _of_target(trap, wanted, contract, values, more)
 
 
 def _advice(wanted: Wanted, facts: Facts) -> Iterable[Fault]:
@@ -151,15 +154,20 @@ def _of_flag(trap: _Trap, values: Arriving) -> _Trap:
     return replace(trap, fact=f"flag.{flag}{item}", known=known)
 
 
-def _of_target(trap: _Trap, contract: ArgumentContract, values: Arriving, more: dict[str, str]) -> _Trap:
+def _of_target(
+    trap: _Trap, wanted: Wanted, contract: ArgumentContract, values: Arriving, more: dict[str, str]
+) -> _Trap:
     probe = trap.check.probe
-    used = set(_VARIABLE.findall(probe))
+    used = dict.fromkeys(_VARIABLE.findall(probe))
     flags = {name.replace("-", "_"): name for name in (*values, *(flag.name for flag in contract.flags))}
     named: dict[str, tuple[Word, ...]] = {name: (word(known),) for name, known in more.items() if name in used}
     named |= {variable: values.get(name, ())[:1] for variable, name in flags.items() if variable in used}
-    now = "".join(f"{name}={quote(''.join(map(_known, given)))}\n" for name, given in named.items())
-    later = "".join(f"{name}={''.join(map(shell, given)) or quote('')}\n" for name, given in named.items())
-    return replace(trap, probe=now + probe, asked_later=later + probe)
+    # What the job will find in its environment: probes run before that is set.
+    given = {name: value for name in used if isinstance(value := wanted.manifest.env.get(name), str)}
+    probe = "".join(f"{name}={quote(value)}\n" for name, value in given.items()) + probe
+    now = "".join(f"{name}={quote(''.join(map(_known, value)))}\n" for name, value in named.items())
+    later = "".join(f"{name}={''.join(map(shell, value)) or quote('')}\n" for name, value in named.items())
+    return replace(trap, probe=now + probe, asked_later=later + probe, in_folder=bool(named))
 
 
 def _known(value: Word) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from srpo_manifest.engine.gather import Pins, gather
-from srpo_manifest.engine.registry import Registry, propose
+from srpo_manifest.engine.registry import Part, Registry, propose
 from srpo_manifest.errors import ManifestError, PlanRefused, StalePlan
 from srpo_manifest.finding import Finding
 from srpo_manifest.planning import evidence
@@ -46,11 +48,18 @@ def decided(wanted: Wanted, facts: Facts, registry: Registry, *, again: bool = F
 
     Raises: PluginError.
     """
+    return decided_with(wanted, facts, registry, registry.parts(wanted), again=again)
+
+
+def decided_with(
+    wanted: Wanted, facts: Facts, registry: Registry, parts: Iterable[Part], *, again: bool = False
+) -> Decision:
+    """Decide from what is known and what *parts* propose. Raises: PluginError."""
     folder = facts.get("controller.folder", str)
     if isinstance(folder, str):
         wanted = msgspec.structs.replace(wanted, folder=folder)
     wanted, notes = evidence.settled(wanted, facts, script_of(wanted) or "")
-    proposed = propose(registry.parts(wanted), wanted, facts)
+    proposed = propose(parts, wanted, facts)
     planned = decide(wanted, facts, proposed, providers=registry.providers, again=again, notes=notes)
     return Decision(wanted=wanted, facts=facts, planned=planned)
 

@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from srpo_manifest import piped
@@ -131,6 +131,22 @@ class Mirror:
             return None
         mode, kind, blob = about.decode().split()
         return self._git("cat-file", "blob", blob).output if kind == "blob" and mode != "120000" else None
+
+    def read_all(self, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
+        """The bytes of many files at once; those that are not there are left out. Raises: TransportError."""
+        wanted = [path for path in paths if "\n" not in path]
+        asked = b"".join(f"{commit}:{path}\n".encode("utf-8", "surrogateescape") for path in wanted)
+        rest = _checked("cat-file", "--batch", at=self.folder, data=asked).output
+        found = {}
+        for path in wanted:
+            # Shape: `id blob bytes\n`, the bytes, a newline; or a line that ends in `missing`.
+            head, _, rest = rest.partition(b"\n")
+            kind, _, size = head.partition(b" ")[2].partition(b" ")
+            if size.isdigit():
+                if kind == b"blob":
+                    found[path] = rest[: int(size)]
+                rest = rest[int(size) + 1 :]
+        return found
 
     def archive(self, commit: str) -> Iterator[bytes]:
         """The commit's tree as a tar, every file as committed: the same bytes for the same commit.

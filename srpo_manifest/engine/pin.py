@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterable
 from functools import partial
 
+from msgspec.structs import replace
+
 from srpo_manifest.engine.mirror import Mirror
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.planning.entry import programs_started
 from srpo_manifest.reading.canonical import digest
 from srpo_manifest.upstream.arguments import read_arguments
+from srpo_manifest.upstream.imports import read_imports
 from srpo_manifest.upstream.script import read_script
 from srpo_manifest.values.contract import ArgumentContract, Launch
 from srpo_manifest.values.lock import EntryContract, Pin
@@ -39,7 +42,12 @@ def read_pin(
         ref=ref,
         commit=commit,
         tree=mirror.tree_of(commit),
-        entries={script: _entry(mirror, commit, script, digest(trainer), evidence) for script in sorted(set(scripts))},
+        entries={
+            script: _with_imports(
+                mirror, commit, trainer.package_roots, _entry(mirror, commit, script, digest(trainer), evidence)
+            )
+            for script in sorted(set(scripts))
+        },
     )
 
 
@@ -85,6 +93,27 @@ def _arguments(mirror: Mirror, commit: str, launch: Launch) -> ArgumentContract 
         if (source := mirror.read(commit, path)) is not None:
             return read_arguments(source, path, partial(mirror.read, commit))
     return None
+
+
+def _with_imports(mirror: Mirror, commit: str, roots: Iterable[str], entry: EntryContract) -> EntryContract:
+    """The entry with what its program imports, or with the path where no program is."""
+    contract = entry.script
+    launches = contract.launches if contract else ()
+    launch = launches[0] if len(programs_started(launches)) == 1 else None
+    if entry.arguments is not None:
+        path = entry.arguments.path
+        # Python looks first where the program lies; a module is found by its whole name alone.
+        first = () if launch is not None and launch.module else (posixpath.dirname(path) or ".",)
+        imports = read_imports(
+            path, mirror.files(commit), (*first, *roots), lambda paths: mirror.read_all(commit, paths)
+        )
+        return replace(entry, imports=imports)
+    if contract is None or launch is None or not contract.direct or launch.module or launch.folder is None:
+        return entry
+    name = launch.entry.text or ""
+    path = posixpath.normpath(posixpath.join(launch.folder, name))
+    is_there = not name.endswith(".py") or name.startswith("/") or mirror.read(commit, path) is not None
+    return entry if is_there else replace(entry, absent=path)
 
 
 def _verdicts(mirror: Mirror, commit: str, trainer: Trainer) -> dict[str, bool]:

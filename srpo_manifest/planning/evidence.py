@@ -46,6 +46,7 @@ def _without(trainer: Trainer, missing: set[str]) -> Trainer:
         checks=tuple(check for check in trainer.checks if check.rule not in missing),
         dead=tuple(flag for flag in trainer.dead if flag.rule not in missing),
         files=tuple(file for file in trainer.files if file.rule not in missing),
+        modules=tuple(module for module in trainer.modules if module.rule not in missing),
         log=tuple(rule for rule in trainer.log if rule.rule not in missing),
         afterwards=tuple(advice for advice in trainer.afterwards if advice.rule not in missing),
     )

@@ -85,6 +85,11 @@ class Stake:
                 return False, "what could be read tells the rest"
             case "file":
                 return not change.field, change.why
+            case "import":
+                return (
+                    False,
+                    "`plan` asks the training interpreter for it" if change.after else "nothing needs it any more",
+                )
             case "text":
                 return self._of_text(change)
             case _:

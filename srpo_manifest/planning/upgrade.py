@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import fields
 
 from srpo_manifest.finding import Where
-from srpo_manifest.values.contract import ArgumentContract, Flag, Launch, Opaque, Plain, ScriptContract, Token
+from srpo_manifest.values.contract import ArgumentContract, Flag, Import, Launch, Opaque, Plain, ScriptContract, Token
 from srpo_manifest.values.lock import EntryContract
 from srpo_manifest.values.upgrade import Change, What
 
@@ -38,7 +38,8 @@ def compared(script: str, before: EntryContract | None, after: EntryContract | N
         *programs,
         *_programs(before.arguments, after.arguments),
         *_rules(before.evidence, after.evidence),
-        *_rest("lock", script, before, after, but=("script", "arguments", "evidence")),
+        *_imports(before.imports, after.imports),
+        *_rest("lock", script, before, after, but=("script", "arguments", "evidence", "imports")),
     )
 
 
@@ -259,6 +260,13 @@ def _rules(before: Mapping[str, bool], after: Mapping[str, bool]) -> Iterator[Ch
     for rule in _union(before, after):
         if before.get(rule) != after.get(rule):
             yield Change(what="rule", name=rule, before=before.get(rule), after=after.get(rule))
+
+
+def _imports(before: Mapping[str, Import], after: Mapping[str, Import]) -> Iterator[Change]:
+    for name in _union(before, after):
+        was, now = before.get(name), after.get(name)
+        if (was is None) != (now is None) or (was and now and was.own != now.own):
+            yield Change(what="import", name=name, before=plain(was), after=plain(now))
 
 
 def _texts(before: ScriptContract | ArgumentContract, after: ScriptContract | ArgumentContract) -> Iterator[Change]:

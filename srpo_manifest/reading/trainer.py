@@ -14,6 +14,7 @@ from srpo_manifest.reading.versions import known_format
 from srpo_manifest.values.trainer import FORMAT, PROGRESS, LogRule, Trainer, TrainerCheck
 from srpo_manifest.wording import did_you_mean, listed, ticked
 
+_VERSION = re.compile(r"(==|!=)\s*\d+(\.\d+)*(\.\*)?|(>=|<=|>|<)\s*\d+(\.\d+)*")
 _CONDITION = re.compile(r"!?[A-Za-z_][A-Za-z0-9_-]*|[A-Za-z_][A-Za-z0-9_-]*=.*")
 _NAMED = re.compile(r"\{[A-Za-z_][A-Za-z0-9_-]*(\.\d+)?\}")
 _Place = Callable[[Key], Where]
@@ -45,6 +46,14 @@ def parse_trainer(data: bytes, file: str) -> Trainer:
                 "write `flag=value`, `flag` (it is given), or `!flag` (it is not)",
                 where=place(key),
             )
+    for name, conditions in trainer.packages.items():
+        if not all(_VERSION.fullmatch(one.strip()) for one in conditions.split(",")):
+            raise ManifestError(
+                "bad-condition",
+                f"{ticked(f'packages.{name}')} is {ticked(conditions)}, which says nothing of versions",
+                "write `==2.6.*`, `>=4.46`, or several with commas",
+                where=place(("packages", name)),
+            )
     for key, template in _templates(trainer):
         if re.search(r"[{}]", _NAMED.sub("", template)):
             raise ManifestError(
@@ -60,7 +69,7 @@ def _proven(trainer: Trainer, place: _Place) -> None:
     """Every rule that something rests on has its evidence."""
     rules: list[tuple[Key, str]] = [
         ((table, number, "rule"), one.rule)
-        for table in ("checks", "dead", "files", "log", "afterwards")
+        for table in ("checks", "dead", "files", "modules", "log", "afterwards")
         for number, one in enumerate(getattr(trainer, table))
     ]
     rules += [((table, "rule"), one.rule) for table in ("loop", "memory") if (one := getattr(trainer, table))]
@@ -137,7 +146,7 @@ def _shaped(check: TrainerCheck, key: Key, place: _Place) -> None:
 
 
 def _conditions(trainer: Trainer) -> Iterator[tuple[Key, str]]:
-    for table in ("checks", "files"):
+    for table in ("checks", "files", "modules"):
         for number, one in enumerate(getattr(trainer, table)):
             for position, condition in enumerate(one.when):
                 yield (table, number, "when", position), condition

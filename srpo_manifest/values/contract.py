@@ -58,6 +58,8 @@ class Gap(Value):
 
     line: int
     reason: str
+    code: str = ""
+    """Its code word, where there is a way out of its own."""
     file: str = ""
     """The file it stands in, where that is not the one that was asked for."""
 
@@ -80,6 +82,16 @@ class ArgumentContract(Value):
     def complete(self) -> bool:
         """Whether every flag is known."""
         return not self.gaps
+
+
+class Import(Value):
+    """A module that a program needs for its start: `at` is `file:line` of the first import.
+
+    An `own` one is a folder of the checkout without `__init__.py`: any package of that name in the interpreter takes its place.
+    """
+
+    at: str
+    own: bool = False
 
 
 class Plain(Value, tag="text"):

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from srpo_manifest.values.base import Strict, Value
-from srpo_manifest.values.contract import ArgumentContract, ScriptContract
+from srpo_manifest.values.contract import ArgumentContract, Import, ScriptContract
 
 FORMAT = 1
 READERS = 2
@@ -23,6 +23,10 @@ class EntryContract(Value):
     description: str = ""
     evidence: dict[str, bool] = {}
     programs: dict[str, ArgumentContract] = {}
+    imports: dict[str, Import] = {}
+    """What the program imports at its start, by the first name of each module."""
+    absent: str = ""
+    """The path of the program that the script starts, where the checkout has no such file."""
     readers: int = READERS
 
 

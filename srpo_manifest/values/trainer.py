@@ -151,6 +151,22 @@ class NeededFile(Strict):
     rule: str = ""
 
 
+class NeededModule(Strict):
+    """A Python module that a package of the trainer's needs without saying so. `when` limits it as for files."""
+
+    name: str
+    why: str
+    when: tuple[str, ...] = ()
+    rule: str = ""
+
+
+class Licence(Strict):
+    """What a licence asks of who trains: `of` is what it covers."""
+
+    of: str
+    says: str
+
+
 class Advice(Strict):
     """What to do when a run is done, told with the plan; `{flag}` stands for the final value of that flag."""
 
@@ -183,6 +199,10 @@ class Trainer(Strict):
     checks: tuple[TrainerCheck, ...] = ()
     dead: tuple[DeadFlag, ...] = ()
     files: tuple[NeededFile, ...] = ()
+    modules: tuple[NeededModule, ...] = ()
+    packages: dict[str, str] = {}
+    """Distributions whose version matters, with what is known to work: `==2.6.0`, or several conditions with commas."""
+    licences: tuple[Licence, ...] = ()
     log: tuple[LogRule, ...] = ()
     defaults: dict[str, Scalar] = {}
     """Values that the trainer takes for flags that its script leaves out and its parser leaves open."""

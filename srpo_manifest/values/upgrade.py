@@ -10,7 +10,7 @@ from srpo_manifest.values.base import Value
 FORMAT = 1
 What: TypeAlias = Literal[
     "script", "entry", "mode", "flag", "argument", "launcher", "launch", "variable", "file", "rule",
-    "folder", "forwarding", "gap", "program", "lock", "text",
+    "folder", "forwarding", "gap", "program", "import", "lock", "text",
 ]  # fmt: skip
 ORDER: tuple[What, ...] = What.__args__  # type: ignore[attr-defined]
 """The most important first."""

@@ -19,6 +19,7 @@ from srpo_manifest.values.contract import (
     ArgumentContract,
     Flag,
     Gap,
+    Import,
     Launch,
     Opaque,
     Plain,
@@ -206,9 +207,15 @@ STEPS, FAST = Flag(name="steps", type="int", default=1, line=4), Flag(name="fast
 RATE = Flag(name="rate", aliases=("-r",), type="float", default=0.1, line=6, effect="used")
 
 
-def entry(*flags: Flag, evidence: dict[str, bool] | None = None, path: str = "a.py", **parts: Any) -> EntryContract:
+def entry(
+    *flags: Flag,
+    evidence: dict[str, bool] | None = None,
+    imports: dict[str, Import] | None = None,
+    path: str = "a.py",
+    **parts: Any,
+) -> EntryContract:
     program = ArgumentContract(path=path, digest="", flags=flags or (STEPS, FAST, RATE))
-    return EntryContract(script=script(**parts), arguments=program, evidence=evidence or {})
+    return EntryContract(script=script(**parts), arguments=program, evidence=evidence or {}, imports=imports or {})
 
 
 @pytest.mark.parametrize(
@@ -230,6 +237,7 @@ def entry(*flags: Flag, evidence: dict[str, bool] | None = None, path: str = "a.
         (entry(forwards_arguments=True), "forwarding", '"$@"', (False, True)),
         (entry(errexit=True), "script", "run.sh", (False, True)),
         (entry(evidence={"loops": False}), "rule", "loops", (None, False)),
+        (entry(imports={"torch": Import(at="a.py:1")}), "import", "torch", (None, {"at": "a.py:1", "own": False})),
     ],
 )
 def test_each_part_of_a_script_is_told_in_its_own_words(after, what, name, sides):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -25,9 +25,15 @@ class Checkout:
     def tree_of(self, _commit: str) -> str:
         return self.tree
 
+    def files(self, _commit: str) -> tuple[str, ...]:
+        return tuple(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
+
     def read(self, _commit: str, path: str) -> bytes | None:
         file = self.folder / path
         return file.read_bytes() if file.is_file() else None
+
+    def read_all(self, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
+        return {path: data for path in paths if (data := self.read(commit, path)) is not None}
 
 
 def locked_anew(path: Path, folder: Path, shipped: Mapping[str, Sequence[str]]) -> tuple[bytes, list[str]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import shutil
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,24 @@ def entry(number: int) -> dict[str, str]:
     return {"prompt_embed_path": name, "text_ids": name, "pooled_prompt_embeds_path": name, "caption": "a cat"}
 
 
+def packages(place: Any, *missing: str) -> Path:
+    """Make `bin/python3` an environment with empty modules of the names that the lock tells. Returns: its site-packages."""
+    entries = tomllib.loads((SHIPPED / "srpo.lock").read_text())["pins"][0]["entries"]
+    names = {name for entry in entries.values() for name, one in entry["imports"].items() if not one.get("own")}
+    site = place.folder / "lib/python{}.{}/site-packages".format(*sys.version_info[:2])
+    shutil.rmtree(site, ignore_errors=True)
+    site.mkdir(parents=True)
+    for name in ((names - sys.stdlib_module_names) | {"_tkinter"}) - set(missing):
+        (site / f"{name}.py").touch()
+    base = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+    place.write("pyvenv.cfg", f"home = {base.parent}\ninclude-system-site-packages = false\n")
+    program = place.folder / "bin/python3"
+    program.parent.mkdir(exist_ok=True)
+    program.unlink(missing_ok=True)
+    program.symlink_to(base)
+    return site
+
+
 def settle(place: Any) -> Path:
     """Put the shipped manifests and everything around them in place. Returns: the working directory."""
     for name in ("flux.toml", "srpo.lock"):
@@ -90,7 +110,7 @@ def settle(place: Any) -> Path:
     (clip / "open_clip_pytorch_model.bin").write_text("weights")
     place.program("torchrun", f"#!{place.folder}/bin/python3\n")
     place.program("nvidia-smi", GPUS.format(count=8, mib=81559))
-    (place.folder / "bin/python3").symlink_to(sys.executable)
+    packages(place)
     kept = {name: value for name, value in place.env.items() if not name.startswith(("HF_", "HUGGINGFACE_", "XDG_"))}
     place.env.clear()
     place.env |= kept | {"HOME": str(home), "PATH": f"{place.folder / 'bin'}:{kept['PATH']}"}

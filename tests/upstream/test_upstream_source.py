@@ -7,15 +7,17 @@ import ast
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from checkout import ROOT, TRAINERS, locked_anew
+from checkout import ROOT, TRAINERS, Checkout, locked_anew
 
 from srpo_manifest.reading.trainer import parse_trainer
 from srpo_manifest.upstream.arguments import read_arguments
 from srpo_manifest.upstream.flags import refused_default
+from srpo_manifest.upstream.imports import read_imports
 from srpo_manifest.upstream.script import read_script
 from srpo_manifest.values.contract import ArgumentContract
 
@@ -40,6 +42,20 @@ def source(path: str) -> bytes:
 
 def entry() -> ArgumentContract:
     return read_arguments(source("fastvideo/SRPO.py"), "fastvideo/SRPO.py")
+
+
+def test_the_entry_imports_what_was_measured():
+    """36 files of its own, 16 packages of others; `fastvideo` is a folder that any package of that name would replace."""
+    tree = Checkout(Path(FOLDER), "")
+    imports = read_imports(
+        "fastvideo/SRPO.py", tree.files(""), ("fastvideo", "."), lambda paths: tree.read_all("", paths)
+    )
+    assert [name for name, one in imports.items() if one.own] == ["fastvideo"]
+    assert set(imports) - sys.stdlib_module_names - {"fastvideo"} == {
+        "PIL", "accelerate", "decord", "diffusers", "einops", "flash_attn", "hpsv2", "liger_kernel", "loguru", "numpy", "peft",
+        "safetensors", "torch", "torchvision", "tqdm", "transformers",
+    }  # fmt: skip
+    assert imports["liger_kernel"].at == "fastvideo/models/mochi_hf/modeling_mochi.py:31"
 
 
 @pytest.mark.parametrize("name", ["SRPO_training_hpsv2.sh", "SRPO_training_ps.sh"])
