@@ -53,6 +53,7 @@ def own(place):
     return place
 
 
+@pytest.mark.trap(10, "prevented")
 def test_a_script_of_ones_own(own):
     """Its variables come from `[env]`, its flags from the manifest, its folder is made, its lock is written."""
     said = own.run("apply", "--set", "entry.set.steps=7", "--set", "entry.set.fast=false", "--", "--note", "a b")

@@ -71,6 +71,9 @@ def test_the_preprocessing_is_planned_whole(plan):
     assert {check["state"] for check in found["checks"]} == {"true"}
 
 
+@pytest.mark.trap(28, "prompts-altered")
+@pytest.mark.trap(28, "prompts-empty")
+@pytest.mark.trap(29, "prompts-padded")
 @pytest.mark.parametrize(
     ("prompts", "code", "words"),
     [
@@ -125,6 +128,7 @@ def test_a_small_card_or_disk_is_told(plan, work, place):
     assert found["disk-full"].endswith("is too small: 16 GB for 4000 prompts, 9 GB free")
 
 
+@pytest.mark.trap(26, "flag-never-read")
 @pytest.mark.parametrize(
     ("setting", "level", "code"),
     [

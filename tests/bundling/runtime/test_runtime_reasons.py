@@ -39,6 +39,7 @@ Root Cause (first observed failure):
 """
 
 
+@pytest.mark.trap(34, "prevented")
 @pytest.mark.parametrize(
     ("error", "code", "worker", "line"),
     [
@@ -113,6 +114,7 @@ def test_a_line_is_chosen_by_what_it_says(supervise, lines, line, strong):
     assert (told.line, told.strong) == (line, strong)
 
 
+@pytest.mark.trap(34, "prevented")
 def test_a_crash_is_told_in_its_own_words(bundle):
     """The real miniature: the worker's traceback, not the agent's status alone."""
     run = bundle.start_demo(DEMO_FAULT="crash=2")
