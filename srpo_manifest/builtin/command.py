@@ -16,6 +16,7 @@ from srpo_manifest.builtin.tokens import Expander, in_checkout, pinned, values_o
 from srpo_manifest.builtin.wishes import noted, told, wishes_of
 from srpo_manifest.plugin import (
     PIN,
+    Arriving,
     Delivery,
     EntryContract,
     EnvVariable,
@@ -33,6 +34,7 @@ from srpo_manifest.plugin import (
     Value,
     Wanted,
     Word,
+    arriving,
     bound_word,
     deliver,
     entry_of,
@@ -112,15 +114,22 @@ def described(wanted: Wanted, contract: EntryContract) -> EntryContract:
     return replace(contract, arguments=replace(contract.arguments, flags=flags))
 
 
-def finals_of(wanted: Wanted, facts: Facts) -> dict[str, tuple[Word, ...]]:
-    """Values that will arrive at the entry, by flag."""
+def working_values(wanted: Wanted, facts: Facts) -> Arriving:
+    """What the entry will work with, by flag: what arrives, and defaults. Of a launch that cannot be told, the description's."""
+    finals = finals_of(wanted, facts)
+    arguments = None if finals is None else entry_of(wanted, facts).arguments
+    return arriving(finals or {}, arguments, wanted.trainer)
+
+
+def finals_of(wanted: Wanted, facts: Facts) -> dict[str, tuple[Word, ...]] | None:
+    """Values that will arrive at the entry, by flag; None where its flags or its launch cannot be told."""
     script, contract = script_of(wanted) or "", entry_of(wanted, facts)
     if contract.arguments is None:
-        return {}
+        return None
     try:
         own = _own(wanted, facts, script, contract)
     except Undeliverable:
-        return {}
+        return None
     arguments = of_command(contract.arguments, own.arguments)
     wishes, _ = wishes_of(wanted, arguments, own.arguments)
     return deliver(arguments, own.arguments, wishes).finals

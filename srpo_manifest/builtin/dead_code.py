@@ -38,7 +38,7 @@ class DeadCode:
 
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
         contract = described(wanted, entry_of(wanted, facts))
-        if flags := _flags(contract, finals_of(wanted, facts).keys() - wanted.manifest.entry.set.keys()):
+        if flags := _flags(contract, (finals_of(wanted, facts) or {}).keys() - wanted.manifest.entry.set.keys()):
             message = f"{ticked(script_of(wanted))} passes flags that change nothing: {'; '.join(flags)}"
             yield _note("dead-flags", message)
         script = contract.script

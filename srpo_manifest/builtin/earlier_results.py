@@ -62,7 +62,7 @@ class _Place(Value):
 
 
 def _places(wanted: Wanted, facts: Facts) -> Iterable[_Place]:
-    artifacts, finals = wanted.trainer.artifacts, finals_of(wanted, facts)
+    artifacts, finals = wanted.trainer.artifacts, finals_of(wanted, facts) or {}
     for code, template in (("output-used", artifacts.checkpoints), ("images-used", artifacts.images)):
         pattern = artifact_pattern(template, finals)
         if pattern is None or "${" in pattern:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from srpo_manifest.builtin.command import finals_of
+from srpo_manifest.builtin.command import working_values
 from srpo_manifest.builtin.interpreter import found_python, made_later, prologue
 from srpo_manifest.builtin.resources import NVIDIA_SMI
 from srpo_manifest.plugin import (
@@ -23,7 +23,6 @@ from srpo_manifest.plugin import (
     Unknown,
     Wanted,
     arrivals,
-    arriving,
     entry_of,
     hookimpl,
     quote,
@@ -228,7 +227,7 @@ def _script(wanted: Wanted, facts: Facts, only: str = "") -> str:
 def _modules(wanted: Wanted, facts: Facts, entry: EntryContract) -> dict[str, str]:
     """What must be found, with what to say where it is not."""
     asked = {name: f"{ticked(name)} ({one.at}{_by_pip(name)})" for name, one in entry.imports.items() if not one.own}
-    values = arriving(finals_of(wanted, facts), entry.arguments, wanted.trainer)
+    values = working_values(wanted, facts)
     for module in wanted.trainer.modules:
         if all(arrivals.holds(condition, values) for condition in module.when):
             asked[module.name] = f"{ticked(module.name)} ({module.why})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 
-from srpo_manifest.builtin.command import finals_of
+from srpo_manifest.builtin.command import working_values
 from srpo_manifest.builtin.repo import writable
 from srpo_manifest.plugin import (
     Answer,
@@ -22,8 +22,6 @@ from srpo_manifest.plugin import (
     Wanted,
     anchors,
     arrivals,
-    arriving,
-    entry_of,
     hookimpl,
     quote,
     replace,
@@ -106,7 +104,7 @@ class _Needed(Value):
 def _needed(wanted: Wanted, facts: Facts) -> list[_Needed]:
     """Paths in the working directory, each once: the manifest's, the trainer description's, the base model."""
     found = {file.path: _Needed(path=file.path, key="files", sha256=file.sha256) for file in wanted.manifest.files}
-    values = arriving(finals_of(wanted, facts), entry_of(wanted, facts).arguments, wanted.trainer)
+    values = working_values(wanted, facts)
     for file in wanted.trainer.files:
         if not all(arrivals.holds(condition, values) for condition in file.when):
             continue

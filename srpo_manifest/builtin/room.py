@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from srpo_manifest.builtin.command import finals_of
+from srpo_manifest.builtin.command import finals_of, working_values
 from srpo_manifest.builtin.resources import NVIDIA_SMI, gpu_probe
 from srpo_manifest.plugin import (
     GPUS,
@@ -21,8 +21,6 @@ from srpo_manifest.plugin import (
     Wanted,
     Word,
     anchors,
-    arriving,
-    entry_of,
     forecast,
     gigabytes,
     gpus_per_node,
@@ -121,7 +119,7 @@ class Room:
 
 
 def _forecast(wanted: Wanted, facts: Facts) -> Forecast:
-    values = arriving(finals_of(wanted, facts), entry_of(wanted, facts).arguments, wanted.trainer)
+    values = working_values(wanted, facts)
     count = gpus_per_node(wanted, facts)
     return forecast(wanted, values, None if isinstance(count, Unknown) else count)
 
@@ -130,7 +128,7 @@ def results(wanted: Wanted, facts: Facts) -> Word:
     """Where checkpoints will be written: the folder before anything that only the run knows."""
     here = anchors.working_dir(wanted)
     flag = re.match(r"\{(\w+)\}", wanted.trainer.artifacts.checkpoints or "")
-    values = finals_of(wanted, facts).get(flag[1], ()) if flag else ()
+    values = (finals_of(wanted, facts) or {}).get(flag[1], ()) if flag else ()
     known = values[0] if values else word("")
     text = known.text if known.text is not None else str(known).partition("${")[0]
     return anchors.beneath(here, text) if text else here

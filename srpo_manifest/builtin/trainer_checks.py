@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from srpo_manifest.builtin.command import finals_of
+from srpo_manifest.builtin.command import finals_of, working_values
 from srpo_manifest.plugin import (
     Answer,
     ArgumentContract,
@@ -31,7 +31,6 @@ from srpo_manifest.plugin import (
     Word,
     anchors,
     arrivals,
-    arriving,
     entry_of,
     forecast,
     gpus_per_node,
@@ -106,14 +105,16 @@ class _Trap(Value):
 def _traps(wanted: Wanted, facts: Facts) -> Iterable[_Trap]:
     """Those whose conditions hold and whose values are known."""
     contract = entry_of(wanted, facts).arguments
-    if contract is None:
+    if contract is None or finals_of(wanted, facts) is None:
         return
-    values = arriving(finals_of(wanted, facts), contract, wanted.trainer)
+    values = working_values(wanted, facts)
     more = _more(wanted, facts, values)
     seen: dict[str, int] = {}
     for check in wanted.trainer.checks:
         seen[check.code] = number = seen.get(check.code, 0) + 1
         if not all(arrivals.holds(condition, values) for condition in check.when):
+            continue
+        if check.flag is not None and check.flag not in values and check.op not in ("present", "absent"):
             continue
         value = _value(check.value, values, more)
         if check.value is not None and value is None:
@@ -130,7 +131,7 @@ def _traps(wanted: Wanted, facts: Facts) -> Iterable[_Trap]:
 
 
 def _advice(wanted: Wanted, facts: Facts) -> Iterable[Fault]:
-    values = arriving(finals_of(wanted, facts), entry_of(wanted, facts).arguments, wanted.trainer)
+    values = working_values(wanted, facts)
     for advice in wanted.trainer.afterwards:
         message = f"when it is done: {arrivals.filled(advice.text, values, {}) or advice.text}"
         yield Fault(finding=Finding(code="afterwards", level="note", message=message), observed=True)

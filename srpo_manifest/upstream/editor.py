@@ -209,11 +209,13 @@ def _named(contract: ArgumentContract, name: str) -> Flag | None:
 
 def _spelled_as(contract: ArgumentContract, token: str) -> tuple[Flag, str, str | None] | None:
     """The flag that a command-line word names, the spelling, and the value glued to it (`--x=1`, `-x1`)."""
+    if not token.startswith("-"):
+        return None
     name, glued, value = token.partition("=")
     for flag in contract.flags:
-        if flag.positional or not token.startswith("-"):
-            continue
-        if name in _spellings(flag):
+        if not flag.positional and (name[2:] == flag.name or name in flag.aliases) and name in _spellings(flag):
+            return flag, name, value if glued else None
+        if flag.action == "boolean" and name == f"--no-{flag.name}":
             return flag, name, value if glued else None
     for flag in contract.flags:
         if not flag.positional and token[:2] in flag.aliases and arity(flag) != (0, 0):

@@ -173,7 +173,7 @@ next: look at it, then `srpo-manifest lock --upgrade`
         ({"run.sh": SCRIPT.replace(" --fast", "")}, [("argument", "fast", "")]),
         ({"run.sh": SCRIPT.replace("$STEPS", "$COUNT")}, [("argument", "steps", ""), ("variable", "COUNT", "read before set"), ("variable", "STEPS", "read before set")]),
         ({"run.sh": SCRIPT.replace("mkdir -p made\n", "")}, [("folder", "made", "")]),
-        ({"run.sh": "if true; then RATE=1; fi\n" + SCRIPT}, [("mode", "run.sh", "")]),
+        ({"run.sh": "if [ -e x ]; then RATE=1; fi\n" + SCRIPT}, [("mode", "run.sh", ""), ("text", "run.sh", "digest")]),
         ({"run.sh": SCRIPT.replace("train.py", "go.py"), "go.py": TRAIN}, [("entry", "run.sh", "")]),
         ({"run.sh": SCRIPT.replace("python3", "python3 -u")}, [("launcher", "u", "")]),
     ],

@@ -63,9 +63,10 @@ def entry(number: int) -> dict[str, str]:
 
 
 def packages(place: Any, *missing: str) -> Path:
-    """Make `bin/python3` an environment with empty modules of the names that the lock tells. Returns: its site-packages."""
-    entries = tomllib.loads((SHIPPED / "srpo.lock").read_text())["pins"][0]["entries"]
-    names = {name for entry in entries.values() for name, one in entry["imports"].items() if not one.get("own")}
+    """Make `bin/python3` an environment with empty modules of the names that the locks tell. Returns: its site-packages."""
+    pins = [pin for lock in SHIPPED.rglob("srpo.lock") for pin in tomllib.loads(lock.read_text())["pins"]]
+    entries = [entry for pin in pins for entry in pin["entries"].values()]
+    names = {name for entry in entries for name, one in entry["imports"].items() if not one.get("own")}
     site = place.folder / "lib/python{}.{}/site-packages".format(*sys.version_info[:2])
     shutil.rmtree(site, ignore_errors=True)
     site.mkdir(parents=True)
