@@ -29,14 +29,17 @@ from srpo_manifest.ports.probes import (
 from srpo_manifest.ports.stage import StageHandler
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.reading.words import bound_word, parse_word
+from srpo_manifest.upstream.computed import work_out
 from srpo_manifest.upstream.editor import Delivery, Misfit, Wish, deliver, read_tokens, wish_of
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import (
     ArgumentContract,
     Choice,
+    Computed,
     Launch,
     Opaque,
     Piece,
+    Place,
     Plain,
     ScriptContract,
     Token,
@@ -74,6 +77,7 @@ __all__ = [
     "Bash",
     "Check",
     "Choice",
+    "Computed",
     "Content",
     "ControllerProbe",
     "Delivery",
@@ -106,6 +110,7 @@ __all__ = [
     "Piece",
     "Pin",
     "PipedTransport",
+    "Place",
     "Plain",
     "PluginError",
     "Probe",
@@ -153,4 +158,5 @@ __all__ = [
     "ticked",
     "wish_of",
     "word",
+    "work_out",
 ]

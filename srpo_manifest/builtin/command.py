@@ -9,6 +9,7 @@ from srpo_manifest.builtin.resources import platform_variables
 from srpo_manifest.plugin import (
     ArgumentContract,
     Choice,
+    Computed,
     Delivery,
     EntryContract,
     EnvVariable,
@@ -19,7 +20,9 @@ from srpo_manifest.plugin import (
     Launch,
     Level,
     Misfit,
+    Opaque,
     Pin,
+    Place,
     Plain,
     Probe,
     Proposal,
@@ -32,6 +35,7 @@ from srpo_manifest.plugin import (
     Wanted,
     Wish,
     Word,
+    anchors,
     bound_word,
     deliver,
     hookimpl,
@@ -42,6 +46,7 @@ from srpo_manifest.plugin import (
     ticked,
     wish_of,
     word,
+    work_out,
 )
 
 _ENDPOINTS = {
@@ -214,7 +219,8 @@ def _values(wanted: Wanted, facts: Facts) -> dict[str, Word | None]:
             values[name.removeprefix("target.env.")] = word(text)
     values |= {name: word(value) for name, value in wanted.manifest.env.items() if isinstance(value, str)}
     values["HOME"] = late("target.home")
-    return values
+    # No variable has such a name: these are where `Place.base` lies, or what it lies under.
+    return values | {"@repo": anchors.workspace(wanted), "@cwd": anchors.working_dir(wanted)}
 
 
 def _words(script: str, tokens: Sequence[Token], values: dict[str, Word | None]) -> tuple[Word, ...]:
@@ -236,9 +242,34 @@ def _word(script: str, token: Token, values: dict[str, Word | None]) -> Word:
                     message = f"{ticked(script)} line {token.line} uses `${name}` without quotes, and its value {ticked(value.text)} would be split or expanded"
                     raise Undeliverable("variable-splits", message, "give it a plain value in `[env]`")
                 made = made + value
-            case _:
+            case Place(path=path, base=base, quoted=quoted):
+                value = values[f"@{base}"] or Word()
+                if not quoted and set(str(value)) & set(" \t\n*?["):
+                    message = f"{ticked(script)} line {token.line} uses a folder without quotes, and its name {ticked(str(value))} would be split or expanded"
+                    raise Undeliverable("variable-splits", message, "choose another `paths.workspace`")
+                made = made + (late("repo.dir") if base == "repo" else value) + (f"/{path}" if path else "")
+            case Computed():
+                made = made + _computed(script, token, piece, values)
+            case Opaque():
                 raise Undeliverable("script-indirect", f"{ticked(script)} line {token.line}: {piece.reason}", _MANUAL)
     return made
+
+
+def _computed(script: str, token: Token, piece: Computed, values: dict[str, Word | None]) -> str:
+    """What bash would work out. Raises: Undeliverable where that is not certain, or would be split."""
+    texts = {
+        name: _word(script, Token(pieces=pieces, line=token.line, quoted=True), values).text
+        for name, pieces in piece.values
+    }
+    known = {name: text for name, text in texts.items() if text is not None}
+    text = work_out(piece.source, known) if len(known) == len(texts) else None
+    if text is None:
+        message = f"{ticked(script)} line {token.line}: what {ticked(piece.source)} comes to here is not certain"
+        raise Undeliverable("script-indirect", message, f"give its variables plain values in `[env]`, or {_MANUAL}")
+    if not piece.quoted and set(text) & set(" \t\n*?["):
+        message = f"{ticked(script)} line {token.line} uses {ticked(piece.source)} without quotes, and its value {ticked(text)} would be split or expanded"
+        raise Undeliverable("variable-splits", message, "give its variables plain values in `[env]`")
+    return text
 
 
 def _value(script: str, token: Token, piece: Variable | Choice, values: dict[str, Word | None]) -> Word:
