@@ -9,6 +9,7 @@ from srpo_manifest.upstream.arithmetic import evaluate
 from srpo_manifest.upstream.parameters import parameter
 from srpo_manifest.upstream.quotes import NAME
 from srpo_manifest.upstream.shell import File, Shell, text_in
+from srpo_manifest.upstream.substitutions import text_of_command
 from srpo_manifest.values.contract import Choice, Computed, Opaque, Piece, Place, Plain, Variable
 
 _EXPANSION = re.compile(rf"\$(?:(?P<plain>{NAME})|\{{(?P<braced>{NAME})\}}|\{{[^{{}}$`\"'\\]+\}}|[1-9#])")
@@ -27,6 +28,11 @@ def work_out(source: str, values: Mapping[str, str]) -> str | None:
     if source.startswith("eval "):
         (text,) = values.values() if len(values) == 1 else ("$",)
         return text if _MEANS_NOTHING.fullmatch(text) else None
+    if source.startswith("$(basename "):
+        (text,) = values.values() if len(values) == 1 else ("",)
+        several = '"' not in source and re.search(r"[\s*?\[]", text)
+        pieces = None if several else text_of_command("basename", [text])
+        return text_in(pieces) if pieces else None
     if source.startswith("$(("):
         number = evaluate(source[3:-2], shell.known)
         return None if number is None else str(number)

@@ -18,6 +18,7 @@ from srpo_manifest.wording import ticked
 FORWARDED = Opaque(source='"$@"', reason='`"$@"` stands for the arguments of the script')
 
 EXPANSIONS = ("simple_expansion", "expansion", "arithmetic_expansion", "command_substitution", "process_substitution")
+_LEADING = re.compile(r"^(?:\s|\\\n)+")
 _OF_THE_RUN = re.compile(
     "BASH.*|S?RANDOM|SECONDS|LINENO|HOSTNAME|HOSTTYPE|OSTYPE|MACHTYPE|E?UID|GROUPS|PPID|SHLVL|(OLD)?PWD|OPT(IND|ARG)"
     "|EPOCH(SECONDS|REALTIME)|FUNCNAME|DIRSTACK|PIPESTATUS|COLUMNS|LINES|SHELLOPTS|_|REPLY|MAPFILE|COPROC"
@@ -102,15 +103,15 @@ class Shell:
         self.__dict__.update(other.fork().__dict__)
 
     def text(self, node: Node) -> str:
-        """The node's source. The grammar counts blanks before a `$` in quotes to the expansion."""
+        """The node's source. The grammar counts blanks and continued lines before a `$` in quotes to the expansion."""
         text = text_of(node)
-        return text.lstrip() if node.type in EXPANSIONS else text
+        return _LEADING.sub("", text) if node.type in EXPANSIONS else text
 
     def begin(self, node: Node) -> int:
         """The byte where its own text begins."""
         if node.type not in EXPANSIONS:
             return node.start_byte
-        return node.end_byte - len((node.text or b"").lstrip())
+        return node.end_byte - len(self.text(node).encode())
 
     def between(self, first: Node, second: Node) -> str:
         """The source from one node to the next."""

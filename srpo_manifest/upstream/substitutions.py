@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from tree_sitter import Node
 
 from srpo_manifest.upstream.arithmetic import evaluate
-from srpo_manifest.upstream.shell import Shell, place_in, text_in
-from srpo_manifest.values.contract import Opaque, Piece, Place, Plain, Token
+from srpo_manifest.upstream.shell import Shell, counted, place_in, text_in
+from srpo_manifest.values.contract import Computed, Opaque, Piece, Place, Plain, Token
 
 Expand: TypeAlias = Callable[[Sequence[Node], Shell], list[Token]]
 _LONGEST = 200
@@ -67,9 +67,11 @@ def _of_command(node: Node, shell: Shell, expand: Expand) -> tuple[Piece, ...] |
     if name in ("dirname", "realpath") or (name == "readlink" and rest and rest[0].text in ("-f", "-m")):
         return _path(name, [token for token in rest if token.text not in ("-f", "--", "-m", "-s")], shell)
     texts = [token.text for token in rest]
+    if name == "basename" and len(rest) == 1 and texts[0] is None:
+        return _named_later(rest[0])
     if None in texts:
         return None
-    return _text(name, [text or "" for text in texts])
+    return text_of_command(name, [text or "" for text in texts])
 
 
 def _path(name: str, words: Sequence[Token], shell: Shell) -> tuple[Piece, ...] | None:
@@ -117,16 +119,30 @@ def _parent(pieces: Sequence[Piece]) -> tuple[Piece, ...] | None:
     return (replace(first, path=posixpath.dirname(first.path)),) if isinstance(first, Place) and first.path else None
 
 
+def _named_later(word: Token) -> tuple[Piece, ...] | None:
+    """`$(basename $X)`, once the value is known."""
+    known = tuple(piece for piece in word.pieces if not isinstance(piece, Opaque))
+    if len(known) < len(word.pieces):
+        return None
+    source = '$(basename "$X")' if counted([word]) else "$(basename $X)"
+    values = tuple(replace(piece, quoted=True) if not isinstance(piece, Plain) else piece for piece in known)
+    return (Computed(source=source, values=(("X", values),)),)
+
+
 def _last(words: Sequence[Token]) -> tuple[Piece, ...] | None:
     """What `basename` makes of it."""
     first, rest = words[0].pieces[0], text_in(words[0].pieces[1:])
     suffixes = [token.text for token in words[1:]]
     if not isinstance(first, Place) or rest is None or not (first.path if rest == "" else rest.strip("/")):
         return None
-    return None if None in suffixes else _text("basename", [f"/{first.path}{rest}", *(text or "" for text in suffixes)])
+    return (
+        None
+        if None in suffixes
+        else text_of_command("basename", [f"/{first.path}{rest}", *(text or "" for text in suffixes)])
+    )
 
 
-def _text(name: str | None, words: Sequence[str]) -> tuple[Piece, ...] | None:
+def text_of_command(name: str | None, words: Sequence[str]) -> tuple[Piece, ...] | None:
     """Commands that answer with text."""
     match name, len(words):
         case "echo", _ if not any(word.startswith("-") or "\\" in word for word in words):

@@ -136,6 +136,8 @@ KNOWN = {
     "evaluated settings": 'eval "A=$NODES B=\'x y\'"\ntorchrun train.py $A "$B"; eval "f() { torchrun f.py \\$1; }"; f "$A"',
     "brackets among other words": 'A="--a 1 --b 2"\nB="[x] y"\ntorchrun train.py $A ${B#* }',
     "options of the environment": "torchrun $NO train.py --x $TWO\ntorchrun --nnodes=2 $HOSTS train.py\npython $NO -u train.py",
+    "continued lines before a value in quotes": 'A="--a 1 \\\n  $NODES \\\n${HOST} \\\n   $(echo x) \\\n"\ntorchrun train.py $A "$A"',
+    "last names of values": 'A=$TWO/x/$HOST\ntorchrun train.py $(basename "$A") $(basename $HOST) "`basename "/$NODES/"`"',
     "after exec": "exec torchrun train.py\ntorchrun never.py",
 }  # fmt: skip
 
@@ -299,6 +301,8 @@ EXPANSIONS = st.builds(
             "$PWD",
             "${0##*/}",
             "$(realpath $0)",
+            "$(basename $NAME)",
+            '$(basename "$NAME")',
             "${1:-o}",
             "$#",
         ]
