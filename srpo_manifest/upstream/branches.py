@@ -14,7 +14,7 @@ from srpo_manifest.upstream.loops import repeat
 from srpo_manifest.upstream.nodes import after, descendants, text_of
 from srpo_manifest.upstream.shell import Shell, text_in
 from srpo_manifest.upstream.walk import Status, Walk
-from srpo_manifest.values.contract import Gap, Variable
+from srpo_manifest.values.contract import Choice, Gap, Opaque, Variable
 
 
 def both_or_either(walk: Walk, node: Node, redirects: Sequence[Node]) -> Status:
@@ -62,8 +62,13 @@ def _default(walk: Walk, name: str, empty: Shell, filled_: Shell) -> None:
     """After `if [ -z "$X" ]; then X=5; fi`, `$X` is `${X:-5}`."""
     first, other = empty.scalar(name), filled_.scalar(name)
     text, variable = text_in(first), other[0] if len(other) == 1 else None
-    if text and isinstance(variable, Variable) and not variable.default:
+    if not isinstance(variable, Variable) or variable.default or variable.name != name:
+        return
+    known = tuple(piece for piece in first if not isinstance(piece, Opaque))
+    if text:
         walk.shell.values[name] = (replace(variable, quoted=True, default=text),)
+    elif text is None and len(known) == len(first):
+        walk.shell.values[name] = (Choice(name=name, default=known, quoted=True),)
 
 
 def if_holds(walk: Walk, node: Node, redirects: Sequence[Node]) -> Status:

@@ -18,6 +18,7 @@ from srpo_manifest.values.contract import Computed, Gap, Opaque, Piece, Place, P
 _DEPTH = 4
 # Characters that would belong to what a value begins with or ends in.
 _BEFORE = re.compile(r"(?:\\|\$\{?\w*)$")
+_IN_QUOTES = re.compile(r"(?:[^'\"\\]|\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*')*'[^']*", re.DOTALL)
 _AFTER = ("<", ">", "[", "(")
 
 
@@ -36,7 +37,7 @@ def evaluate_text(walk: Walk, line: int, words: Sequence[Token]) -> tuple[Status
             return None
         name = f"_e{walk.depth}_{at}"
         held[name] = (_plain(piece),)
-        text += f"${{{name}}}"
+        text += f"'\"${{{name}}}\"'" if _IN_QUOTES.fullmatch(text) else f"${{{name}}}"
     tree = parse_bash(text.encode())
     if isinstance(tree, Gap) or walk.depth > _DEPTH or not _stands(tree[1], held):
         return None
