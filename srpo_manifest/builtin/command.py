@@ -185,7 +185,7 @@ def _launch(wanted: Wanted, script: str, contract: EntryContract, values: dict[s
     launcher = _pinned(_words(script, launch.launcher, values))
     entry = _words(script, (launch.entry,), values)
     if not launch.module:
-        entry = tuple(one if str(one).startswith("/") else late("repo.dir") + "/" + one for one in entry)
+        entry = tuple(one if str(one).startswith(("/", "${")) else late("repo.dir") + "/" + one for one in entry)
     exported = contract.script.exported
     return _Launch(
         words=(*launcher, *entry),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from srpo_manifest.builtin.environment import _needed
 from srpo_manifest.values.contract import Computed, Place, Plain, Token, Variable
 
 SUM = Computed(source="$((N * 2))", values=(("N", (Variable(name="N", quoted=True),)),), quoted=True)
@@ -46,3 +48,30 @@ def test_what_is_computed_without_quotes_must_be_one_word(make, value, word):
         assert plan.job.argv[1] == word
     else:
         assert _refused(plan, "variable-splits")
+
+
+def test_an_entry_that_is_a_place_is_not_put_into_the_checkout_again(make):
+    """`$(dirname "$0")/train.py` begins with the checkout already."""
+    pin = make.pin()
+    (contract,) = pin.entries.values()
+    entry = Token(pieces=(Place(path="a", quoted=True), Plain(text="/train.py")), line=3)
+    launch = msgspec.structs.replace(contract.script.launches[0], entry=entry)
+    script = msgspec.structs.replace(contract.script, launches=(launch,))
+    entries = {path: msgspec.structs.replace(each, script=script) for path, each in pin.entries.items()}
+    plan = make.planned(make.wanted(), make.facts(msgspec.structs.replace(pin, entries=entries))).plan
+    assert plan.job.argv[1] == "${repo.dir}/a/train.py"
+
+
+def test_a_place_without_quotes_must_hold_no_blanks(make):
+    """Bash would split its name."""
+    plan = _plan(make, Place(path="a"), paths={"workspace": "/home/me/my things"})
+    assert len(_refused(plan, "variable-splits")) == 1
+    assert not _refused(
+        _plan(make, Place(path="a", quoted=True), paths={"workspace": "/home/me/my things"}), "variable-splits"
+    )
+
+
+def test_what_a_sum_needs_is_asked_of_the_target(make):
+    """Names inside a sum count as read."""
+    pin = make.pin(launcher=(make.token("python3"), Token(pieces=(SUM,), line=4)))
+    assert _needed(make.wanted(), make.facts(pin)) == {"N"}
