@@ -107,6 +107,7 @@ class Script:
         except Undeliverable as refused:
             yield refused.fault
             return
+        yield from _not_given(script, contract.script)
         delivery = None
         if contract.arguments is not None:
             wishes, faults = _wishes(wanted, contract.arguments, own)
@@ -385,6 +386,16 @@ def _noted(wanted: Wanted, delivery: Delivery) -> Iterable[Fault]:
         if said and option.manifest is not None:
             message = f"flag {ticked(option.name)}: {said}"
             yield Fault(finding=Finding(code="trainer-note", level="note", message=message), key=option.origin)
+
+
+def _not_given(script: str, contract: ScriptContract | None) -> Iterable[Fault]:
+    """Arguments that the script may be meant to be started with."""
+    for name, line in (contract.arguments if contract else {}).items():
+        message = f"{ticked(script)} line {line} uses `${name}`, and the script is started without arguments"
+        hint = "set the flag that it feeds in `[entry.set]`"
+        yield Fault(
+            finding=Finding(code="script-arguments", level="warn", message=message, hints=(hint,)), key="entry.script"
+        )
 
 
 def _flags_unread(script: str) -> Fault:

@@ -71,6 +71,18 @@ def test_a_place_without_quotes_must_hold_no_blanks(make):
     )
 
 
+def test_arguments_that_the_script_is_not_given_are_warned_of(make):
+    """The plan holds, and says which words are empty for that."""
+    pin = make.pin()
+    (contract,) = pin.entries.values()
+    script = msgspec.structs.replace(contract.script, arguments={"1": 4})
+    entries = {path: msgspec.structs.replace(each, script=script) for path, each in pin.entries.items()}
+    plan = make.planned(make.wanted(), make.facts(msgspec.structs.replace(pin, entries=entries))).plan
+    assert plan.applicable
+    told = [finding.message for finding in plan.warnings if finding.code == "script-arguments"]
+    assert told == ["`train.sh` line 4 uses `$1`, and the script is started without arguments"]
+
+
 def test_what_a_sum_needs_is_asked_of_the_target(make):
     """Names inside a sum count as read."""
     pin = make.pin(launcher=(make.token("python3"), Token(pieces=(SUM,), line=4)))
