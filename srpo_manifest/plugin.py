@@ -5,11 +5,16 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from srpo_manifest.bundling.quoting import command, quote, shell
+from srpo_manifest.bundling.render import PYTHONS
 from srpo_manifest.errors import FactError, LaunchError, ManifestError, PluginError, TransportError
 from srpo_manifest.finding import Finding, Level, Where
 from srpo_manifest.piped import PipedTransport
 from srpo_manifest.planning import anchors
+from srpo_manifest.planning.entry import PIN, entry_of, launches_meant, script_of
+from srpo_manifest.planning.forecast import forecast, wasted_steps
 from srpo_manifest.planning.names import secret_name
+from srpo_manifest.planning.rules import pattern as artifact_pattern
+from srpo_manifest.planning.workers import GPUS, gpus_per_node
 from srpo_manifest.ports.backend import LauncherKind, TransportKind
 from srpo_manifest.ports.direct import DirectLauncher
 from srpo_manifest.ports.hookspecs import hookimpl
@@ -29,18 +34,23 @@ from srpo_manifest.ports.probes import (
 from srpo_manifest.ports.stage import StageHandler
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.reading.words import bound_word, parse_word
+from srpo_manifest.upstream import arriving as arrivals
+from srpo_manifest.upstream.arriving import Arriving, arriving
 from srpo_manifest.upstream.computed import work_out
-from srpo_manifest.upstream.editor import Delivery, Misfit, Wish, deliver, read_tokens, wish_of
+from srpo_manifest.upstream.editor import Delivery, Wish, deliver, of_command, read_tokens, wish_of
+from srpo_manifest.upstream.misfits import Misfit
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import (
     ArgumentContract,
     Choice,
     Computed,
+    Import,
     Launch,
     Opaque,
     Piece,
     Place,
     Plain,
+    Scalar,
     ScriptContract,
     Token,
     Variable,
@@ -49,7 +59,7 @@ from srpo_manifest.values.facts import Bash, Facts, Gpu, Interpreter, Known, Pas
 from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.lock import EntryContract, Pin
 from srpo_manifest.values.manifest import LauncherOptions, LocalOptions, Reference, TransportOptions
-from srpo_manifest.values.plan import Option, SecretRef
+from srpo_manifest.values.plan import Forecast, Op, Option, SecretRef
 from srpo_manifest.values.run import Status
 from srpo_manifest.values.step import (
     Assume,
@@ -61,16 +71,22 @@ from srpo_manifest.values.step import (
     Proposal,
     Put,
     Sh,
+    Shim,
 )
 from srpo_manifest.values.step import Variable as EnvVariable
-from srpo_manifest.values.trainer import Trainer
+from srpo_manifest.values.trainer import Trainer, TrainerCheck
 from srpo_manifest.values.wanted import Wanted
-from srpo_manifest.values.words import Word, late, word
-from srpo_manifest.wording import did_you_mean, listed, plural, ticked
+from srpo_manifest.values.words import Arrived, Text, Word, late, word
+from srpo_manifest.wording import did_you_mean, gigabytes, listed, plural, ticked
 
 __all__ = [
+    "GPUS",
+    "PIN",
+    "PYTHONS",
     "Answer",
     "ArgumentContract",
+    "Arrived",
+    "Arriving",
     "Ask",
     "Assume",
     "AtEnd",
@@ -90,8 +106,10 @@ __all__ = [
     "Fault",
     "Find",
     "Finding",
+    "Forecast",
     "Get",
     "Gpu",
+    "Import",
     "Interpreter",
     "JobStep",
     "Known",
@@ -104,6 +122,7 @@ __all__ = [
     "LocalOptions",
     "ManifestError",
     "Misfit",
+    "Op",
     "Opaque",
     "Option",
     "PastRun",
@@ -119,14 +138,18 @@ __all__ = [
     "ReadFile",
     "ReadRepository",
     "Reference",
+    "Scalar",
     "ScriptContract",
     "SecretRef",
     "Sh",
+    "Shim",
     "StageHandler",
     "Status",
     "TargetProbe",
+    "Text",
     "Token",
     "Trainer",
+    "TrainerCheck",
     "Transport",
     "TransportError",
     "TransportKind",
@@ -140,22 +163,33 @@ __all__ = [
     "Wish",
     "Word",
     "anchors",
+    "arrivals",
+    "arriving",
+    "artifact_pattern",
     "bound_word",
     "command",
     "deliver",
     "did_you_mean",
+    "entry_of",
+    "forecast",
+    "gigabytes",
+    "gpus_per_node",
     "hookimpl",
     "late",
+    "launches_meant",
     "listed",
+    "of_command",
     "parse_value",
     "parse_word",
     "plural",
     "quote",
     "read_tokens",
     "replace",
+    "script_of",
     "secret_name",
     "shell",
     "ticked",
+    "wasted_steps",
     "wish_of",
     "word",
     "work_out",

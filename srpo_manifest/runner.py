@@ -25,28 +25,47 @@ from srpo_manifest.engine.deciding import (
 )
 from srpo_manifest.engine.loading import load, load_plugins, unsaved
 from srpo_manifest.engine.repositories import Repositories
-from srpo_manifest.errors import LaunchError, TransportError
+from srpo_manifest.errors import LaunchError, ManifestError, TransportError
 from srpo_manifest.planning.anchors import RUNS_FOLDER, workspace
 from srpo_manifest.planning.runs import RUNS
+from srpo_manifest.values.base import Value
 from srpo_manifest.values.facts import Facts, PastRun, Unknown
 from srpo_manifest.values.lock import Pin
 from srpo_manifest.values.plan import FORMAT as PLAN_FORMAT
 from srpo_manifest.values.plan import SavedPlan
 from srpo_manifest.values.run import FORMAT, Record
 from srpo_manifest.values.said import Said
+from srpo_manifest.values.upgrade import Report
 from srpo_manifest.values.wanted import Wanted
 
 if TYPE_CHECKING:
     from srpo_manifest.engine.contact import Contact
     from srpo_manifest.engine.packing import Packer
+    from srpo_manifest.engine.tracing import Trace
 
-__all__ = ["Decision", "Runner", "Said"]
+__all__ = ["Decision", "Runner", "Said", "Upgrade"]
 
 Emit: TypeAlias = Callable[..., None]
 
 
 def _silent(_event: str, **_data: Any) -> None:
     """Nobody listens."""
+
+
+class Upgrade(Value):
+    """What a lock would become: told, and not yet written. `missing` says why it cannot be."""
+
+    report: Report
+    pin: Pin
+    missing: ManifestError | None = None
+
+
+def examine_this_machine() -> Decision:
+    """As `Runner.examine`, where there is no manifest."""
+    from srpo_manifest.engine.examining import nobodys, this_machine  # noqa: PLC0415 - a plan examines nothing
+    from srpo_manifest.engine.registry import Registry  # noqa: PLC0415 - likewise
+
+    return this_machine(Registry(), Repositories(nobodys(str(Path.cwd())), offline=True))
 
 
 class Runner:
@@ -71,6 +90,19 @@ class Runner:
             self.emit("facts.gathered", known=len(facts.facts) - unknown, unknown=unknown)
         return self._decided(facts, again=again)
 
+    def examine(self) -> Decision:
+        """What the plan asks, and everything beside it that a run needs; `planning.checkup` makes rows of it.
+
+        Raises: PluginError; ManifestError.
+        """
+        from srpo_manifest.engine.examining import examined  # noqa: PLC0415 - a plan examines nothing
+
+        path = self.repositories.lock_path
+        fits = bool(self.repositories.known().facts)
+        return examined(
+            self.wanted, self.registry, self.repositories, f"{path} {'knows' if fits else 'does not know'} the script"
+        )
+
     def replan(self, *, again: bool = False) -> Decision:
         """The saved plan, made anew from its own facts and then from the facts of now.
 
@@ -88,6 +120,25 @@ class Runner:
         same_or_stale(self.saved.plan, now)
         self._told(now)
         return now
+
+    def trace(self, decision: Decision) -> Trace:
+        """Run upstream's script in a scratch folder of this machine, and compare what it hands over with the decision.
+
+        Raises: TransportError; ManifestError.
+        """
+        from srpo_manifest.engine.tracing import Trace, trace  # noqa: PLC0415 - likewise
+        from srpo_manifest.planning.entry import script_of  # noqa: PLC0415 - a plan runs nothing
+
+        wanted, script = decision.wanted, script_of(decision.wanted)
+        if script is None or script.endswith(".py"):
+            return Trace(result="not-traced", reason="no script is run")
+        entry = msgspec.structs.replace(wanted.manifest.entry, mode="shim")
+        manifest = msgspec.structs.replace(wanted.manifest, entry=entry)
+        shimmed = decided(msgspec.structs.replace(wanted, manifest=manifest), decision.facts, self.registry)
+        if shimmed.planned.job is None:
+            return Trace(result="not-traced", reason="there is no command to compare with")
+        tree = self.repositories.archive(shimmed.plan.repo.commit, shimmed.plan.repo.tree)
+        return trace(shimmed.planned, script, tree)
 
     def save(self, decision: Decision) -> SavedPlan:
         """The plan with everything needed to plan again; no secrets."""
@@ -115,6 +166,26 @@ class Runner:
         """Read the pinned commit anew, or with *upgrade* what the ref means now. Returns: the pin, and whether the lock changed."""
         pin = self.repositories.renewed(upgrade=upgrade)
         return pin, self.repositories.write(pin)
+
+    def changes(self, *, upgrade: bool = True) -> Upgrade:
+        """What `relock` would change, and what that means for this manifest; nothing is written but git's cache.
+
+        Raises: ManifestError; TransportError; PluginError.
+        """
+        from srpo_manifest.engine.upgrading import report  # noqa: PLC0415 - a plan compares no commits
+
+        sides = self.repositories.sides(upgrade=upgrade)
+        return Upgrade(
+            report=report(self.wanted, self.registry, sides, self.repositories.lock_path),
+            pin=sides.after,
+            missing=sides.missing,
+        )
+
+    def take(self, upgrade: Upgrade) -> bool:
+        """Write what `changes` told of into the lock. Returns: whether it changed. Raises: ManifestError `script-missing`."""
+        if upgrade.missing is not None:
+            raise upgrade.missing
+        return self.repositories.write(upgrade.pin)
 
     def packer(self) -> Packer:
         """What brings the long files of a bundle."""

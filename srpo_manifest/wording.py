@@ -31,6 +31,14 @@ def listed(items: Iterable[object], last: str = "or") -> str:
     return f"{', '.join(words[:-1])}, {last} {words[-1]}"
 
 
+def gigabytes(size: float) -> str:
+    """A size for people: `47.6 GB`, `312 kB`."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}" if size < 100 * factor else f"{size / factor:.0f} {unit}"
+    return f"{size:.0f} bytes"
+
+
 def nearest(wanted: str, known: Iterable[str]) -> str | None:
     """The known word that *wanted* most likely means, or None.
 

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from srpo_manifest.cli.verbs import VERBS
 from srpo_manifest.ports import hookspecs
 from srpo_manifest.reading.schema import json_schema
+from srpo_manifest.reading.trainer import parse_trainer
 from srpo_manifest.values.events import EVENTS
+from srpo_manifest.values.trainer import PROGRESS, Trainer
+from srpo_manifest.values.upgrade import ORDER, Report
 
 
 def keys(schema: dict[str, Any], node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -69,3 +75,47 @@ def test_every_key_is_described():
     """An editor shows it."""
     schema = json_schema()
     assert [key for key, text in keys(schema, schema) if not text] == []
+
+
+def described(kind: msgspec.inspect.Type, prefix: str = "") -> Iterator[str]:
+    """Every key of a trainer description, tables before what is in them."""
+    match kind:
+        case msgspec.inspect.UnionType(types=types):
+            for one in types:
+                yield from described(one, prefix)
+        case msgspec.inspect.VarTupleType(item_type=item) if isinstance(item, msgspec.inspect.StructType):
+            yield from described(item, f"{prefix[:-1]}[].")
+        case msgspec.inspect.DictType(value_type=value) if isinstance(value, msgspec.inspect.StructType):
+            yield from described(value, f"{prefix}RULE.")
+        case msgspec.inspect.StructType(fields=fields):
+            for field in fields:
+                yield prefix + field.name
+                yield from described(field.type, f"{prefix}{field.name}.")
+
+
+def test_every_key_of_a_description_is_described(root: Path):
+    """All that there are, and none that there is not; so are the names of progress."""
+    text = (root / "docs/trainers.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([^`]+)` \| (.+) \|$", text, re.MULTILINE))
+    assert sorted(rows) == sorted(described(msgspec.inspect.type_info(Trainer)))
+    assert [name for name in PROGRESS if f"`{name}`" not in rows["log[].pattern"]] == []
+
+
+def test_the_example_of_a_description_is_one(root: Path):
+    """As a stranger copies it; what is refused when one is read is named."""
+    text = (root / "docs/trainers.md").read_text(encoding="utf-8")
+    example = re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[0]
+    trainer = parse_trainer(example.encode(), "their-trainer.toml")
+    assert (trainer.name, len(trainer.checks), set(trainer.evidence)) == (
+        "their-trainer", 2, {"saves-at-multiples", "packs-by-eight"},
+    )  # fmt: skip
+    source = (root / "srpo_manifest/reading/trainer.py").read_text(encoding="utf-8")
+    codes = set(re.findall(r'ManifestError\(\s*"([a-z-]+)"', source)) - {"missing-key"}
+    assert [code for code in codes if f"`{code}`" not in text] == []
+
+
+def test_the_upgrade_page_names_every_kind_of_change_and_every_key(root: Path):
+    """What the report may hold is told where it is explained."""
+    text = (root / "docs/upgrade.md").read_text(encoding="utf-8")
+    keys = [field.encode_name for field in msgspec.structs.fields(Report)]
+    assert [word for word in (*ORDER, *keys) if f"`{word}`" not in text] == []

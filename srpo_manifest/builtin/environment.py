@@ -6,9 +6,9 @@ import hashlib
 import posixpath
 from collections.abc import Iterable
 
-from srpo_manifest.builtin.repo import entry_of, script_of
-from srpo_manifest.builtin.resources import GPUS, gpu_probe, gpus_per_node, platform_variables
+from srpo_manifest.builtin.resources import gpu_probe, platform_variables
 from srpo_manifest.plugin import (
+    GPUS,
     Answer,
     Assume,
     Choice,
@@ -33,9 +33,12 @@ from srpo_manifest.plugin import (
     Variable,
     Wanted,
     anchors,
+    entry_of,
+    gpus_per_node,
     hookimpl,
     late,
     listed,
+    script_of,
     secret_name,
     ticked,
     word,

@@ -55,7 +55,7 @@ class TrainingPython:
 
     def probes(self, wanted: Wanted, facts: Facts) -> Iterable[Probe]:
         if not made_later(wanted):
-            script = prologue(wanted) + _ASK_PYTHON.format(found=_found(wanted), say=quote(SAY_PYTHON))
+            script = prologue(wanted) + _ASK_PYTHON.format(found=found_python(wanted), say=quote(SAY_PYTHON))
             yield TargetProbe(name=PYTHON, script=script, parse=parse_python)
 
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
@@ -80,7 +80,7 @@ class TrainingPython:
             value=None,
             message=f"the training interpreter {ticked(python.path)} does not answer on the target",
             hints=("set `python.path` to the program, environment or prefix that has the trainer's packages",),
-            probe=f"{prologue(wanted)}{_found(wanted)} || :",
+            probe=f"{prologue(wanted)}{found_python(wanted)} || :",
             key="python.path",
         )
 
@@ -101,7 +101,7 @@ def program(wanted: Wanted) -> str:
     return posixpath.basename(python.path) if python.kind == "existing" else "python"
 
 
-def _found(wanted: Wanted) -> str:
+def found_python(wanted: Wanted) -> str:
     """Prints the interpreter's path: the very one that a path names, never its namesake further down PATH."""
     python = wanted.manifest.python
     if "/" not in python.path:

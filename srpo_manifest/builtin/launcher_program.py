@@ -6,19 +6,22 @@ import posixpath
 from collections.abc import Iterable
 
 from srpo_manifest.builtin.interpreter import PYTHON, SAY_PYTHON, made_later, program, prologue
+from srpo_manifest.builtin.launches import chosen_or_none
 from srpo_manifest.builtin.preflight import parse_presence
-from srpo_manifest.builtin.repo import entry_of, script_of
 from srpo_manifest.plugin import (
     Check,
     Facts,
     Interpreter,
+    Level,
     Probe,
     Proposal,
     StageHandler,
     TargetProbe,
     Wanted,
+    entry_of,
     hookimpl,
     quote,
+    script_of,
     ticked,
 )
 
@@ -62,7 +65,7 @@ class LauncherProgram:
             return
         yield Check(
             code="launcher-missing",
-            level="deny",
+            level=_level(wanted, facts),
             fact=PROGRAM,
             op="present",
             value=None,
@@ -88,7 +91,7 @@ class LauncherProgram:
         if isinstance(planned, Interpreter):
             yield Check(
                 code="torchrun-interpreter",
-                level="deny",
+                level=_level(wanted, facts),
                 fact=PROGRAM_PYTHON,
                 op="one-of",
                 value=("", posixpath.dirname(planned.path)),
@@ -106,9 +109,14 @@ def _name(wanted: Wanted, facts: Facts) -> str | None:
     script = script_of(wanted) or ""
     if script.endswith(".py"):
         return program(wanted)
+    launch = chosen_or_none(wanted, script, entry_of(wanted, facts))
+    return launch.launcher[0].text if launch else None
+
+
+def _level(wanted: Wanted, facts: Facts) -> Level:
+    """A script that does more than launch may lead PATH elsewhere before it does."""
     contract = entry_of(wanted, facts).script
-    launches = contract.launches if contract else ()
-    return launches[0].launcher[0].text if len(launches) == 1 and launches[0].launcher else None
+    return "warn" if wanted.manifest.entry.command is None and contract and contract.indirect else "deny"
 
 
 def _where(wanted: Wanted, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 
-from srpo_manifest.builtin.command import settled
+from srpo_manifest.builtin.command import finals_of
 from srpo_manifest.builtin.repo import writable
 from srpo_manifest.plugin import (
     Answer,
@@ -21,6 +21,9 @@ from srpo_manifest.plugin import (
     Value,
     Wanted,
     anchors,
+    arrivals,
+    arriving,
+    entry_of,
     hookimpl,
     quote,
     replace,
@@ -103,12 +106,11 @@ class _Needed(Value):
 def _needed(wanted: Wanted, facts: Facts) -> list[_Needed]:
     """Paths in the working directory, each once: the manifest's, the trainer description's, the base model."""
     found = {file.path: _Needed(path=file.path, key="files", sha256=file.sha256) for file in wanted.manifest.files}
-    values = settled(wanted, facts)
+    values = arriving(finals_of(wanted, facts), entry_of(wanted, facts).arguments, wanted.trainer)
     for file in wanted.trainer.files:
-        flag, _, value = file.when.partition("=")
-        if flag and values.get(flag, str(wanted.trainer.defaults.get(flag, ""))) != value:
+        if not all(arrivals.holds(condition, values) for condition in file.when):
             continue
-        path = _filled(file.path, values)
+        path = arrivals.filled(file.path, values, {})
         if path and path != "builtin":
             needed = _Needed(path=path, key="model.type", why=file.why)
             found.setdefault(path, replace(needed, hints=(file.hint,)) if file.hint else needed)
@@ -116,13 +118,6 @@ def _needed(wanted: Wanted, facts: Facts) -> list[_Needed]:
     if base and wanted.trainer.needs_base and base != "builtin" and not base.startswith("hf:"):
         found.setdefault(base, _Needed(path=base, key="model.base", why="the base model"))
     return list(found.values())
-
-
-def _filled(template: str, values: dict[str, str]) -> str | None:
-    """The path with `{flag}` replaced by the flag's value; None where that is not known."""
-    if not template.startswith("{"):
-        return template
-    return values.get(template.strip("{}"))
 
 
 def _fact(file: _Needed) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from srpo_manifest.plugin import (
+    PIN,
     Answer,
     Check,
     Content,
     ControllerProbe,
-    EntryContract,
     Facts,
     Fault,
     Finding,
@@ -29,30 +29,16 @@ from srpo_manifest.plugin import (
     hookimpl,
     listed,
     quote,
+    script_of,
     shell,
     ticked,
 )
-
-PIN = "repo.pin"
 
 
 @hookimpl
 def srpo_resolve_repo(wanted: Wanted) -> StageHandler:  # noqa: ARG001 - git serves every manifest
     """The built-in answer: git on the controller, a tar on the target."""
     return GitRepo()
-
-
-def script_of(wanted: Wanted) -> str | None:
-    """The entry script: the manifest's, else the trainer description's; None with a command."""
-    if wanted.manifest.entry.command is not None:
-        return None
-    return wanted.manifest.entry.script or wanted.trainer.script or "scripts/finetune/SRPO_training_hpsv2.sh"
-
-
-def entry_of(wanted: Wanted, facts: Facts) -> EntryContract:
-    """What the pinned entry script and its program accept; an empty contract where that is not known."""
-    pin = facts.get(PIN, Pin)
-    return EntryContract() if isinstance(pin, Unknown) else pin.entries.get(script_of(wanted) or "", EntryContract())
 
 
 class GitRepo:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from srpo_manifest.plugin import Answer, Facts, Gpu, Known, TargetProbe, Unknown, Wanted, Word, late, word
+from srpo_manifest.plugin import (
+    GPUS,
+    Answer,
+    Facts,
+    Known,
+    TargetProbe,
+    Unknown,
+    Wanted,
+    Word,
+    gpus_per_node,
+    late,
+    word,
+)
 
-GPUS = "target.gpus"
-_QUERY = "nvidia-smi --query-gpu=name,memory.total --format=csv,noheader,nounits"
-# In WSL nvidia-smi lies outside PATH (Nerogar/OneTrainer#527).
-_ASK = f'PATH="$PATH:/usr/lib/wsl/lib"; command -v nvidia-smi >/dev/null || {{ echo "nvidia-smi is not there" >&2; exit 1; }}\n{_QUERY}'
+# In WSL it lies outside PATH (Nerogar/OneTrainer#527); with a sick driver it hangs.
+NVIDIA_SMI = 'PATH="$PATH:/usr/lib/wsl/lib" timeout 20 nvidia-smi'
+"""The command as a probe begins."""
+_QUERY = f"{NVIDIA_SMI} --query-gpu=name,memory.total --format=csv,noheader,nounits"
+_ASK = f'(PATH="$PATH:/usr/lib/wsl/lib"; command -v nvidia-smi) >/dev/null || {{ echo "nvidia-smi is not there" >&2; exit 1; }}\n{_QUERY}'
 
 
 def gpu_probe() -> TargetProbe:
@@ -18,7 +31,9 @@ def gpu_probe() -> TargetProbe:
 def parse_gpus(answer: Answer) -> Known | Unknown:
     """One `name, MiB` a line. Units: MiB. Source: nvidia-smi(1), --query-gpu."""
     if answer.status != 0:
-        return Unknown(reason=answer.complaint)
+        return Unknown(
+            reason="nvidia-smi did not answer within 20 seconds" if answer.status == 124 else answer.complaint
+        )
     gpus = []
     for line in answer.text.splitlines():
         name, comma, memory = line.rpartition(",")
@@ -26,19 +41,6 @@ def parse_gpus(answer: Answer) -> Known | Unknown:
             return Unknown(reason=f"nvidia-smi said {line!r}")
         gpus.append({"name": name.strip(), "memory_mib": int(memory)})
     return Known(value=gpus)
-
-
-def gpus_per_node(wanted: Wanted, facts: Facts) -> int | Unknown:
-    """HOST_GPU_NUM: the manifest's, else what the target shows; a trainer without need of GPUs has one worker."""
-    given = wanted.manifest.resources.gpus_per_node
-    if given is not None:
-        return given
-    if not wanted.trainer.needs_gpu:
-        return 1
-    gpus = facts.get(GPUS, list[Gpu])
-    if isinstance(gpus, Unknown):
-        return gpus
-    return len(gpus) or Unknown(reason="nvidia-smi shows no GPU")
 
 
 def platform_variables(wanted: Wanted, facts: Facts) -> dict[str, Word | Unknown]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from srpo_manifest.values.words import LateName, Text, Word
+from srpo_manifest.values.words import Arrived, Late, LateName, Text, Word
 
 VARIABLES: dict[LateName, str] = {
     "run.id": "SRPO_RUN_ID",
@@ -28,14 +28,24 @@ def quote(text: str) -> str:
 
 
 def shell(word: Word) -> str:
-    """*word* as one shell word: texts quoted, late pieces as quoted variables."""
-    pieces = [
-        quote(piece.text) if isinstance(piece, Text) else f'"${{{VARIABLES[piece.name]}}}"' for piece in word.pieces
-    ]
-    return "".join(pieces) or "''"
+    """*word* as one shell word: texts quoted, late pieces as quoted variables.
+
+    Raises: AssertionError for what only the script can tell: that is no shell's to say.
+    """
+    return "".join(map(_piece, word.pieces)) or "''"
 
 
 def command(words: tuple[Word, ...]) -> str:
     """A command line, one word a line where it is long."""
     shelled = [shell(word) for word in words]
     return " ".join(shelled) if sum(map(len, shelled)) < 100 else " \\\n    ".join(shelled)
+
+
+def _piece(piece: Text | Late | Arrived) -> str:
+    match piece:
+        case Text(text=text):
+            return quote(text)
+        case Late(name=name):
+            return f'"${{{VARIABLES[name]}}}"'
+        case Arrived():  # pragma: no cover - a plan in shim mode runs the script, not its argv
+            raise AssertionError(piece)

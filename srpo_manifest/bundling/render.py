@@ -7,11 +7,12 @@ from collections.abc import Iterable
 import msgspec
 
 from srpo_manifest.bundling.quoting import command, quote, shell
+from srpo_manifest.bundling.shim import shim_files, shim_start
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.bundle import Bundle, BundleFile
 from srpo_manifest.values.plan import SecretRef
 from srpo_manifest.values.planned import Planned, Proposed
-from srpo_manifest.values.step import AtEnd, Check, Put, Sh
+from srpo_manifest.values.step import AtEnd, Check, JobStep, Put, Sh
 from srpo_manifest.values.words import Word
 
 RULES_FORMAT = 1
@@ -36,6 +37,8 @@ SRPO_RUN_PORT=$(supervise port) || exit
 export SRPO_RUN_PORT
 {exported}
 if [ -n "${{SRPO_DRY_RUN:-}}" ]; then exit 0; fi
+{started}"""
+_DIRECT = """\
 printf 'job\\n' >>"$SRPO_RUN_DIR/phases"
 exec {argv}
 """
@@ -50,8 +53,8 @@ class _Script(Value):
     sourced: bool = False
 
 
-def render(planned: Planned, *, launch: bytes, supervise: bytes) -> Bundle:
-    """The bundle of an applicable plan. *launch* and *supervise* are the files that every bundle carries.
+def render(planned: Planned, *, launch: bytes, supervise: bytes, deliver: bytes = b"") -> Bundle:
+    """The bundle of an applicable plan. *launch* and *supervise* are the files that every bundle carries, *deliver* those of shim mode.
 
     Raises: AssertionError where the plan has no job: the caller refuses such a plan first.
     """
@@ -62,11 +65,12 @@ def render(planned: Planned, *, launch: bytes, supervise: bytes) -> Bundle:
         BundleFile(name="launch.sh", data=launch, executable=True),
         BundleFile(name="supervise.py", data=supervise, executable=True),
         _text("settings.sh", _settings(planned)),
-        _text("leader.sh", _leader(planned, planned.job.argv, planned.job.makes, steps)),
+        _text("leader.sh", _leader(planned, planned.job, steps)),
         _text("rules.json", _json(_rules(planned))),
         _text("plan.json", _json(planned.plan)),
         *(_text(f"steps/{script.name}", script.text) for script in (*steps, *ends)),
         *_carried(planned.proposed),
+        *(shim_files(planned.job.shim, deliver) if planned.job.shim else ()),
     ]
     if ends:
         files.append(
@@ -92,7 +96,7 @@ def _settings(planned: Planned) -> str:
     )
 
 
-def _leader(planned: Planned, argv: tuple[Word, ...], makes: tuple[Word, ...], steps: Iterable[_Script]) -> str:
+def _leader(planned: Planned, job: JobStep, steps: Iterable[_Script]) -> str:
     steps = tuple(steps)
     exported = (
         f"export {name}={shell(value)}" for name, value in sorted(planned.env.items()) if isinstance(value, Word)
@@ -104,9 +108,9 @@ def _leader(planned: Planned, argv: tuple[Word, ...], makes: tuple[Word, ...], s
         sourced="".join(f'. "$SRPO_BUNDLE/steps/{step.name}"\n' for step in steps if step.sourced),
         prepared="".join(f"prepare {quote(step.id)} {quote(step.name)}\n" for step in steps if not step.sourced),
         cwd=shell(planned.cwd),
-        made=f"mkdir -p -- {command(makes)} || exit 70\n" if makes else "",
+        made=f"mkdir -p -- {command(job.makes)} || exit 70\n" if job.makes else "",
         exported="\n".join(exported),
-        argv=command(argv),
+        started=shim_start(job.shim) if job.shim else _DIRECT.format(argv=command(job.argv)),
     )
 
 
@@ -162,7 +166,17 @@ def _rules(planned: Planned) -> dict[str, object]:
         },
         "port": planned.port,
         "repo": str(planned.checkout),
+        **_shim(planned),
     }
+
+
+def _shim(planned: Planned) -> dict[str, object]:
+    """The program and the variables that the trainer gets as planned; nothing where no script runs."""
+    if planned.job is None or planned.job.shim is None:
+        return {}
+    kept = {name: value for name in planned.job.shim.keeps if isinstance(value := planned.env.get(name), Word)}
+    variables = {name: str(value) for name, value in sorted(kept.items())}
+    return {"shim": {"entry": planned.job.shim.entry, "variables": variables}}
 
 
 def _check(check: Check) -> dict[str, object]:

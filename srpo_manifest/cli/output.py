@@ -29,11 +29,3 @@ def data(value: object) -> None:
 def line(value: object) -> None:
     """One JSON object of a stream, on its own line at once."""
     print(msgspec.json.encode(value).decode(), flush=True)
-
-
-def gigabytes(size: float) -> str:
-    """A size for people: `47.6 GB`, `312 kB`."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}" if size < 100 * factor else f"{size / factor:.0f} {unit}"
-    return f"{size:.0f} bytes"

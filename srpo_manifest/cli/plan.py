@@ -18,6 +18,11 @@ from srpo_manifest.cli.planning import Asked, plan
 @click.option("--diff", "other", metavar="FILE", help="Show what differs from this saved plan.")
 @click.option("--origin", "origins", is_flag=True, help="Show where each flag's value comes from.")
 @click.option("--again", is_flag=True, help="Run anew what has succeeded.")
+@click.option(
+    "--trace",
+    is_flag=True,
+    help="Run upstream's script in a scratch folder of this machine, launching nothing, and compare.",
+)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 6 where something would run.")
 @click.option("--json", "as_json", is_flag=True, help="The plan as one JSON document on stdout.")
 @click.pass_context

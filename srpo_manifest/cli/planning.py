@@ -20,6 +20,7 @@ class Asked(Value):
     other: str | None = None
     origins: bool = False
     again: bool = False
+    trace: bool = False
     detailed_exitcode: bool = False
     as_json: bool = False
 
@@ -43,6 +44,8 @@ def quick(arguments: list[str]) -> int | None:
 
 def plan(said: Said, asked: Asked) -> int:
     """Plan, save what is to be saved, and show it. Returns: the exit status."""
+    import msgspec  # noqa: PLC0415 - likewise
+
     from srpo_manifest.cli.output import data, say, tell  # noqa: PLC0415 - a verb's help needs no decoder
     from srpo_manifest.cli.saved import read_facts, read_saved, write  # noqa: PLC0415 - likewise
     from srpo_manifest.reading.facts import render_facts  # noqa: PLC0415 - likewise
@@ -56,8 +59,9 @@ def plan(said: Said, asked: Asked) -> int:
         write(asked.save_facts, render_facts(decision.facts))
     if asked.out:
         write(asked.out, render_saved_plan(runner.save(decision)))
+    traced = runner.trace(decision) if asked.trace else None
     if asked.as_json:
-        data(made)
+        data(made if traced is None else {**msgspec.to_builtins(made), "trace": traced})
     elif asked.other:
         from srpo_manifest.planning.diff import diff  # noqa: PLC0415 - only `--diff` needs it
 
@@ -66,8 +70,12 @@ def plan(said: Said, asked: Asked) -> int:
         from srpo_manifest.planning.show import show  # noqa: PLC0415 - only people need it
 
         print("\n".join(show(made, origins=asked.origins)))
+        if traced is not None:
+            from srpo_manifest.engine.tracing import shown  # noqa: PLC0415 - likewise
+
+            print(f"  trace     {shown(traced)}")
         say("")
         tell(decision.planned.findings)
-    if not made.applicable:
+    if not made.applicable or (traced is not None and traced.result == "differs"):
         return REFUSED
     return SOMETHING if asked.detailed_exitcode and made.job.action == "run" else 0

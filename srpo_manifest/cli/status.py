@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 import msgspec
 
-from srpo_manifest.cli.output import data, gigabytes
+from srpo_manifest.cli.output import data
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.errors import TransportError
 from srpo_manifest.finding import visible
-from srpo_manifest.values.run import Status
+from srpo_manifest.values.run import CheckpointFile, Status
+from srpo_manifest.wording import gigabytes
 
 
 @click.command("status")
@@ -42,11 +43,21 @@ def lines(status: Status, where: str) -> list[str]:
         found.append(f"  phase       {status.phase}")
     if status.progress:
         found.append("  progress    " + "  ".join(f"{key} {value}" for key, value in status.progress.items()))
-    found += [
-        f"  checkpoint  {checkpoint.path}  {gigabytes(checkpoint.bytes)}{'' if checkpoint.whole else '  not whole'}"
-        for checkpoint in status.checkpoints
-    ]
+    for checkpoint in status.checkpoints:
+        found.append(
+            f"  checkpoint  {checkpoint.path}  {gigabytes(checkpoint.bytes)}{'' if checkpoint.whole else '  not whole'}"
+        )
+        found += [digest(file) for file in checkpoint.files if checkpoint.whole]
     if status.images:
         found.append(f"  previews    {status.images}")
+    for warning in status.warnings:
+        found.append(f"  warning     [{warning.code}] {warning.time}: {warning.message}")
+        found += [f"    hint: {hint}" for hint in warning.hints]
     found += [f"  damaged     {what}" for what in status.damaged]
     return [visible(line) for line in [*found, f"  folder      {where}"]]
+
+
+def digest(file: CheckpointFile) -> str:
+    """A file of a checkpoint as a line for people."""
+    told = f"sha256:{file.digest}" if file.digest else f"no digest: {file.reason}"
+    return f"    {told}" + (f"  {file.path}  {gigabytes(file.bytes)}" if file.path else "")

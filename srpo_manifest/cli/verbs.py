@@ -4,7 +4,7 @@ from __future__ import annotations
 
 VERBS: dict[str, str] = {
     "validate": "check manifests; nothing is started, no network is opened",
-    "lock": "pin the repository and what its scripts accept, in srpo.lock",
+    "lock": "pin the repository and what its scripts accept, in srpo.lock; tell what an upgrade changes",
     "plan": "show what apply would do, and the exact command",
     "apply": "do what the plan says, and follow the run to its end",
     "bundle": "write the run's self-contained files to a folder",
@@ -14,6 +14,7 @@ VERBS: dict[str, str] = {
     "attach": "follow a run again",
     "wait": "wait for a run's end",
     "stop": "end a run gracefully",
+    "doctor": "ask the target and this machine everything a run needs, with the fix for each finding",
     "schema": "print the manifest's JSON Schema",
     "plugins": "list what is installed",
 }
@@ -36,6 +37,7 @@ def overview() -> str:
             "  --help     print this; `srpo-manifest VERB --help` tells a verb's options",
             "",
             "exit status: 0 good, 1 the run ended badly, 2 manifest or usage wrong, 3 our bug, 4 refused or stale,",
-            "5 transport or launcher, 6 something would run (plan --detailed-exitcode), 130 interrupted",
+            "5 transport or launcher, 6 something would run (plan --detailed-exitcode) or an upgrade matters (lock --dry-run),",
+            "130 interrupted",
         )
     )

@@ -6,8 +6,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from srpo_manifest.cli.output import gigabytes, say
+from srpo_manifest.cli.output import say
 from srpo_manifest.finding import visible
+from srpo_manifest.wording import gigabytes
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -47,7 +48,10 @@ class View:
         self._line(f"plan      {event['plan'][:12]}")
 
     def _phase_started(self, event: dict[str, Any]) -> None:
-        if event["phase"] not in ("job", "ending"):
+        if event["phase"] == "digests":
+            limit = event.get("limit_seconds") or 0
+            self._line(f"phase     digests of {gigabytes(event.get('bytes') or 0)}, for {limit:g} seconds at most")
+        elif event["phase"] not in ("job", "ending"):
             self._line(f"phase     {event['phase']}")
 
     def _job_started(self, event: dict[str, Any]) -> None:
@@ -87,6 +91,8 @@ class View:
 
     def _warning_raised(self, event: dict[str, Any]) -> None:
         self._line(f"warning[{event.get('code', 'trainer')}]: {event.get('message', '')}")
+        for hint in event.get("hints") or ():
+            self._line(f"hint: {hint}")
 
     def _contact_lost(self, event: dict[str, Any]) -> None:
         self._line(f"contact lost: {event.get('reason', '')}; the run goes on, trying again")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
-from srpo_manifest.builtin.repo import script_of
 from srpo_manifest.engine.gather import Pins, gather
-from srpo_manifest.engine.registry import Registry, propose
+from srpo_manifest.engine.registry import Part, Registry, propose
 from srpo_manifest.errors import ManifestError, PlanRefused, StalePlan
 from srpo_manifest.finding import Finding
 from srpo_manifest.planning import evidence
 from srpo_manifest.planning.diff import diff
+from srpo_manifest.planning.entry import script_of
 from srpo_manifest.planning.planner import decide
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.values.base import Value
@@ -18,6 +20,7 @@ from srpo_manifest.values.facts import Facts
 from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.plan import Plan
 from srpo_manifest.values.planned import Planned
+from srpo_manifest.values.step import Check, JobStep, Proposal
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import ticked
 
@@ -45,11 +48,18 @@ def decided(wanted: Wanted, facts: Facts, registry: Registry, *, again: bool = F
 
     Raises: PluginError.
     """
+    return decided_with(wanted, facts, registry, registry.parts(wanted), again=again)
+
+
+def decided_with(
+    wanted: Wanted, facts: Facts, registry: Registry, parts: Iterable[Part], *, again: bool = False
+) -> Decision:
+    """Decide from what is known and what *parts* propose. Raises: PluginError."""
     folder = facts.get("controller.folder", str)
     if isinstance(folder, str):
         wanted = msgspec.structs.replace(wanted, folder=folder)
     wanted, notes = evidence.settled(wanted, facts, script_of(wanted) or "")
-    proposed = propose(registry.parts(wanted), wanted, facts)
+    proposed = propose(parts, wanted, facts)
     planned = decide(wanted, facts, proposed, providers=registry.providers, again=again, notes=notes)
     return Decision(wanted=wanted, facts=facts, planned=planned)
 
@@ -72,15 +82,23 @@ def open_transport(wanted: Wanted, registry: Registry, facts: Facts) -> Transpor
 def manifest_faults(wanted: Wanted, facts: Facts, registry: Registry) -> tuple[Finding, ...]:
     """What `validate` can say: findings that no machine has to be asked for. *facts* hold at most the lock's pin.
 
+    Notes on upstream's own habits are the plan's; those on the lock are told here as well.
+
     Raises: PluginError.
     """
     wanted, notes = evidence.settled(wanted, facts, script_of(wanted) or "")
     proposed = [
         one
         for one in propose(registry.parts(wanted), wanted, facts)
-        if isinstance(one.proposal, Fault) and not one.proposal.observed
+        if (isinstance(one.proposal, Fault) and not one.proposal.observed) or _is_settled(one.proposal)
     ]
-    return decide(wanted, facts, proposed, notes=notes).findings
+    found = decide(wanted, facts, proposed).findings
+    return (*(finding for finding in found if finding.level != "note"), *notes)
+
+
+def _is_settled(proposal: Proposal) -> bool:
+    """Whether it is the job itself, or a check that no machine has to be asked for."""
+    return isinstance(proposal, JobStep) or (isinstance(proposal, Check) and proposal.known is not None)
 
 
 def same_or_stale(saved: Plan, now: Decision) -> None:

@@ -46,6 +46,7 @@ def bundle_of(planned: Planned) -> Bundle:
         planned,
         launch=folder.joinpath("launch.sh").read_bytes(),
         supervise=folder.joinpath("supervise.py").read_bytes(),
+        deliver=folder.joinpath("deliver.py").read_bytes(),
     )
 
 

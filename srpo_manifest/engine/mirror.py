@@ -10,13 +10,14 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from srpo_manifest import piped
 from srpo_manifest.engine.urls import checked_ref, checked_url
 from srpo_manifest.errors import ManifestError, TransportError
 from srpo_manifest.ports.probes import Answer
+from srpo_manifest.values.upgrade import FileChange, Span
 from srpo_manifest.wording import did_you_mean, plural, ticked
 
 FETCH_SECONDS = 1800.0
@@ -131,6 +132,22 @@ class Mirror:
         mode, kind, blob = about.decode().split()
         return self._git("cat-file", "blob", blob).output if kind == "blob" and mode != "120000" else None
 
+    def read_all(self, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
+        """The bytes of many files at once; those that are not there are left out. Raises: TransportError."""
+        wanted = [path for path in paths if "\n" not in path]
+        asked = b"".join(f"{commit}:{path}\n".encode("utf-8", "surrogateescape") for path in wanted)
+        rest = _checked("cat-file", "--batch", at=self.folder, data=asked).output
+        found = {}
+        for path in wanted:
+            # Shape: `id blob bytes\n`, the bytes, a newline; or a line that ends in `missing`.
+            head, _, rest = rest.partition(b"\n")
+            kind, _, size = head.partition(b" ")[2].partition(b" ")
+            if size.isdigit():
+                if kind == b"blob":
+                    found[path] = rest[: int(size)]
+                rest = rest[int(size) + 1 :]
+        return found
+
     def archive(self, commit: str) -> Iterator[bytes]:
         """The commit's tree as a tar, every file as committed: the same bytes for the same commit.
 
@@ -142,6 +159,44 @@ class Mirror:
             with tar.open("rb") as file:
                 while chunk := file.read(1 << 20):
                     yield chunk
+
+    def date_of(self, commit: str) -> str:
+        """When the commit was made, ISO 8601 with its zone. Raises: TransportError."""
+        return self._git("log", "-1", "--no-show-signature", "--format=%cI", "--end-of-options", commit).text
+
+    def between(self, old: str, new: str) -> Span:
+        """How many commits only one of the two has. Raises: TransportError."""
+        counted = self._git("rev-list", "--count", "--left-right", "--end-of-options", f"{old}...{new}").text
+        gone, added = map(int, counted.split())
+        return Span(added=added, gone=gone)
+
+    def changed(self, old: str, new: str) -> tuple[FileChange, ...]:
+        """Every path that the two trees differ in; a file that moved nearly whole is one that was renamed.
+
+        Raises: TransportError.
+        """
+        try:
+            raw = self._differing(old, new, "--find-renames")
+        except TransportError as error:
+            if error.code != "objects-missing":
+                raise
+            raw = self._differing(old, new, "--find-renames=100%")  # by ids alone: no file is looked into
+        # Shape: `:mode mode id id status[score]\0path\0`, for a rename with a second path.
+        words = iter(raw.split(b"\0"))
+        found = []
+        for about in words:
+            if not about:
+                continue
+            _, _, before, after, status = about.decode().split()
+            path = next(words).decode("utf-8", "backslashreplace")
+            to = next(words).decode("utf-8", "backslashreplace") if status.startswith("R") else path
+            ids = [None if set(one) == {"0"} else one for one in (before, after)]
+            found.append(FileChange(path=path, to=to if ids[1] else None, before=ids[0], after=ids[1]))
+        return tuple(found)
+
+    def _differing(self, old: str, new: str, renames: str) -> bytes:
+        how = ("--raw", "-z", "-r", "--no-abbrev", renames, "--no-ext-diff", "--no-textconv")
+        return self._git("diff-tree", *how, "--end-of-options", old, new).output
 
     def _is_there(self) -> bool:
         """A mirror is renamed into its place when it is whole: one that is there is whole."""

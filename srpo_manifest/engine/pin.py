@@ -5,13 +5,18 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
+from functools import partial
+
+from msgspec.structs import replace
 
 from srpo_manifest.engine.mirror import Mirror
 from srpo_manifest.errors import ManifestError
+from srpo_manifest.planning.entry import programs_started
 from srpo_manifest.reading.canonical import digest
 from srpo_manifest.upstream.arguments import read_arguments
+from srpo_manifest.upstream.imports import read_imports
 from srpo_manifest.upstream.script import read_script
-from srpo_manifest.values.contract import ArgumentContract, ScriptContract
+from srpo_manifest.values.contract import ArgumentContract, Launch
 from srpo_manifest.values.lock import EntryContract, Pin
 from srpo_manifest.values.trainer import Evidence, Trainer
 from srpo_manifest.wording import did_you_mean, ticked
@@ -37,7 +42,12 @@ def read_pin(
         ref=ref,
         commit=commit,
         tree=mirror.tree_of(commit),
-        entries={script: _entry(mirror, commit, script, digest(trainer), evidence) for script in sorted(set(scripts))},
+        entries={
+            script: _with_imports(
+                mirror, commit, trainer.package_roots, _entry(mirror, commit, script, digest(trainer), evidence)
+            )
+            for script in sorted(set(scripts))
+        },
     )
 
 
@@ -47,10 +57,25 @@ def _entry(mirror: Mirror, commit: str, script: str, described: str, evidence: d
     if source is None or source.startswith(_LARGE):
         raise _missing(mirror, commit, path, source)
     if path.endswith(".py"):
-        return EntryContract(arguments=read_arguments(source, path), description=described, evidence=evidence)
+        return EntryContract(
+            arguments=read_arguments(source, path, partial(mirror.read, commit)),
+            description=described,
+            evidence=evidence,
+        )
     contract = read_script(source, path, read=lambda name: _plain(mirror.read(commit, name)))
-    arguments = _arguments(mirror, commit, contract)
-    return EntryContract(script=contract, arguments=arguments, description=described, evidence=evidence)
+    programs = {
+        launch.entry.text: arguments
+        for launch in contract.launches
+        if launch.entry.text is not None and (arguments := _arguments(mirror, commit, launch)) is not None
+    }
+    only = next(iter(programs.values()), None) if len(programs_started(contract.launches)) == 1 else None
+    return EntryContract(
+        script=contract,
+        arguments=only,
+        description=described,
+        evidence=evidence,
+        programs=programs if only is None else {},
+    )
 
 
 def _plain(source: bytes | None) -> bytes | None:
@@ -58,21 +83,37 @@ def _plain(source: bytes | None) -> bytes | None:
     return None if source is None or source.startswith(_LARGE) else source
 
 
-def _arguments(mirror: Mirror, commit: str, contract: ScriptContract) -> ArgumentContract | None:
-    """The interface of the one program that the script starts, where it lies in the checkout."""
-    # A loop gives the same line again.
-    entries = {(launch.line, launch.entry.text, launch.module, launch.folder) for launch in contract.launches}
-    if len(entries) != 1:
-        return None
-    (_, name, module, folder), *_ = entries
-    if name is None:
+def _arguments(mirror: Mirror, commit: str, launch: Launch) -> ArgumentContract | None:
+    """The interface of the program that *launch* starts, where it lies in the checkout."""
+    if (name := launch.entry.text) is None:
         return None
     stem = name.replace(".", "/")
-    names = (f"{stem}.py", f"{stem}/__main__.py") if module else (name,)
-    for path in (posixpath.normpath(posixpath.join(folder or "", name)) for name in names):
+    names = (f"{stem}.py", f"{stem}/__main__.py") if launch.module else (name,)
+    for path in (posixpath.normpath(posixpath.join(launch.folder or "", name)) for name in names):
         if (source := mirror.read(commit, path)) is not None:
-            return read_arguments(source, path)
+            return read_arguments(source, path, partial(mirror.read, commit))
     return None
+
+
+def _with_imports(mirror: Mirror, commit: str, roots: Iterable[str], entry: EntryContract) -> EntryContract:
+    """The entry with what its program imports, or with the path where no program is."""
+    contract = entry.script
+    launches = contract.launches if contract else ()
+    launch = launches[0] if len(programs_started(launches)) == 1 else None
+    if entry.arguments is not None:
+        path = entry.arguments.path
+        # Python looks first where the program lies; a module is found by its whole name alone.
+        first = () if launch is not None and launch.module else (posixpath.dirname(path) or ".",)
+        imports = read_imports(
+            path, mirror.files(commit), (*first, *roots), lambda paths: mirror.read_all(commit, paths)
+        )
+        return replace(entry, imports=imports)
+    if contract is None or launch is None or not contract.direct or launch.module or launch.folder is None:
+        return entry
+    name = launch.entry.text or ""
+    path = posixpath.normpath(posixpath.join(launch.folder, name))
+    is_there = not name.endswith(".py") or name.startswith("/") or mirror.read(commit, path) is not None
+    return entry if is_there else replace(entry, absent=path)
 
 
 def _verdicts(mirror: Mirror, commit: str, trainer: Trainer) -> dict[str, bool]:

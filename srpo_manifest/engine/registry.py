@@ -10,7 +10,22 @@ from typing import Any, TypeVar
 import pluggy
 
 from srpo_manifest import __version__
-from srpo_manifest.builtin import bash, command, environment, interpreter, launcher_program, local, preflight, repo
+from srpo_manifest.builtin import (
+    bash,
+    command,
+    dead_code,
+    earlier_results,
+    environment,
+    interpreter,
+    launcher_program,
+    local,
+    packages,
+    platform_checks,
+    preflight,
+    repo,
+    room,
+    trainer_checks,
+)
 from srpo_manifest.errors import PluginError, SrpoManifestError
 from srpo_manifest.planning.order import BUILTIN
 from srpo_manifest.ports import hookspecs
@@ -28,7 +43,21 @@ from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import did_you_mean, listed, ticked
 
 A = TypeVar("A")
-_STAGES = (repo, bash, environment, interpreter, preflight, launcher_program, command)
+_STAGES = (
+    repo,
+    bash,
+    environment,
+    interpreter,
+    preflight,
+    launcher_program,
+    packages,
+    platform_checks,
+    room,
+    trainer_checks,
+    earlier_results,
+    dead_code,
+    command,
+)
 _ONE_ANSWER = ("resolve-repo", "resolve-bash", "launch")
 _PROPOSALS: tuple[type, ...] = Proposal.__args__
 

@@ -8,19 +8,42 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from srpo_manifest.builtin.repo import PIN, script_of
 from srpo_manifest.engine import lockfiles
 from srpo_manifest.engine.home import cache_folder
 from srpo_manifest.engine.lockfiles import DEMO
 from srpo_manifest.errors import ManifestError
+from srpo_manifest.planning.entry import PIN, script_of
 from srpo_manifest.ports.probes import ReadRepository
+from srpo_manifest.reading.canonical import digest
+from srpo_manifest.values.base import Value
 from srpo_manifest.values.facts import Facts, Known
 from srpo_manifest.values.lock import READERS, Pin
+from srpo_manifest.values.upgrade import FileChange, Span
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import ticked
 
 if TYPE_CHECKING:
     from srpo_manifest.engine.mirror import Mirror
+
+
+class Sides(Value):
+    """The locked pin and the one that would take its place, read by the same readers where that can be."""
+
+    before: Pin | None
+    """None: nothing is locked."""
+    after: Pin
+    dates: tuple[str | None, str | None] = (None, None)
+    span: Span | None = None
+    """None where the locked commit is not at hand."""
+    lost: bool = False
+    """Upstream does not hand the locked commit out any more."""
+    files: tuple[FileChange, ...] = ()
+    current: bool = True
+    """The lock's own entry is of these readers and of this trainer description."""
+    known: bool = True
+    """The lock has an entry for the script."""
+    missing: ManifestError | None = None
+    """Why the new commit has no such script."""
 
 
 class Repositories:
@@ -73,6 +96,46 @@ class Repositories:
         scripts = [] if question.script is None else [question.script]
         return read_pin(mirror, question.url, question.ref, at, scripts, question.description)
 
+    def sides(self, *, upgrade: bool) -> Sides:
+        """What the lock holds, beside what `renewed` would put there; nothing is written but git's cache.
+
+        With *upgrade* an entry of other readers or another description is read again at its commit, so that
+        upstream's change alone is told; without it that very difference is what is told.
+        Raises: ManifestError, `script-missing` among them where neither commit has the script; TransportError.
+        """
+        question = self._question()
+        found = self._found(question)
+        if question.url == DEMO and found is not None:
+            return Sides(before=self._narrowed(found, question), after=self._narrowed(found, question))
+        mirror = self._mirror(question.url)
+        wish = found.commit if found and not upgrade else question.ref
+        at = mirror.ensure(wish, offline=self._offline)
+        after, missing = self._read_at(mirror, question, at)
+        sides = Sides(before=None, after=after, missing=missing, dates=(None, mirror.date_of(at)))
+        if found is None:
+            if missing is not None:
+                raise missing
+            return sides
+        current = self._is_current(found, question)
+        before = self._narrowed(found, question)
+        known = question.script is None or question.script in found.entries
+        sides = msgspec.structs.replace(sides, before=before, current=current, known=known)
+        try:
+            mirror.ensure(found.commit, offline=self._offline)
+        except ManifestError as error:  # the lock's own entry is all there is
+            return msgspec.structs.replace(sides, lost=error.code != "offline")
+        if upgrade and not current:
+            before, _ = self._read_at(mirror, question, found.commit)
+        if missing is not None and not before.entries:
+            raise missing
+        return msgspec.structs.replace(
+            sides,
+            before=before,
+            dates=(mirror.date_of(found.commit), sides.dates[1]),
+            span=mirror.between(found.commit, at),
+            files=mirror.changed(found.commit, at),
+        )
+
     def write(self, pin: Pin) -> bool:
         """Put the pin into the lock, unless it is the demo's. Returns: whether the file changed."""
         return pin.url != DEMO and not self._locked and lockfiles.write(self.lock_path, pin)
@@ -89,6 +152,24 @@ class Repositories:
                 "run `srpo-manifest lock`",
             )
         return mirror.archive(commit)
+
+    def _read_at(self, mirror: Mirror, question: ReadRepository, at: str) -> tuple[Pin, ManifestError | None]:
+        """The pin of the commit; one without entries where it has no such script, and why."""
+        from srpo_manifest.engine.pin import read_pin  # noqa: PLC0415 - see `read`
+
+        scripts = [] if question.script is None else [question.script]
+        try:
+            return read_pin(mirror, question.url, question.ref, at, scripts, question.description), None
+        except ManifestError as error:
+            if error.code != "script-missing":
+                raise
+            return Pin(url=question.url, ref=question.ref, commit=at, tree=mirror.tree_of(at)), error
+
+    def _is_current(self, pin: Pin, question: ReadRepository) -> bool:
+        if question.script is None:
+            return True
+        entry = pin.entries.get(question.script)
+        return entry is not None and (entry.readers, entry.description) == (READERS, digest(question.description))
 
     def _question(self) -> ReadRepository:
         repo = self._wanted.manifest.repo

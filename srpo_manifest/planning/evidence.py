@@ -42,6 +42,11 @@ def _without(trainer: Trainer, missing: set[str]) -> Trainer:
     return replace(
         trainer,
         loop=None if trainer.loop and trainer.loop.rule in missing else trainer.loop,
+        memory=None if trainer.memory and trainer.memory.rule in missing else trainer.memory,
+        checks=tuple(check for check in trainer.checks if check.rule not in missing),
+        dead=tuple(flag for flag in trainer.dead if flag.rule not in missing),
         files=tuple(file for file in trainer.files if file.rule not in missing),
+        modules=tuple(module for module in trainer.modules if module.rule not in missing),
         log=tuple(rule for rule in trainer.log if rule.rule not in missing),
+        afterwards=tuple(advice for advice in trainer.afterwards if advice.rule not in missing),
     )

@@ -8,15 +8,18 @@ from collections.abc import Iterable
 import msgspec
 
 from srpo_manifest.finding import Finding, bare
-from srpo_manifest.planning import anchors, sanity
+from srpo_manifest.planning import anchors, loops, sanity
+from srpo_manifest.planning.entry import entry_of
 from srpo_manifest.planning.forecast import forecast
 from srpo_manifest.planning.lints import level_of, placed
 from srpo_manifest.planning.order import ordered
-from srpo_manifest.planning.predicates import holds
+from srpo_manifest.planning.predicates import Truth, holds, satisfies
 from srpo_manifest.planning.rules import rules
 from srpo_manifest.planning.runs import RUNS
+from srpo_manifest.planning.workers import gpus_per_node
 from srpo_manifest.reading.canonical import canonical_json, digest
-from srpo_manifest.values.facts import Facts, PastRun, Unknown
+from srpo_manifest.upstream.arriving import arriving
+from srpo_manifest.values.facts import Facts, Known, PastRun, Unknown
 from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.lock import Pin
 from srpo_manifest.values.plan import (
@@ -58,8 +61,10 @@ def decide(
     manifest = wanted.manifest
     jobs = [one.proposal for one in proposed if isinstance(one.proposal, JobStep)]
     job = jobs[0] if jobs else None
-    finals = job.finals if job else {}
+    values = arriving(job.finals if job else {}, entry_of(wanted, facts).arguments, wanted.trainer)
     env = _environment(proposed)
+    expected = forecast(wanted, values, _known(gpus_per_node(wanted, facts)))
+    faults = (*faults, *(loops.faults(wanted, values, expected) if job else ()))
     findings = [*notes, *(placed(wanted, fault) for fault in faults)]
     checks, open_checks, failed = _checks(wanted, facts, proposed)
     findings += failed
@@ -89,9 +94,9 @@ def decide(
             action="run",
         ),
         options=job.options if job else (),
-        forecast=forecast(wanted.trainer, finals, _workers(env)),
+        forecast=expected,
         steps=tuple(_entry(one) for one in proposed if isinstance(one.proposal, Put | Sh | Get | AtEnd)),
-        rules=rules(wanted, finals),
+        rules=rules(wanted, values),
         checks=checks,
         warnings=(),
         refusals=(),
@@ -140,6 +145,10 @@ def plan_id(plan: Plan) -> str:
     return digest(identity)
 
 
+def _known(count: int | Unknown) -> int | None:
+    return None if isinstance(count, Unknown) else count
+
+
 def _name(provider: Provider) -> str:
     return provider.name
 
@@ -181,7 +190,7 @@ def _checks(
         if not isinstance(check, Check):
             continue
         level = level_of(wanted, check.code, check.level)
-        state = holds(facts, check.fact, check.op, check.value)
+        state = _state(facts, check)
         entries.append(
             CheckEntry(
                 code=check.code,
@@ -198,12 +207,24 @@ def _checks(
                 Finding(
                     code=check.code,
                     level=level,
-                    message=check.message,
+                    message=check.message.replace("{found}", _found(facts, check)),
                     hints=check.hints,
                     where=wanted.where(check.key) if check.key else None,
                 )
             )
     return tuple(entries), tuple(unknown), failed
+
+
+def _state(facts: Facts, check: Check) -> Truth:
+    if check.known is None:
+        return holds(facts, check.fact, check.op, check.value)
+    return "true" if satisfies(check.known, check.op, check.value) else "false"
+
+
+def _found(facts: Facts, check: Check) -> str:
+    fact = facts.facts.get(check.fact)
+    found = check.known if check.known is not None else fact.value if isinstance(fact, Known) else ""
+    return str(found) or "nothing"
 
 
 def _assumptions(proposed: Iterable[Proposed]) -> tuple[Assumption, ...]:
@@ -247,13 +268,6 @@ def _entry(one: Proposed) -> StepEntry:
         provider=one.provider,
         digest=content_digest,
     )
-
-
-def _workers(env: dict[str, Word | SecretRef]) -> int | None:
-    nodes, gpus = env.get("HOST_NUM"), env.get("HOST_GPU_NUM")
-    if not isinstance(nodes, Word) or not isinstance(gpus, Word) or not nodes.text or not gpus.text:
-        return None
-    return int(nodes.text) * int(gpus.text)
 
 
 def _action(wanted: Wanted, facts: Facts, plan: Plan, *, again: bool) -> tuple[Act, list[Finding]]:

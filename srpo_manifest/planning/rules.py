@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from srpo_manifest.upstream.arriving import Arriving
 from srpo_manifest.values.plan import Rules
 from srpo_manifest.values.wanted import Wanted
-from srpo_manifest.values.words import Word, word
+from srpo_manifest.values.words import Arrived, Text, Word, joined, word
 
 
-def rules(wanted: Wanted, finals: dict[str, tuple[Word, ...]]) -> Rules:
+def rules(wanted: Wanted, values: Arriving) -> Rules:
     """The rules as the supervisor reads them."""
     manifest, trainer = wanted.manifest, wanted.trainer
     given = manifest.done or trainer.done
+    files = (
+        (manifest.done.files or ()) if manifest.done else [pattern(file, values) or file for file in trainer.done.files]
+    )
     done: dict[str, object] = {
         "checkpoints": given.checkpoints,
         "images": given.images,
-        "files": list((manifest.done.files if manifest.done else None) or ()),
-        "exit_zero": given.exit_zero
-        or not (given.checkpoints or given.images or (manifest.done and manifest.done.files)),
+        "files": list(files),
+        "exit_zero": given.exit_zero or not (given.checkpoints or given.images or files),
     }
     stop: dict[str, object] = {
         "grace_seconds": manifest.stop.grace_seconds,
@@ -26,18 +29,21 @@ def rules(wanted: Wanted, finals: dict[str, tuple[Word, ...]]) -> Rules:
     }
     artifacts = trainer.artifacts
     outputs: dict[str, object] = {
-        "checkpoints": pattern(artifacts.checkpoints, finals),
+        "checkpoints": pattern(artifacts.checkpoints, values),
         "marker": artifacts.marker,
         "weights": artifacts.weights,
-        "images": pattern(artifacts.images, finals),
+        "images": pattern(artifacts.images, values),
         "collect_images": artifacts.collect_images,
         "fetch": list(manifest.outputs.fetch),
     }
     return Rules(done=done, stop=stop, outputs=outputs)
 
 
-def pattern(template: str | None, finals: dict[str, tuple[Word, ...]]) -> str | None:
-    """A glob with `{flag}` replaced by that flag's final value, whose own glob characters mean themselves."""
+def pattern(template: str | None, values: Arriving) -> str | None:
+    """A glob with `{flag}` replaced by that flag's final value, whose own glob characters mean themselves.
+
+    What only the script can tell may be anything within one name.
+    """
     if template is None:
         return None
     made = Word()
@@ -48,15 +54,15 @@ def pattern(template: str | None, finals: dict[str, tuple[Word, ...]]) -> str | 
         if not brace:
             break
         flag, _, rest = after.partition("}")
-        values = finals.get(flag, ())
-        if len(values) != 1:
+        found = values.get(flag, ())
+        if len(found) != 1:
             return None
-        made = made + _plain(values[0])
+        made = made + _plain(found[0])
     return str(made).removeprefix("./")
 
 
 def _plain(value: Word) -> Word:
     text = value.text
     if text is None:
-        return value
+        return joined(*(Text(text="*") if isinstance(piece, Arrived) else piece for piece in value.pieces))
     return word("".join(f"[{character}]" if character in "*?[" else character for character in text.rstrip("/")))

@@ -9,7 +9,7 @@ from srpo_manifest.planning.names import secret_name
 from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.manifest import Reference
 from srpo_manifest.values.wanted import Wanted
-from srpo_manifest.wording import ticked
+from srpo_manifest.wording import listed, ticked
 
 LIMIT_BYTES = 131_071
 """The longest `NAME=value` that Linux hands to a program (MAX_ARG_STRLEN, less the final NUL)."""
@@ -30,10 +30,11 @@ def faults(wanted: Wanted) -> Iterable[Fault]:
 
 def _of_model(wanted: Wanted) -> Iterable[Fault]:
     model = wanted.manifest.model
-    if model.method == "lora":
-        yield _fault(
-            "method-lora", "upstream trains all parameters; it has no LoRA", 'set `model.method = "full-finetune"`', "model.method", final=True,
-        )  # fmt: skip
+    methods = wanted.trainer.methods
+    if model.method not in methods and "method" in wanted.data.get("model", {}):
+        message = f"trainer {ticked(wanted.trainer.name)} has no method {ticked(model.method)}"
+        hint = f"set `model.method` to {listed(methods)}"
+        yield _fault("method-unavailable", message, hint, "model.method", final=True)
     if wanted.trainer.needs_base and model.base is None:
         message = f"trainer {ticked(wanted.trainer.name)} needs a base model"
         yield _fault("base-missing", message, "set `model.base` to the model's folder", "model", final=True)

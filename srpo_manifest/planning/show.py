@@ -9,7 +9,7 @@ from srpo_manifest.finding import visible
 from srpo_manifest.upstream.flags import spelled
 from srpo_manifest.values.contract import Setting
 from srpo_manifest.values.plan import Forecast, Option, Plan, SecretRef
-from srpo_manifest.wording import plural
+from srpo_manifest.wording import gigabytes, plural
 
 _LINE = 100
 
@@ -18,6 +18,7 @@ def show(plan: Plan, *, origins: bool = False) -> list[str]:
     """What will happen, why, and the command; findings are told apart. *origins* shows every flag's way."""
     at = f"{plan.repo.commit[:12] or 'not pinned'}{f' ({plan.repo.ref})' if plan.repo.ref else ''}"
     lines = [
+        *(f"{visible(refusal.message)}" for refusal in plan.refusals if refusal.code == "gpu-memory"),
         f"plan {plan.id[:12]} of {plan.name}",
         f"  source    {visible(plan.repo.url)} at {at}",
         f"  target    {plan.backend.transport} · {plan.backend.launcher} · {plural(plan.job.nodes, 'node')}",
@@ -48,8 +49,13 @@ def _forecast(forecast: Forecast) -> Iterable[str]:
         )
     if forecast.effective_batch is not None:
         parts.append(f"effective batch {forecast.effective_batch}")
-    if forecast.disk_bytes:
-        parts.append(f"{forecast.disk_bytes / 1e9:.1f} GB on disk")
+    for size, where in (
+        (forecast.disk_bytes, "on disk"),
+        (forecast.gpu_bytes, "on each GPU"),
+        (forecast.host_bytes, "of memory on each node"),
+    ):
+        if size:
+            parts.append(f"{gigabytes(size)} {where}")
     if parts:
         yield f"  forecast  {', '.join(parts)} (estimate)"
 
@@ -116,7 +122,7 @@ def _command(argv: Iterable[str]) -> Iterable[str]:
 
 
 def _shown(word: str) -> str:
-    bare = word.replace("${", "").replace("}", "")
+    bare = word.replace("${", "").replace("*}", "").replace("}", "")
     return word if quote(bare) == bare else quote(word)
 
 

@@ -59,11 +59,13 @@ def render_lock(lock: Lock) -> bytes:
     for pin in lock.pins:
         lines += ["", "[[pins]]", *_pairs(pin, but=("entries",))]
         for path, entry in pin.entries.items():
-            lines += _table(("pins", "entries", path), entry, but=("script", "arguments"))
+            lines += _table(("pins", "entries", path), entry, but=("script", "arguments", "programs"))
             for name in ("script", "arguments"):
                 contract = getattr(entry, name)
                 if contract is not None:
                     lines += _table(("pins", "entries", path, name), contract)
+            for program, arguments in entry.programs.items():
+                lines += _table(("pins", "entries", path, "programs", program), arguments)
     try:
         return "\n".join([*lines, ""]).encode()
     except UnicodeEncodeError as error:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 from srpo_manifest.errors import ManifestError
-from srpo_manifest.values.words import LATE_NAMES, Late, Text, Word, joined
+from srpo_manifest.values.words import LATE_NAMES, Arrived, Late, Text, Word, joined
 from srpo_manifest.wording import did_you_mean, listed, ticked
+
+_ARRIVED = re.compile(r"script\.([1-9][0-9]*)(\*?)", re.ASCII)
 
 
 def parse_word(spelled: str) -> Word:
-    """The inverse of `str(word)`: `${run.id}` is late, `$$` one literal `$`, any other `$` itself.
+    """The inverse of `str(word)`: `${run.id}` is late, `${script.1}` the script's, `$$` one literal `$`, any other `$` itself.
 
     Raises: ManifestError `unknown-late-word` for a name that is not in the closed list.
 
     >>> str(parse_word("out-${run.id}"))
     'out-${run.id}'
     """
-    pieces: list[Text | Late] = []
+    pieces: list[Text | Late | Arrived] = []
     position = 0
     while position < len(spelled):
         if spelled.startswith("$$", position):
@@ -23,6 +27,10 @@ def parse_word(spelled: str) -> Word:
             position += 2
         elif spelled.startswith("${", position):
             name, closed, _ = spelled[position + 2 :].partition("}")
+            if closed and (arrived := _ARRIVED.fullmatch(name)):
+                pieces.append(Arrived(number=int(arrived[1]), many=bool(arrived[2])))
+                position += len(name) + 3
+                continue
             if not closed or name not in LATE_NAMES:
                 raise ManifestError(
                     "unknown-late-word",

@@ -37,6 +37,7 @@ def command(walk: Walk, node: Node, redirects: Sequence[Node]) -> Status:
         walk.record.gap(line, "a command without a name")
         return None
     made, held = environment(assignments, shell, walk.record)
+    walk.record.note_file(tokens, line)
     program = program_of(tokens[0])
     is_function = tokens[0].text in shell.functions
     found = None if is_function else _find(tokens, program)

@@ -102,6 +102,17 @@ def is_activation(words: Sequence[str | None]) -> bool:
     )
 
 
+MOVES = ("cd", "pushd", "popd")
+"""Commands after which relative paths mean something else."""
+
+
+def file_of(words: Sequence[str | None]) -> str | None:
+    """The relative path that a command sources or runs, where its words tell one."""
+    first, second = (*words, None, None)[:2]
+    path = second if first in ("source", ".", "bash", "sh") else first if first and "/" in first else None
+    return None if path is None or path.startswith(("/", "-", "~")) else path
+
+
 def set_options(arguments: Sequence[str | None]) -> dict[str, bool] | None:
     """What `set` switches among the options that change nothing else (`e`, `u`, `x`, `pipefail`); None for others."""
     switched: dict[str, bool] = {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from srpo_manifest.upstream.literals import Names, NotLiteral, literal
@@ -20,7 +22,20 @@ _ACTIONS: dict[object, Action] = {
     "count": "count",
 }
 _TYPES: dict[str, Type] = {"int": "int", "float": "float", "str": "str", "bool": "bool"}
-_KNOWN = ("action", "nargs", "const", "default", "type", "choices", "required", "help", "metavar", "dest", "version")
+_KNOWN = (
+    "action",
+    "nargs",
+    "const",
+    "default",
+    "type",
+    "choices",
+    "required",
+    "help",
+    "metavar",
+    "dest",
+    "version",
+    "deprecated",
+)
 _REMAINDERS = {"REMAINDER": "...", "PARSER": "A..."}
 
 
@@ -28,8 +43,10 @@ class OddFlag(Exception):
     """The declaration cannot be read; the text says why."""
 
 
-def flag_of(node: ast.Call, names: Names) -> Flag:
+def flag_of(node: ast.Call, names: Names, own: Mapping[str, ast.AST | None] = MappingProxyType({})) -> Flag:
     """The flag that an `add_argument` call declares, as `argparse` will have it.
+
+    *own* are the file's names for functions, classes and imports, which hide Python's own; a class of the file comes along.
 
     Raises: OddFlag.
     """
@@ -48,22 +65,26 @@ def flag_of(node: ast.Call, names: Names) -> Flag:
     action = _action(words.get("action"), names)
     if action == "boolean":
         spellings += [f"--no-{each.removeprefix('--')}" for each in long]
-    nargs = 0 if _is_silent(words.get("action")) else _nargs(words.get("nargs"), names)
-    default, default_known = _default(words, names, action)
+    silent = _is_silent(words.get("action"))
+    nargs = 0 if silent else _nargs(words.get("nargs"), names)
+    unread: list[str] = []
+    if action == "other" and not silent and not _is_plain(words["action"], own):
+        unread += [field for field in ("nargs", "const", "default", "required") if field not in words]
+    default = _default(words, names, action, unread)
     return Flag(
         name=named.lstrip("-"),
         aliases=tuple(each for each in spellings if each != f"--{named.lstrip('-')}") if not positional else (),
         dest=str(dest),
         positional=positional,
-        type=_type(words.get("type")),
+        type=_type(words.get("type"), own, unread),
         nargs=nargs,
-        choices=_choices(words.get("choices"), names),
+        choices=_choices(words.get("choices"), names, unread),
         default=default,
-        default_known=default_known,
-        const=_const(words, names, action),
+        const=_const(words, names, action, unread),
         required=nargs not in ("?", "*") if positional else _literal(words, "required", names, otherwise=False) is True,
         action=action,
         line=node.lineno,
+        unread=tuple(dict.fromkeys(unread)),
     )
 
 
@@ -111,15 +132,33 @@ def _action(node: ast.expr | None, names: Names) -> Action:
                 return "other"
 
 
+def _is_plain(node: ast.expr, own: Mapping[str, ast.AST | None]) -> bool:
+    """Whether the action takes its values as `store` does: `argparse`'s own, or a class that only has its own `__call__`."""
+    if isinstance(node, ast.Constant):
+        return True
+    match own.get(node.id) if isinstance(node, ast.Name) else None:
+        case ast.ClassDef(bases=[ast.Attribute(attr="Action") | ast.Name(id="Action")], body=body):
+            return not any(isinstance(each, ast.FunctionDef) and each.name == "__init__" for each in body)
+        case _:
+            return False
+
+
 def _is_silent(node: ast.expr | None) -> bool:
     """Whether the action is one of `argparse`'s own that take no value and have no word in the contract."""
     return isinstance(node, ast.Constant) and node.value in ("version", "help", "append_const")
 
 
-def _type(node: ast.expr | None) -> Type | None:
-    if node is None:
-        return None
-    return _TYPES.get(node.id, "other") if isinstance(node, ast.Name) else "other"
+def _type(node: ast.expr | None, own: Mapping[str, ast.AST | None], unread: list[str]) -> Type | None:
+    match node:
+        case None | ast.Constant(value=None):
+            return None
+        case ast.Name(id=name) if name in _TYPES and name not in own:
+            return _TYPES[name]
+        case ast.Name() | ast.Attribute() | ast.Lambda() | ast.Constant():
+            return "other"
+        case _:
+            unread.append("type")
+            return "other"
 
 
 def _nargs(node: ast.expr | None, names: Names) -> int | str | None:
@@ -137,32 +176,43 @@ def _nargs(node: ast.expr | None, names: Names) -> int | str | None:
             raise OddFlag(f"`nargs={ast.unparse(node)}` is nothing that `argparse` takes")
 
 
-def _choices(node: ast.expr | None, names: Names) -> tuple[Scalar, ...] | None:
+def _choices(node: ast.expr | None, names: Names, unread: list[str]) -> tuple[Scalar, ...] | None:
     """Choices that are not known bind nobody: the program itself checks them."""
-    if isinstance(node, ast.Dict) and None not in node.keys:
-        node = ast.List(elts=[key for key in node.keys if key], ctx=ast.Load())
-    try:
-        found = setting_of(literal(node, names)) if node else None
-    except NotLiteral:
+    if node is None:
         return None
-    return tuple(found) if isinstance(found, tuple | str) else None
-
-
-def _default(words: dict[str, ast.expr], names: Names, action: Action) -> tuple[Setting | None, bool]:
-    if "default" not in words:
-        return {"store_true": False, "store_false": True}.get(action), True
     try:
-        value = literal(words["default"], names)
+        found = literal(node, names)
     except NotLiteral:
-        return None, False
-    setting = setting_of(value)
-    return setting, setting is not None or value is None
+        unread.append("choices")
+        return None
+    if found is None:
+        return None
+    setting = setting_of(list(found) if isinstance(found, dict | str) else found)
+    if not isinstance(setting, tuple):
+        unread.append("choices")
+        return None
+    return setting
 
 
-def _const(words: dict[str, ast.expr], names: Names, action: Action) -> Setting | None:
+def _default(words: dict[str, ast.expr], names: Names, action: Action, unread: list[str]) -> Setting | None:
+    if "default" not in words:
+        return {"store_true": False, "store_false": True}.get(action)
+    return _setting(words["default"], "default", names, unread)
+
+
+def _const(words: dict[str, ast.expr], names: Names, action: Action, unread: list[str]) -> Setting | None:
     if "const" not in words:
         return {"store_true": True, "store_false": False}.get(action)
+    return _setting(words["const"], "const", names, unread)
+
+
+def _setting(node: ast.expr, field: str, names: Names, unread: list[str]) -> Setting | None:
     try:
-        return setting_of(literal(words["const"], names))
+        value = literal(node, names)
     except NotLiteral:
+        unread.append(field)
         return None
+    setting = setting_of(value)
+    if setting is None and value is not None:
+        unread.append(field)
+    return setting

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
-from srpo_manifest.upstream.flags import arity, dashed, fault_of_values, misread, spelled, tokens_of, typed
+from msgspec.structs import replace
+
+from srpo_manifest.upstream.flags import arity, dashed, misread, spelled, tokens_of, typed
+from srpo_manifest.upstream.misfits import UNPROVEN, Misfit, effects_of, fault_of, missing, place
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import ArgumentContract, Flag, Scalar, Setting
 from srpo_manifest.values.plan import Option
-from srpo_manifest.values.words import Text, Word, word
+from srpo_manifest.values.words import Arrived, Text, Word, word
 from srpo_manifest.wording import did_you_mean, listed, plural, ticked
-
-UNPROVEN = "flag-unproven"
 
 
 class Wish(Value):
@@ -32,15 +33,6 @@ class Wish(Value):
     """A value that only the target knows, in place of `values`."""
 
 
-class Misfit(Value):
-    """A wish that cannot be delivered, or that has no effect: code, sentence, hints, and the key to blame."""
-
-    code: str
-    message: str
-    hints: tuple[str, ...] = ()
-    key: str = ""
-
-
 class Delivery(Value):
     """What arrives: the entry's arguments, each flag's way there, and what is wrong on it."""
 
@@ -49,6 +41,8 @@ class Delivery(Value):
     misfits: tuple[Misfit, ...]
     finals: dict[str, tuple[Word, ...]]
     """Values that arrive, by flag."""
+    edited: tuple[str, ...] = ()
+    """Every spelling of the flags that the wishes settle, with its dashes: nothing else may bring one of them."""
 
 
 class _Item(Value):
@@ -108,10 +102,28 @@ def read_tokens(
     return wishes, misfits
 
 
+def of_command(contract: ArgumentContract, script: Sequence[Word]) -> ArgumentContract:
+    """The contract as the command that the script names leaves it: flags of other commands are gone.
+
+    Where no command is named, each flag of a command is one that may exist.
+    """
+    if not any(flag.command for flag in contract.flags):
+        return contract
+    command = _command(contract, _items(_without_commands(contract), script, [], overridden=frozenset()))
+    if command is None:
+        flags = tuple(replace(flag, conditional=flag.conditional or bool(flag.command)) for flag in contract.flags)
+        return replace(contract, flags=flags)
+    own = tuple(flag for flag in contract.flags if flag.command == command)
+    names = {flag.name for flag in own}
+    outer = tuple(flag for flag in contract.flags if not flag.command and (flag.positional or flag.name not in names))
+    return replace(contract, flags=(*outer, *own))
+
+
 def deliver(contract: ArgumentContract, script: Sequence[Word], wishes: Iterable[Wish]) -> Delivery:
     """Edit the script's arguments by the wishes; of two for one flag the later wins.
 
-    An overridden flag keeps its place, new flags come last in the order of the wishes, everything else stays as it is.
+    An overridden flag keeps its place, new flags come last in the order of the wishes (the program's own before a
+    command, whose flags follow it), everything else stays as it is.
     A flag that may exist, in a program that could not be read whole, is told and comes at the very end.
     """
     misfits: list[Misfit] = []
@@ -124,17 +136,21 @@ def deliver(contract: ArgumentContract, script: Sequence[Word], wishes: Iterable
             misfits.append(_unremovable(wish) if misfit.code == UNPROVEN and (wish.away or not wish.on) else misfit)
             if misfits[-1].code == UNPROVEN:
                 unproven[wish.name] = wish
-        elif fault := _fault(flag, wish):
+        elif fault := _fault(contract, flag, wish):
             misfits.append(fault)
         else:
             wanted.pop(flag.name, None)
             wanted[flag.name] = wish
-            misfits.extend(_effects(contract, flag, wish))
+            misfits.extend(effects_of(contract, flag, wish.key))
     items = _items(contract, script, misfits, overridden=wanted.keys())
     argv: list[Word] = []
     finals: dict[str, tuple[Word, ...]] = {}
     placed: set[str] = set()
+    command = _command(contract, items)
+    before: int | None = None
     for item in items:
+        if command is not None and before is None and item.flag is None and item.words[0].text == command:
+            before = len(argv)
         name = item.flag.name if item.flag else ""
         if item.flag is None or name not in wanted:
             argv.extend(item.words)
@@ -145,7 +161,13 @@ def deliver(contract: ArgumentContract, script: Sequence[Word], wishes: Iterable
             argv.extend(_place(item.flag, wanted[name], finals))
     for name, wish in wanted.items():
         if name not in placed and (flag := _named(contract, name)):
-            argv.extend(_place(flag, wish, finals))
+            tokens = _place(flag, wish, finals)
+            if flag.command or before is None:
+                argv.extend(tokens)
+            else:
+                # What follows a command belongs to it.
+                argv[before:before] = tokens
+                before += len(tokens)
     for wish in unproven.values():
         argv.extend(_place(_guessed(wish), wish, finals))
     given = {item.flag.name: item for item in items if item.flag}
@@ -155,16 +177,30 @@ def deliver(contract: ArgumentContract, script: Sequence[Word], wishes: Iterable
         for flag in described
         if not flag.positional
     )
-    misfits.extend(
-        Misfit(
-            code="flag-missing",
-            message=f"flag {ticked(flag.name)} is required and nobody sets it",
-            hints=(f"set it: `[entry.set] {flag.name} = …`",),
-        )
-        for flag in contract.flags
-        if flag.required and not flag.positional and flag.name not in finals
+    hidden = any(
+        isinstance(piece, Arrived) and piece.many for item in items for one in item.words for piece in one.pieces
     )
-    return Delivery(argv=tuple(argv), options=options, misfits=tuple(misfits), finals=finals)
+    if not hidden:
+        misfits.extend(missing(contract, finals.keys()))
+    edited = (spelling for name in wanted if (flag := _named(contract, name)) for spelling in _spellings(flag))
+    return Delivery(
+        argv=tuple(argv),
+        options=options,
+        misfits=tuple(misfits),
+        finals=finals,
+        edited=tuple(dict.fromkeys((*edited, *(f"--{name}" for name in unproven)))),
+    )
+
+
+def _without_commands(contract: ArgumentContract) -> ArgumentContract:
+    return replace(contract, flags=tuple(flag for flag in contract.flags if not flag.command))
+
+
+def _command(contract: ArgumentContract, items: Iterable[_Item]) -> str | None:
+    """The first word that stands alone and names a command."""
+    commands = {flag.command for flag in contract.flags if flag.command}
+    alone = (item.words[0].text for item in items if item.flag is None)
+    return next((text for text in alone if text in commands), None)
 
 
 def _named(contract: ArgumentContract, name: str) -> Flag | None:
@@ -177,13 +213,16 @@ def _spelled_as(contract: ArgumentContract, token: str) -> tuple[Flag, str, str 
     for flag in contract.flags:
         if flag.positional or not token.startswith("-"):
             continue
-        spellings = (dashed(flag), *flag.aliases, *((f"--no-{flag.name}",) if flag.action == "boolean" else ()))
-        if name in spellings:
+        if name in _spellings(flag):
             return flag, name, value if glued else None
     for flag in contract.flags:
         if not flag.positional and token[:2] in flag.aliases and arity(flag) != (0, 0):
             return flag, token[:2], token[2:].removeprefix("=")
     return None
+
+
+def _spellings(flag: Flag) -> tuple[str, ...]:
+    return (dashed(flag), *flag.aliases, *((f"--no-{flag.name}",) if flag.action == "boolean" else ()))
 
 
 def _looks_like_flag(contract: ArgumentContract, token: str) -> bool:
@@ -205,7 +244,7 @@ def _unknown(contract: ArgumentContract, name: str, key: str) -> Misfit:
         return Misfit(
             code=UNPROVEN,
             message=f"flag {ticked(name)} is not among the {plural(len(names), 'flag')} read in {ticked(contract.path)}, which could not be read whole",
-            hints=(f"line {gap.line}: {gap.reason}",),
+            hints=(f"{place(contract, gap.line, gap.file)}: {gap.reason}",),
             key=key,
         )
     if contract.allows_unknown:
@@ -217,7 +256,7 @@ def _unknown(contract: ArgumentContract, name: str, key: str) -> Misfit:
     return Misfit(
         code="unknown-flag",
         message=f"unknown flag {ticked(name)}: {ticked(contract.path)} has {plural(len(names), 'flag')} and would end with status 2",
-        hints=did_you_mean(name, names),
+        hints=did_you_mean(name, names) or ("`srpo-manifest plan --origin` lists the flags that there are",),
         key=key,
     )
 
@@ -237,33 +276,15 @@ def _guessed(wish: Wish) -> Flag:
     return Flag(name=wish.name, action="store" if wish.values else "store_true", nargs=nargs if wish.values else None)
 
 
-def _fault(flag: Flag, wish: Wish) -> Misfit | None:
+def _fault(contract: ArgumentContract, flag: Flag, wish: Wish) -> Misfit | None:
     if wish.away or wish.late is not None or (not wish.on and not wish.values):
         return None
-    message = fault_of_values(flag, wish.values)
-    typed_wrong = message is not None and "type=int" in message
-    code = "flag-type" if typed_wrong else "flag-value"
-    hints = (f"{ticked(flag.name)} is declared at line {flag.line} of the entry program",) if typed_wrong else ()
-    if not message and tokens_of(flag, tuple(map(spelled, wish.values)), on=wish.on) is None:
+    if fault := fault_of(contract, flag, wish.values, wish.key):
+        return fault
+    if tokens_of(flag, tuple(map(spelled, wish.values)), on=wish.on) is None:
         message = f"flag {ticked(flag.name)} cannot be given {listed(map(spelled, wish.values), 'and')}: `argparse` would take what begins with `-` for an option"
-    return Misfit(code=code, message=message, hints=hints, key=wish.key) if message else None
-
-
-def _effects(contract: ArgumentContract, flag: Flag, wish: Wish) -> Iterable[Misfit]:
-    if flag.conditional:
-        yield Misfit(
-            code=UNPROVEN,
-            message=f"flag {ticked(flag.name)} is declared by {ticked(contract.path)} (line {flag.line}) under a condition of its own",
-            key=wish.key,
-        )
-    if flag.effect in ("never-read", "no-effect"):
-        what = "never read" if flag.effect == "never-read" else "read without effect"
-        yield Misfit(
-            code=f"flag-{flag.effect}",
-            message=f"flag {ticked(flag.name)} is accepted by {ticked(contract.path)} (line {flag.line}) and {what}",
-            hints=("leave it out: it changes nothing",),
-            key=wish.key,
-        )
+        return Misfit(code="flag-value", message=message, key=wish.key)
+    return None
 
 
 def _items(

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
-from srpo_manifest.upstream.bindings import PARSES, Bindings, Function, Held
+from srpo_manifest.upstream.bindings import PARSES, Bindings, Held
+from srpo_manifest.upstream.needs import need_of
+from srpo_manifest.upstream.paths import Paths
+from srpo_manifest.upstream.sources import Function
 from srpo_manifest.values.contract import Effect, Flag
 
 _SEES_ALL = {"locals", "globals", "eval", "exec", "vars", "dir"}
 
 
-def judge(bindings: Bindings, namespaces: set[Held], flags: Iterable[Flag]) -> Iterator[Flag]:
-    """The flags with `effect` and `read_at`.
+def judge(bindings: Bindings, paths: Paths, namespaces: set[Held], flags: Iterable[Flag]) -> Iterator[Flag]:
+    """The flags with `effect`, `read_at` and `needed_at`.
 
     "never-read" and "no-effect" are said only where the namespace is never out of sight in this file.
     """
     uses = _Uses(bindings, namespaces)
+    entry = bindings.sources.entry
     for flag in flags:
         reads = uses.reads.get(flag.dest, [])
         effect: Effect
@@ -28,7 +33,16 @@ def judge(bindings: Bindings, namespaces: set[Held], flags: Iterable[Flag]) -> I
             effect = "used" if reads else "unknown"
         else:
             effect = "no-effect" if reads else "never-read"
-        yield replace(flag, effect=effect, read_at=min((node.lineno for node in reads), default=None))
+        here = [node for node in reads if bindings.sources.home(node) is entry]
+        read_at = min((node.lineno for node in here), default=None)
+        needed = need_of(flag, here, paths) if effect == "used" and flag.dest not in uses.written else None
+        yield replace(
+            flag,
+            effect=effect,
+            read_at=read_at,
+            needed_at=needed.line if needed else None,
+            needed_always=bool(needed and needed.always),
+        )
 
 
 class _Uses:
@@ -36,47 +50,57 @@ class _Uses:
 
     def __init__(self, bindings: Bindings, namespaces: set[Held]) -> None:
         self.bindings = bindings
-        self.namespaces = namespaces
+        self.sources = bindings.sources
+        self.wanted = namespaces | {held._replace(kind="pair") for held in namespaces}
         self.reads: dict[str, list[ast.expr]] = {}
+        self.written: set[str] = set()
+        """Flags that the program sets by itself."""
         self.escapes = False
-        nodes = [node for node in ast.walk(bindings.tree) if isinstance(node, ast.expr)]
-        held = [node for node in nodes if self._is_namespace(node)]
+        held = [node for kind in _HOLDERS for node in self.sources.each(kind) if self._is_namespace(node)]
         names = {node.id for node in held if isinstance(node, ast.Name)}
         for node in held:
             if not isinstance(getattr(node, "ctx", None), ast.Store):
                 self._use(node)
-        for node in nodes:
-            match node:
-                case ast.Attribute(value=ast.Name(id=name), attr=attr, ctx=ast.Load()) if name in names:
+        for attribute in self.sources.each(ast.Attribute):
+            if isinstance(attribute.value, ast.Name) and attribute.value.id in names:
+                if isinstance(attribute.ctx, ast.Load):
                     # The same name in a function whose caller is not seen: taken for the namespace.
-                    self.reads.setdefault(attr, []).append(node)
+                    self.reads.setdefault(attribute.attr, []).append(attribute)
+                else:
+                    self.written.add(attribute.attr)
+        for call in self.sources.each(ast.Call):
+            match call:
                 case ast.Call(func=ast.Name(id=name)) if name in _SEES_ALL:
                     self.escapes = True
                 case ast.Call(func=ast.Attribute(attr=attr), args=args, keywords=words) if attr in PARSES:
                     self.escapes |= len(args) > 1 or any(word.arg == "namespace" for word in words)
+                case ast.Call(func=ast.Name(id="setattr"), args=[_, ast.Constant(value=str(name)), _]):
+                    self.written.add(name)
                 case _:
                     pass
 
     def is_idle(self, node: ast.expr) -> bool:
         """Whether what is read here goes only into a name that nobody looks at."""
         parent: ast.AST = self.bindings.parents[node]
+        if isinstance(parent, ast.If) and parent.test is node:
+            return not parent.orelse and all(map(_does_nothing, parent.body))
         if isinstance(parent, ast.keyword):
             parent = self.bindings.parents[parent]
         if isinstance(parent, ast.Call):
             function = self.bindings.callee(parent)
             name = next((name for value, name in self.bindings.passed(parent) if value is node), None)
             return (
-                function is not None and name is not None and not function.decorator_list and _ignores(function, name)
+                function is not None
+                and name is not None
+                and not function.decorator_list
+                and self._ignores(function, name)
             )
-        function = self.bindings.function_of(node)
+        function = self.sources.function_of(node)
         target = _target_of(node, parent, self.bindings)
-        return function is not None and target is not None and _ignores(function, target)
+        return function is not None and target is not None and self._ignores(function, target)
 
     def _is_namespace(self, node: ast.AST) -> bool:
-        return any(held.kind in ("namespace", "pair") for held in self.bindings.holds(node) & self._wanted())
-
-    def _wanted(self) -> set[Held]:
-        return self.namespaces | {held._replace(kind="pair") for held in self.namespaces}
+        return any(held in self.wanted for held in self.bindings.holds(node))
 
     def _use(self, node: ast.expr) -> None:
         parent = self.bindings.parents[node]
@@ -110,31 +134,44 @@ class _Uses:
             case ast.AnnAssign(target=ast.Name()) | ast.Subscript(slice=ast.Constant(value=0)):
                 pass
             case ast.Return():
-                function = self.bindings.function_of(node)
+                function = self.sources.function_of(node)
                 self.escapes |= function is None or not self._is_called(function)
             case _:
                 self.escapes = True
 
+    def _ignores(self, function: Function, name: str) -> bool:
+        """Whether nothing in *function* looks at its variable *name*."""
+        if any(name in names for _, names in self.sources.home(function).outer()):
+            return False
+        for each in self.sources.names_in(function):
+            if each.id in _SEES_ALL:
+                return False
+            if each.id == name:
+                stored = isinstance(each.ctx, ast.Store) and not isinstance(self.bindings.parents[each], ast.AugAssign)
+                if not stored:
+                    return False
+        return True
+
     def _is_called(self, function: Function) -> bool:
-        return any(
-            isinstance(node, ast.Call) and self.bindings.callee(node) is function
-            for node in ast.walk(self.bindings.tree)
-        )
+        return any(self.bindings.callee(call) is function for call in self.sources.each(ast.Call))
 
 
-def _ignores(function: Function, name: str) -> bool:
-    """Whether nothing in *function* looks at its variable *name*."""
-    for node in ast.walk(function):
-        match node:
-            case ast.Name(id=found, ctx=ast.Load() | ast.Del()) if found == name or found in _SEES_ALL:
-                return False
-            case ast.Global(names=names) | ast.Nonlocal(names=names) if name in names:
-                return False
-            case ast.AugAssign(target=ast.Name(id=found)) if found == name:
-                return False
-            case _:
-                pass
-    return True
+_HOLDERS: tuple[type[ast.expr], ...] = (
+    ast.Name, ast.Attribute, ast.NamedExpr, ast.Await, ast.IfExp, ast.Subscript, ast.Call,
+)  # fmt: skip
+
+
+def _does_nothing(node: ast.stmt) -> bool:
+    """`pass`, a string, or an `assert` of an exception object, which is always true."""
+    match node:
+        case ast.Pass() | ast.Expr(value=ast.Constant()):
+            return True
+        case ast.Assert(test=ast.Call(func=ast.Name(id=name), args=args)):
+            kind = getattr(builtins, name, None)
+            plain = all(isinstance(each, ast.Constant) for each in args)
+            return isinstance(kind, type) and issubclass(kind, Exception) and plain
+        case _:
+            return False
 
 
 def _target_of(node: ast.expr, parent: ast.AST, bindings: Bindings) -> str | None:

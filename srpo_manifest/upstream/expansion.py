@@ -21,6 +21,7 @@ _EVERY = re.compile(
     rf'(?P<quote>"?)\$(?:(?P<own>[@*])|\{{(?:(?P<braced>[@*])(?::(?P<first>[1-9]))?|(?P<name>{NAME})\[(?P<all>[@*])\])\}})(?P=quote)'
 )
 _BLANKS = re.compile(r"(?:[ \t]|\\\n)+")
+_MANY = re.compile(r"\$(?:@|\{@|\{!?[A-Za-z_]\w*\[@\])", re.ASCII)
 _LINES = re.compile(r"(?:[ \t\n]|\\\n|(?<=[ \t\n])#[^\n]*\n)+")
 
 
@@ -118,7 +119,7 @@ def _joined(source: str, tokens: Sequence[Token], line: int, shell: Shell) -> To
     """`"${name[*]}"`: one word with blanks between."""
     if not counted(tokens) or shell.splitting:
         reason = shell.splitting or f"{shown(source)} is known only when the script runs"
-        return Token(pieces=(Opaque(source=source, reason=reason),), line=line, quoted=True)
+        return Token(pieces=(Opaque(source=source, reason=reason, quoted=True),), line=line, quoted=True)
     words = _Words(shell, None)
     for token in tokens:
         words.text(" " if words.quoted else "", quoted=True)
@@ -177,7 +178,7 @@ class _Words:
             case "command_substitution" | "process_substitution":
                 self._answer(node, source, quoted=quoted)
             case _:
-                self.unknown(source, f"{shown(source)} is known only when the script runs")
+                self.unknown(source, f"{shown(source)} is known only when the script runs", quoted=quoted)
 
     def text(self, text: str, *, quoted: bool) -> None:
         """Add characters that stand in the script."""
@@ -198,9 +199,10 @@ class _Words:
         else:
             self.text(text, quoted=quoted)
 
-    def unknown(self, source: str, reason: str) -> None:
-        """Add a piece that only running the script could tell."""
-        self.pieces.append(Opaque(source=source, reason=reason))
+    def unknown(self, source: str, reason: str, *, quoted: bool = False, place: str | None = None) -> None:
+        """Add a piece that only running the script could tell. Of `"$@"` and arrays, quotes make no single word."""
+        one = (quoted or not self.splits) and not _MANY.search(source)
+        self.pieces.append(Opaque(source=source, reason=reason, quoted=one, place=place))
 
     def expanded(self, pieces: Sequence[Piece], *, quoted: bool) -> None:
         """Add the value of an expansion."""
@@ -221,7 +223,7 @@ class _Words:
                 case Variable() | Choice() | Place() | Computed():
                     self.pieces.append(replace(piece, quoted=quoted or not self.splits))
                 case _:
-                    self.pieces.append(piece)
+                    self.unknown(piece.source, piece.reason, quoted=quoted, place=piece.place)
 
     def _split(self, text: str) -> None:
         if self.shell.splitting and text:
@@ -272,12 +274,12 @@ class _Words:
         elif re.fullmatch(NAME, name):
             self.expanded(self.shell.scalar(name), quoted=quoted)
         else:
-            self.unknown(source, f"{shown(source)} is known only when the script runs")
+            self.unknown(source, f"{shown(source)} is known only when the script runs", quoted=quoted)
 
     def _answer(self, node: Node, source: str, *, quoted: bool) -> None:
         pieces = answer(node, self.shell, expand) if node.type == "command_substitution" else None
         if pieces is None:
-            self.unknown(source, "what a command prints is known only when the script runs")
+            self.unknown(source, "what a command prints is known only when the script runs", quoted=quoted)
         else:
             self.expanded(pieces, quoted=quoted)
 
@@ -291,6 +293,6 @@ class _Words:
         if pieces is not None:
             self.expanded(pieces, quoted=quoted)
             return
-        self.unknown(source, f"{shown(source)} is known only when the script runs")
+        self.unknown(source, f"{shown(source)} is known only when the script runs", quoted=quoted)
         if re.search(r"\+\+|--|=", source):
             self.shell.doubt(re.findall(NAME, source), f"{shown(source)} may change it")

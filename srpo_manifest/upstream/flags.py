@@ -50,6 +50,17 @@ def fault_of_values(flag: Flag, values: tuple[Scalar, ...]) -> str | None:
     return None
 
 
+def refused_default(flag: Flag) -> tuple[str, ...] | None:
+    """The flag's own default as one would write it, where `argparse` refuses just that; None where all is well."""
+    default = flag.default
+    if default is None or isinstance(default, bool) or flag.action != "store" or flag.unread:
+        return None
+    if isinstance(default, tuple) and flag.nargs is None:
+        return None
+    texts = tuple(map(spelled, default if isinstance(default, tuple) else (default,)))
+    return texts if fault_of_values(flag, texts) else None
+
+
 def tokens_of(flag: Flag, values: tuple[str, ...], *, on: bool) -> tuple[str, ...] | None:
     """The tokens that set the flag so; none for a switch that is off; None where no spelling is read right.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 Names = Mapping[str, object]
@@ -22,18 +21,24 @@ _BINARY: dict[type[ast.operator], Callable[[object, object], object]] = {
     ast.FloorDiv: operator.floordiv,
 }
 _POWER_LIMIT = 64
+_LONGEST = 1000
+_LATE = object()
 
 
 def literal(node: ast.expr, names: Names) -> object:
-    """The value of *node*: numbers, strings, lists, and simple sums of them. *names* are known values.
+    """The value of *node*: numbers, strings, lists, dicts, and simple sums of them. *names* are known values.
 
     Raises: NotLiteral.
     """
     match node:
         case ast.Constant(value=value):
             return value
-        case ast.Name(id=name) if name in names:
+        case ast.Name(id=name) if name in names and names[name] is not _LATE:
             return names[name]
+        case ast.Dict(keys=keys, values=values):
+            return {_key(key, names): _perhaps(value, names) for key, value in zip(keys, values, strict=True)}
+        case ast.Subscript(value=whole, slice=place):
+            return _item(literal(whole, names), literal(place, names))
         case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items):
             return [literal(item, names) for item in items]
         case ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Not() as sign, operand=operand):
@@ -44,6 +49,10 @@ def literal(node: ast.expr, names: Names) -> object:
             return "".join(_formatted(part, names) for part in parts)
         case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value=str(text))], keywords=[]):
             return _float(text)
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _LISTING:
+            return _listed(name, [literal(each, names) for each in args])
+        case ast.Call(func=ast.Attribute(value=value, attr=attr), args=args, keywords=[]):
+            return _answer(literal(value, names), attr, [literal(each, names) for each in args])
         case _:
             raise NotLiteral
 
@@ -66,49 +75,88 @@ def unpacked(target: ast.expr, value: object) -> dict[str, object]:
             raise NotLiteral
 
 
-def constants(tree: ast.Module) -> dict[str, object]:
-    """Names of the module that are set once, to a literal that nothing changes."""
-    stored: Counter[str] = Counter()
-    loaded: Counter[str] = Counter()
-    only_read: Counter[str] = Counter()
-    for node in ast.walk(tree):
-        stored.update(_stored(node))
-        match node:
-            case ast.Name(id=name, ctx=ast.Load()):
-                loaded[name] += 1
-            case ast.For(iter=ast.Name(id=name)) | ast.keyword(value=ast.Name(id=name)):
-                only_read[name] += 1
-            case _:
-                pass
-    known: dict[str, object] = {}
-    for statement in tree.body:
-        match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) if stored[name] == 1:
-                try:
-                    found = literal(value, known)
-                except NotLiteral:
-                    continue
-                if isinstance(value, ast.Tuple) or not isinstance(found, list) or loaded[name] == only_read[name]:
-                    known[name] = found
-            case _:
-                pass
-    return known
+def _key(node: ast.expr | None, names: Names) -> object:
+    key = None if node is None else literal(node, names)
+    if isinstance(key, str | int | float):
+        return key
+    raise NotLiteral
 
 
-def _stored(node: ast.AST) -> list[str]:
-    match node:
-        case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
-            return [name]
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            return [name]
-        case ast.alias(name=name, asname=other):
-            return [other or name.partition(".")[0]]
-        case ast.Global(names=names) | ast.Nonlocal(names=names):
-            return names
-        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-            return [name]
+def _perhaps(node: ast.expr, names: Names) -> object:
+    try:
+        return literal(node, names)
+    except NotLiteral:
+        return _LATE
+
+
+def _item(whole: object, place: object) -> object:
+    found: object = _LATE
+    try:
+        match whole, place:
+            case dict(), _:
+                found = whole[place]
+            case ((list() | str()), int()):
+                found = whole[place]
+            case _:
+                pass
+    except (LookupError, TypeError) as error:
+        raise NotLiteral from error
+    if found is _LATE:
+        raise NotLiteral
+    return found
+
+
+_LISTING = ("list", "tuple", "sorted", "range", "enumerate", "zip", "str")
+
+
+def _listed(name: str, given: list[object]) -> object:
+    """What a function of Python's own makes of known values."""
+    try:
+        match name, given:
+            case "list" | "tuple", [list() | dict() | str() as items]:
+                return list(items)
+            case "sorted", [list() | dict() as items]:
+                return sorted(items)
+            case "range", [int() as end] if end <= _LONGEST:
+                return list(range(end))
+            case "range", [int() as start, int() as end] if end - start <= _LONGEST:
+                return list(range(start, end))
+            case "enumerate", [list() | str() as items]:
+                return [list(pair) for pair in enumerate(items)]
+            case "zip", [*lists] if all(isinstance(each, list) for each in lists):
+                return [list(items) for items in zip(*lists, strict=False)]
+            case "str", [str() | int() as value]:
+                return str(value)
+            case _:
+                pass
+    except (TypeError, ValueError):
+        pass
+    raise NotLiteral
+
+
+def _answer(value: object, method: str, given: list[object]) -> object:
+    """What a method of a known value gives."""
+    match value, method, given:
+        case dict(), "keys", []:
+            return list(value)
+        case dict(), "values", []:
+            return list(value.values())
+        case dict(), "items", []:
+            return [list(pair) for pair in value.items()]
+        case str(), ("lower" | "upper" | "title"), []:
+            return getattr(value, method)()
+        case str(), "replace", [str(old), str(new)]:
+            return value.replace(old, new)
+        case str(), "join", [list(items)] if all(isinstance(each, str) for each in items):
+            return value.join(items)
+        case str(), "split", [] | [str()]:
+            try:
+                return value.split(*given)  # type: ignore[arg-type]  # the case says so
+            except ValueError:
+                pass
         case _:
-            return []
+            pass
+    raise NotLiteral
 
 
 def _signed(sign: ast.unaryop, value: object) -> object:

@@ -39,7 +39,7 @@ def _inside(walk: Walk, node: Node) -> None:
         if child.type in ("do_group", "case_item"):
             walk.statements(after(child, "do" if child.type == "do_group" else ")"))
             walk.ended = walk.ended and child.type == "do_group"
-        elif child.type == "compound_statement":
+        elif child.type == "compound_statement" or node.type == "while_statement":
             walk.statement(child)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from srpo_manifest.upstream.commands import MOVES, file_of
 from srpo_manifest.upstream.shell import Shell
 from srpo_manifest.values.contract import Gap, Launch, Opaque, Token
 
@@ -20,6 +23,9 @@ class Record:
         self.last_lines: dict[str, int] = {}
         self.exported: list[str] = []
         self.makes: list[Token] = []
+        self.files: dict[str, int] = {}
+        self.stays = True
+        """Whether the script is in the folder that it was started in, as far as its own `cd`s go."""
         self.launches: list[Launch] = []
         self.indirect: list[Gap] = []
         self.gaps: list[Gap] = []
@@ -40,6 +46,13 @@ class Record:
     def conditions(self) -> tuple[Gap, ...]:
         """All that has to hold for the walk to be here."""
         return tuple(dict.fromkeys((*self.guards, *self.exits, *self.leaves)))
+
+    def note_file(self, tokens: Sequence[Token], line: int) -> None:
+        """A file that the script looks for in the folder that it was started in."""
+        path = file_of([token.text for token in tokens])
+        if path is not None and self.stays and not self.conditions():
+            self.files.setdefault(path, line)
+        self.stays &= tokens[0].text not in MOVES
 
     def note_set(self, name: str, line: int) -> None:
         """The script sets *name*."""

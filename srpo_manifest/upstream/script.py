@@ -53,6 +53,7 @@ def read_script(source: bytes, path: str, *, read: Callable[[str], bytes | None]
         },
         exported=tuple(record.exported),
         makes=tuple(record.makes),
+        files=record.files,
         launches=tuple(record.launches),
         forwards_arguments=record.forwards,
         arguments=shell.demanded,

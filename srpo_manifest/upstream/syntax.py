@@ -68,12 +68,12 @@ def _run_on(source: bytes, command: Node) -> int | None:
 
 def _unreadable(source: bytes) -> Gap | None:
     """What makes the whole text something else than a bash script."""
-    for mark, reason in (
-        (b"\r", "the line ends in CRLF: bash takes the carriage return for a part of the line"),
-        (b"\0", "a NUL byte is no text"),
+    for mark, reason, code in (
+        (b"\r", "the line ends in CRLF: bash takes the carriage return for a part of the line", "script-crlf"),
+        (b"\0", "a NUL byte is no text", ""),
     ):
         if mark in source:
-            return Gap(line=source[: source.index(mark)].count(b"\n") + 1, reason=reason)
+            return Gap(line=source[: source.index(mark)].count(b"\n") + 1, reason=reason, code=code)
     if source.startswith(b"#!") and not _BASH_LINE.match(source + b"\n"):
         program = source.splitlines()[0][2:].decode("utf-8", "replace").strip()
         return Gap(line=1, reason=f"{ticked(program)} is no bash")

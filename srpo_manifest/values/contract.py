@@ -16,8 +16,8 @@ class Flag(Value):
     `name` is the first long spelling without dashes, as in the source (`train_guidence`); `aliases` are the other
     spellings with their dashes. `type` is "int", "float", "str", "bool", "other", or None where the source gives none
     (argparse then reads a string). `nargs` is an int, "?", "*", "+", or None. `default`, `choices`, `const` are None
-    where absent; `default_known` is False where the source's default is no literal.
-    `line` is 1-based in the entry's file; `read_at` the first line that reads it, None for none seen.
+    where absent; `unread` names those of them, and others, that are known only when the program runs.
+    `line` is 1-based in `file` ("": the entry itself); `read_at` the entry's first line that reads it, None for none seen.
     """
 
     name: str
@@ -28,7 +28,6 @@ class Flag(Value):
     nargs: int | str | None = None
     choices: tuple[Scalar, ...] | None = None
     default: Setting | None = None
-    default_known: bool = True
     const: Setting | None = None
     required: bool = False
     action: Action = "store"
@@ -37,6 +36,21 @@ class Flag(Value):
     effect: Effect = "unknown"
     conditional: bool = False
     """Added only when the program's own condition holds: its presence is not certain."""
+    unread: tuple[str, ...] = ()
+    """Fields that the source gives as no literal: None there says nothing."""
+    file: str = ""
+    """The file of the repository that declares it, where that is not the entry."""
+    command: str = ""
+    """The command that takes it (`train`, of `add_subparsers`); "" for a flag of the program itself."""
+    needed_at: int | None = None
+    """The entry's first line where None is an error, for a flag that `argparse` lets be None."""
+    needed_always: bool = False
+    """That line is reached whenever the program runs, as far as can be seen."""
+
+    @property
+    def default_known(self) -> bool:
+        """Whether `default` is what the program starts from."""
+        return "default" not in self.unread
 
 
 class Gap(Value):
@@ -44,6 +58,10 @@ class Gap(Value):
 
     line: int
     reason: str
+    code: str = ""
+    """Its code word, where there is a way out of its own."""
+    file: str = ""
+    """The file it stands in, where that is not the one that was asked for."""
 
 
 class ArgumentContract(Value):
@@ -64,6 +82,16 @@ class ArgumentContract(Value):
     def complete(self) -> bool:
         """Whether every flag is known."""
         return not self.gaps
+
+
+class Import(Value):
+    """A module that a program needs for its start: `at` is `file:line` of the first import.
+
+    An `own` one is a folder of the checkout without `__init__.py`: any package of that name in the interpreter takes its place.
+    """
+
+    at: str
+    own: bool = False
 
 
 class Plain(Value, tag="text"):
@@ -127,6 +155,8 @@ class Opaque(Value, tag="unknown"):
 
     source: str
     reason: str
+    quoted: bool = False
+    """A part of exactly one word."""
     place: str | None = None
     """The path in the checkout that it leads to, where that much is certain: `$(dirname "$0")` of `a/b.sh` is `a`."""
 
@@ -200,7 +230,8 @@ class ScriptContract(Value):
 
     `digest` is the SHA-256 of the file's bytes, hex. `reads` are environment variables that it reads before setting
     them; `dead` are variables that it sets and never reads; both name to the 1-based line. `makes` are the folders of
-    harmless `mkdir`s, as tokens. `indirect` says why the script is more than assignments, `mkdir` and one launch:
+    harmless `mkdir`s, as tokens; `files` are relative paths that it sources or runs for certain, to the line, as long as
+    it stays in its folder. `indirect` says why the script is more than assignments, `mkdir` and one launch:
     direct mode cannot serve it then. `launches` are known apart from that: each says how far by itself.
     """
 
@@ -212,6 +243,7 @@ class ScriptContract(Value):
     """Plain assignments, exported or not, with their last value."""
     exported: tuple[str, ...] = ()
     makes: tuple[Token, ...] = ()
+    files: dict[str, int] = {}
     launches: tuple[Launch, ...] = ()
     forwards_arguments: bool = False
     arguments: dict[str, int] = {}

@@ -3,17 +3,18 @@
 from msgspec.structs import replace
 
 from srpo_manifest.values.base import Strict, Value
-from srpo_manifest.values.contract import ArgumentContract, ScriptContract
+from srpo_manifest.values.contract import ArgumentContract, Import, ScriptContract
 
 FORMAT = 1
-READERS = 1
+READERS = 2
 """The version of the source readers: contracts of another version are read again by `lock`."""
 
 
 class EntryContract(Value):
     """What one entry script and its program accept.
 
-    `arguments` is None where the program's interface could not be found; `evidence` tells for each rule of the trainer
+    `arguments` is None where the program's interface could not be found, or the script starts several: `programs` has
+    theirs then, by the program as the script spells it. `evidence` tells for each rule of the trainer
     description (`description` is its digest) whether its pattern stands in the pinned source.
     """
 
@@ -21,6 +22,11 @@ class EntryContract(Value):
     arguments: ArgumentContract | None = None
     description: str = ""
     evidence: dict[str, bool] = {}
+    programs: dict[str, ArgumentContract] = {}
+    imports: dict[str, Import] = {}
+    """What the program imports at its start, by the first name of each module."""
+    absent: str = ""
+    """The path of the program that the script starts, where the checkout has no such file."""
     readers: int = READERS
 
 

@@ -86,9 +86,9 @@ class Model(Strict):
     type: Annotated[
         Line, Meta(description="Names a trainer description; `generic` knows nothing and serves any script.")
     ]
-    method: Annotated[
-        Literal["full-finetune", "lora"], Meta(description="`full-finetune` is the only one that upstream has.")
-    ] = "full-finetune"
+    method: Annotated[Literal["full-finetune", "lora"], Meta(description="SRPO itself has `full-finetune` alone.")] = (
+        "full-finetune"
+    )
     base: Annotated[Line | None, Meta(description="A path, or `hf:owner/name@revision`. SRPO_BASE_MODEL.")] = None
     vae: Annotated[Line | None, Meta(description="A path, or `hf:owner/name@revision`. SRPO_VAE_MODEL.")] = None
     lora: Annotated[Line | None, Meta(description="A path. SRPO_LORA.")] = None
@@ -111,8 +111,16 @@ class Entry(Strict):
     ] = None
     mode: Annotated[
         Literal["auto", "direct", "shim"],
-        Meta(description="How flags are delivered: `direct` where the script is fully understood, else `shim`."),
+        Meta(
+            description="How flags are delivered: `direct` where the script is fully understood, else `shim`, which runs the script."
+        ),
     ] = "auto"
+    launch: Annotated[
+        Annotated[int, Meta(ge=1)] | Line | None,
+        Meta(
+            description="Which launch of the script is meant: the end of its program's path (`train.py`), or its line."
+        ),
+    ] = None
     args_file: Annotated[Line | None, Meta(description="A JSON file with `args`, `env` and `working_dir`.")] = None
     extra_args: Annotated[
         tuple[str, ...], Meta(max_length=1000, description="More arguments, checked and delivered like the rest.")
@@ -126,6 +134,8 @@ class Entry(Strict):
     def __post_init__(self) -> None:
         if self.script is not None and self.command is not None:
             raise ValueError("`command` cannot stand beside `script`")
+        if self.launch is not None and self.command is not None:
+            raise ValueError("`command` cannot stand beside `launch`, which names one of a script's")
         if self.command is not None and not self.command[0]:
             raise ValueError("`command` begins with a program")
 

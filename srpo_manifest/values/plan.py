@@ -6,14 +6,14 @@ import msgspec
 
 from srpo_manifest.finding import Finding, Level
 from srpo_manifest.values.base import Value
-from srpo_manifest.values.contract import Effect, Setting
+from srpo_manifest.values.contract import Effect, Scalar, Setting
 
 FORMAT = 1
 Stage: TypeAlias = Literal["resolve-repo", "resolve-bash", "build-env", "pre-launch", "launch", "on-stop"]
 STAGES: tuple[Stage, ...] = ("resolve-repo", "resolve-bash", "build-env", "pre-launch", "launch", "on-stop")
 Place: TypeAlias = Literal["controller", "target", "job"]
 Act: TypeAlias = Literal["run", "keep"]
-Op: TypeAlias = Literal["present", "absent", "equals", "at-least", "at-most", "one-of"]
+Op: TypeAlias = Literal["present", "absent", "equals", "at-least", "at-most", "less-than", "multiple-of", "one-of"]
 
 
 class ManifestId(Value):
@@ -56,7 +56,10 @@ class SecretRef(Value, omit_defaults=True):
 
 
 class Job(Value):
-    """The trainer's process: late words are spelled `${run.id}`, a literal `$` before `{` or `$` is doubled."""
+    """The trainer's process: late words are spelled `${run.id}`, a literal `$` before `{` or `$` is doubled.
+
+    With mode "shim" `${script.1}` is what the script itself tells: a part of one word, or as `${script.1*}` any number of words.
+    """
 
     mode: Literal["direct", "shim", "command"]
     argv: tuple[str, ...]
@@ -107,7 +110,7 @@ class Predicate(Value):
 
     fact: str
     op: Op
-    value: str | int | tuple[str, ...] | None = None
+    value: Scalar | tuple[Scalar, ...] | None = None
 
 
 class CheckEntry(Value):

@@ -32,12 +32,34 @@ class Record(Value):
     started: str = ""
 
 
+class CheckpointFile(Value):
+    """A file of a checkpoint; `path` is relative to it, and empty where the checkpoint is that file."""
+
+    path: str
+    bytes: int
+    digest: str | None = None
+    """The sha256 of its bytes."""
+    reason: str | None = None
+    """Why there is no digest."""
+
+
 class Checkpoint(Value):
     """A checkpoint as the target sees it."""
 
     path: str
     bytes: int
     whole: bool
+    files: tuple[CheckpointFile, ...] = ()
+    """Told when the run has ended; supervisors before this field told none."""
+
+
+class Raised(Value):
+    """A warning of the run."""
+
+    time: str
+    code: str
+    message: str
+    hints: tuple[str, ...] = ()
 
 
 class Status(Value):
@@ -54,6 +76,7 @@ class Status(Value):
     progress: dict[str, Any] | None = None
     checkpoints: tuple[Checkpoint, ...] = ()
     images: int = 0
+    warnings: tuple[Raised, ...] = ()
     started: str | None = None
     ended: str | None = None
     damaged: tuple[str, ...] = ()

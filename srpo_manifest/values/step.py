@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from srpo_manifest.finding import Level
 from srpo_manifest.values.base import Value
+from srpo_manifest.values.contract import Scalar
 from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.plan import Act, Op, Option, Place, SecretRef
 from srpo_manifest.values.words import Word
@@ -80,13 +81,28 @@ class Check(Value):
     level: Level
     fact: str
     op: Op
-    value: str | int | tuple[str, ...] | None
+    value: Scalar | tuple[Scalar, ...] | None
     message: str
     hints: tuple[str, ...] = ()
     probe: str = ""
+    known: Scalar | None = None
+    """What the fact is, where the plan itself decides it: a flag's final value."""
     place: Place = "target"
     key: str = ""
     """The manifest key that is to blame, for the place in the file."""
+
+
+class Shim(Value):
+    """How the real script is run, with its launches intercepted (`shim.json` in the bundle says what each becomes).
+
+    `programs` are the launchers as the script spells them; `keeps` are the variables that the trainer gets as planned,
+    whatever the script made of them. `entry` is the program as the launch spells it, empty where another launch has it, too.
+    """
+
+    script: Word
+    programs: tuple[Word, ...]
+    keeps: tuple[str, ...] = ()
+    entry: str = ""
 
 
 class JobStep(Value):
@@ -99,6 +115,8 @@ class JobStep(Value):
     """Values that arrive at the entry, by flag: what artifact patterns and forecasts rest on."""
     makes: tuple[Word, ...] = ()
     """Folders that the script would have made, in the working directory."""
+    shim: Shim | None = None
+    """With mode "shim": the script that comes to hand over its launch, in place of which `argv` runs."""
 
 
 class Assume(Value):
@@ -106,7 +124,7 @@ class Assume(Value):
 
     fact: str
     op: Op
-    value: str | int | tuple[str, ...] | None = None
+    value: Scalar | tuple[Scalar, ...] | None = None
 
 
 Proposal: TypeAlias = Put | Sh | Get | AtEnd | Variable | Check | Fault | JobStep | Assume

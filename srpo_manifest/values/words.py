@@ -1,4 +1,4 @@
-"""Words: pieces of an argument, known now or bound on the target just before start."""
+"""Words: pieces of an argument, known now, bound on the target just before start, or told by the script itself."""
 
 from __future__ import annotations
 
@@ -22,14 +22,24 @@ class Late(Value, tag="late"):
     name: LateName
 
 
+class Arrived(Value, tag="arrived"):
+    """What only running the script can tell: whatever its launch hands over in this place, counted from 1.
+
+    It is a part of exactly one word, or with *many* the rest of a word, more words after it, or nothing at all.
+    """
+
+    number: int
+    many: bool = False
+
+
 class Word(Value):
     """One argument, one path or one environment value: pieces that stand side by side."""
 
-    pieces: tuple[Text | Late, ...] = ()
+    pieces: tuple[Text | Late | Arrived, ...] = ()
 
     @property
     def text(self) -> str | None:
-        """The whole word when nothing in it is late, else None."""
+        """The whole word when all of it is known at plan time, else None."""
         parts = [piece.text for piece in self.pieces if isinstance(piece, Text)]
         return "".join(parts) if len(parts) == len(self.pieces) else None
 
@@ -37,20 +47,24 @@ class Word(Value):
         return joined(*self.pieces, *(other.pieces if isinstance(other, Word) else (Text(text=other),)))
 
     def __str__(self) -> str:
-        """The plan's spelling: `${run.id}` is late; a literal `$` before `$`, `{` or a late piece is doubled."""
+        """The plan's spelling: `${run.id}` is late, `${script.1}` and `${script.2*}` are told by the script.
+
+        A literal `$` before `$`, `{` or such a piece is doubled.
+        """
         spelled = ""
         for piece in reversed(self.pieces):
-            if isinstance(piece, Late):
-                spelled = f"${{{piece.name}}}{spelled}"
+            if not isinstance(piece, Text):
+                name = piece.name if isinstance(piece, Late) else f"script.{piece.number}{'*' * piece.many}"
+                spelled = f"${{{name}}}{spelled}"
                 continue
             for character in reversed(piece.text):
                 spelled = ("$$" if character == "$" and spelled[:1] in ("$", "{") else character) + spelled
         return spelled
 
 
-def joined(*pieces: Text | Late) -> Word:
+def joined(*pieces: Text | Late | Arrived) -> Word:
     """A word of *pieces*, with neighbouring texts made one and empty texts left out."""
-    merged: list[Text | Late] = []
+    merged: list[Text | Late | Arrived] = []
     for piece in pieces:
         if isinstance(piece, Text) and not piece.text:
             continue

@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 from srpo_manifest.bundling.quoting import quote, shell
 from srpo_manifest.bundling.render import render, secrets
 from srpo_manifest.reading.words import parse_word
+from srpo_manifest.upstream.script import read_script
+from srpo_manifest.values.contract import ArgumentContract, Flag
 from srpo_manifest.values.facts import Facts
+from srpo_manifest.values.lock import EntryContract
 from srpo_manifest.values.planned import Proposed
 from srpo_manifest.values.step import AtEnd
-from srpo_manifest.values.words import LATE_NAMES, Late, Text, Word, joined, late, word
+from srpo_manifest.values.words import LATE_NAMES, Arrived, Late, Text, Word, joined, late, word
 
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")
 GOLDEN = Path(__file__).parent / "golden"
@@ -72,12 +75,59 @@ def test_the_bundle_is_as_it_was(make, golden):
     }
 
 
-@pytest.mark.parametrize("path", sorted(GOLDEN.rglob("*.sh")), ids=lambda path: path.name)
+SCRIPT = b"""conda activate flux
+NAME=$(date +%F)
+~/bin/torchrun --nnodes $HOST_NUM --rdzv_endpoint $CHIEF_IP:29601 train.py --name "run $NAME" --rate 1e-5 $MORE
+python prepare.py
+"""
+
+
+def test_the_bundle_of_a_script_that_runs_is_as_it_was(make, golden):
+    """The leader starts the script; its launchers are programs and functions; `shim.json` says what they become."""
+    flags = (Flag(name="name"), Flag(name="rate", type="float"), Flag(name="steps", type="int"))
+    pin = make.pin()
+    programs = {"train.py": ArgumentContract(path="train.py", digest="", flags=flags)}
+    entry = EntryContract(script=read_script(SCRIPT, "train.sh"), programs=programs)
+    wanted = make.wanted(
+        entry={"script": "train.sh", "launch": "train.py", "set": {"steps": 7, "rate": 5e-6}},
+        env={"MORE": "--steps=3", "TOKEN": {"env": "MY_TOKEN"}},
+    )
+    planned = make.planned(wanted, make.facts(msgspec.structs.replace(pin, entries={"train.sh": entry})))
+    assert planned.plan.applicable, planned.plan.refusals
+    assert planned.plan.job.mode == "shim"
+    bundle = render(planned, launch=b"launch", supervise=b"supervise", deliver=b"deliver")
+    files = {file.name: file for file in bundle.files}
+    assert {name for name, file in files.items() if file.executable} >= {
+        "deliver",
+        "deliver.py",
+        "shim/python",
+        "shim/torchrun",
+    }
+    assert json.loads(files["rules.json"].data)["shim"] == {
+        "entry": "train.py", "variables": {"MORE": "--steps=3", "PYTHONPATH": "${repo.dir}"},
+    }  # fmt: skip
+    for name in ("leader.sh", "shim.json", "shim.sh", "deliver", "shim/python", "shim/torchrun"):
+        golden(GOLDEN / "shim" / name, files[name].data)
+
+
+SHELL = sorted(
+    path for path in GOLDEN.rglob("*") if path.suffix == ".sh" or path.parent.name == "shim" or path.name == "deliver"
+)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SHELL if path.is_file() and path.suffix != ".json"], ids=lambda path: path.name
+)
 def test_rendered_scripts_are_sound_shell(path: Path):
     """`bash -n` and shellcheck have nothing to say."""
     subprocess.run(["bash", "-n", path], check=True)
     done = subprocess.run(
-        [SHELLCHECK, "--shell=bash", "--exclude=SC1090,SC1091,SC2016,SC2034,SC2089,SC2090,SC2181,SC2317", path],
+        [
+            SHELLCHECK,
+            f"--shell={'bash' if path.suffix else 'sh'}",
+            "--exclude=SC1090,SC1091,SC2016,SC2034,SC2089,SC2090,SC2181,SC2317",
+            path,
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -104,9 +154,13 @@ def test_a_text_survives_the_shell(texts: list[str]):
     assert done.stdout == b"".join(text.encode() + b"\0" for text in texts)
 
 
-@given(words)
-def test_a_word_survives_its_spelling(made: Word):
+told = st.builds(Arrived, number=st.integers(1, 99), many=st.booleans())
+
+
+@given(st.lists(st.one_of(told, words)))
+def test_a_word_survives_its_spelling(parts: list[Word | Arrived]):
     """`parse_word` is the inverse of `str`."""
+    made = joined(*(piece for part in parts for piece in ((part,) if isinstance(part, Arrived) else part.pieces)))
     assert parse_word(str(made)) == made
 
 

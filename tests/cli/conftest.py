@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import upstream_target
 
 DEMO = """schema = 1
 name = "demo"
@@ -58,6 +59,12 @@ class Place:
         path.write_text(text, encoding="utf-8")
         return path
 
+    def program(self, name: str, text: str) -> Path:
+        """A small program in `bin`."""
+        path = self.write(f"bin/{name}", text)
+        path.chmod(0o755)
+        return path
+
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "srpo_manifest", *arguments],
@@ -85,6 +92,17 @@ def place(tmp_path: Path, cache: Path) -> Iterator[Place]:
     for run in found.run("runs", "--refresh", "--json").json["runs"]:
         if run["state"] != "ended":
             found.run("stop", run["id"], "--grace", "0")
+
+
+@pytest.fixture
+def flux(place: Place) -> Callable[..., Said]:
+    """Plan the shipped manifest with its lock, on a target that has what the trainer needs."""
+    upstream_target.settle(place)
+
+    def plan(*arguments: str) -> Said:
+        return place.run("plan", "--offline", "--locked", "--json", "manifests/flux.toml", *arguments)
+
+    return plan
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -258,7 +259,8 @@ def test_a_signal_during_the_launch_stops_what_was_launched(place, say):
         time.sleep(pause)
         client.send_signal(signal.SIGTERM)
         _, err = client.communicate(timeout=60)
-        assert client.returncode == 130, err
+        # Python itself was not up yet, or our handler was.
+        assert client.returncode in (-signal.SIGTERM, 130), err
         for run in say("runs", "--refresh", "--json").json["runs"]:
             assert run["state"] == "ended", err
             assert pids_of(run["id"]) == []
@@ -309,13 +311,10 @@ def test_stop_ends_what_a_lost_run_left_behind(place, say):
     endless = ("--set", "entry.set.max_train_steps=1000", "--set", "entry.set.checkpointing_steps=999")
     run = say("apply", "--detach", *endless).out.strip()
     until(lambda: say("status", "--json").json["state"] == "running")
-    for pid in pids_of(run) + [
-        int(entry.name)
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and f"{run}/bundle/supervise.py".encode() in (entry / "cmdline").read_bytes()
-    ]:
-        if b"supervise.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGKILL)
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and f"{run}/bundle/supervise.py".encode() in (entry / "cmdline").read_bytes():
+                os.kill(int(entry.name), signal.SIGKILL)
     until(lambda: say("status", "--json").json["outcome"] == "lost")
     assert pids_of(run)
     assert "run-lost" in {finding["code"] for finding in say("plan", "--json").json["warnings"]}

@@ -9,6 +9,7 @@ import pytest
 BASE = 'schema = 1\nname = "x"\n[repo]\nurl = "demo:"\n[model]\ntype = "demo"\nbase = "builtin"\n'
 
 
+@pytest.mark.trap(4, "nodes-unsupported")
 @pytest.mark.parametrize(
     ("more", "code"),
     [

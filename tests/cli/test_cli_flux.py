@@ -2,38 +2,24 @@ from __future__ import annotations
 
 import shutil
 import sys
-from pathlib import Path
 
 import pytest
+from upstream_target import GPUS, SHIPPED
 
-SHIPPED = Path(__file__).parent.parent.parent / "manifests"
 
-
-@pytest.fixture
-def flux(place):
-    """The shipped manifest with its lock, a home that holds what the trainer needs, and a torchrun on PATH."""
-    for name in ("flux.toml", "srpo.lock"):
-        place.write(f"manifests/{name}", (SHIPPED / name).read_text())
-    home = place.folder / "me"
-    for path in ("data/flux/transformer", "data/rl_embeddings", "hps_ckpt"):
-        (home / "srpo/flux" / path).mkdir(parents=True)
-    place.write("me/srpo/flux/hps_ckpt/HPS_v2.1_compressed.pt", "weights")
-    place.write("me/srpo/flux/data/rl_embeddings/videos2caption2.json", "[]")
-    torchrun = place.write("bin/torchrun", f"#!{place.folder}/bin/python3\n")
-    torchrun.chmod(0o755)
-    (place.folder / "bin/python3").symlink_to(sys.executable)
-    place.env |= {"HOME": str(home), "PATH": f"{place.folder / 'bin'}:{place.env['PATH']}"}
-
-    def plan(*arguments: str):
-        return place.run("plan", "--offline", "--locked", "--json", "manifests/flux.toml", *arguments)
-
-    return plan
+def test_the_first_line_says_that_a_card_is_too_small(flux, place):
+    """Eight cards of 24 GB: before everything else, and refused."""
+    place.program("nvidia-smi", GPUS.format(count=8, mib=24564))
+    said = place.run("plan", "--offline", "--locked", "manifests/flux.toml")
+    assert said.status == 4
+    assert said.out.splitlines()[0].startswith("this training cannot fit: it needs about 37.8 GB on each GPU")
+    assert [finding["code"] for finding in flux().json["refusals"]] == ["gpu-memory"]
 
 
 def test_the_shipped_manifests_are_good(say):
     """With the shipped lock, without a network."""
     said = say("validate", str(SHIPPED))
-    assert (said.status, said.out, said.err) == (0, "", "2 manifests good\n")
+    assert (said.status, said.out, said.err) == (0, "", "4 manifests good\n")
 
 
 def test_the_lock_recovers_the_whole_command_of_upstream(flux):
@@ -70,7 +56,12 @@ def test_overrides_are_in_the_final_command_once(flux):
 
 @pytest.mark.parametrize(
     ("setting", "code"),
-    [("train_guidence=3.5", "flag-type"), ("no_such_flag=1", "unknown-flag"), ("learning=1", "flag-abbreviated")],
+    [
+        ("train_guidence=3.5", "flag-type"),
+        ("train_guidence=2.5", "flag-type"),
+        ("no_such_flag=1", "unknown-flag"),
+        ("learning=1", "flag-abbreviated"),
+    ],
 )
 def test_what_upstream_would_refuse_late_is_refused_now(flux, place, setting: str, code: str):
     """By plan with exit 4, by validate with exit 2, without a clone."""
@@ -80,6 +71,17 @@ def test_what_upstream_would_refuse_late_is_refused_now(flux, place, setting: st
     checked = place.run("validate", "manifests/flux.toml", "--set", f"entry.set.{setting}", "--format", "json")
     assert checked.status == 2
     assert [finding["code"] for finding in checked.json["files"][0]["findings"]] == [code]
+
+
+def test_what_upstream_cannot_do_without_is_told_before_launch(flux):
+    """A flag that `argparse` lets be None: denied where each run comes to it, warned about else, with file and line."""
+    said = flux("--set", 'entry.unset=["image_p"]')
+    assert [(finding["code"], "fastvideo/SRPO.py:835" in finding["message"]) for finding in said.json["refusals"]] == [
+        ("flag-needed", True)
+    ]
+    assert flux("--set", 'entry.unset=["image_p"]', "--allow", "flag-needed").status == 0
+    said = flux("--set", 'entry.unset=["sampling_steps"]')
+    assert (said.status, [finding["code"] for finding in said.json["warnings"]]) == (0, ["flag-expected"])
 
 
 def test_what_upstream_never_reads_is_warned_about(flux):
@@ -97,6 +99,7 @@ def test_what_the_trainer_needs_is_looked_for(flux, place):
     assert "hps_ckpt/HPS_v2.1_compressed.pt" in refusal["message"]
 
 
+@pytest.mark.trap(14, "torchrun-interpreter")
 def test_a_torchrun_of_another_python_is_refused(flux, place):
     """Its first line names the interpreter that would run the workers."""
     (place.folder / "other").mkdir()

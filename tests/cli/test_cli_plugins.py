@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+import upstream_target
+
+from srpo_manifest.reading.canonical import digest
+from srpo_manifest.reading.trainer import parse_trainer
 
 GENERIC = """schema = 1
 name = "own"
@@ -238,3 +243,67 @@ def test_a_trainer_of_a_plugin(place, install, say):
     install("theirs", TRAINER)
     manifest(place, model="theirs")
     assert say("plan").status == 0
+
+
+def described(text: str) -> str:
+    return (
+        f"from srpo_manifest.plugin import hookimpl\n\n@hookimpl\ndef srpo_trainer():\n    return [{text.encode()!r}]\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("writes", "outcome"),
+    [("printf x >seen.json", "succeeded"), ("true", "unverified"), ("printf x >seen.json; exit 3", "failed")],
+)
+def test_a_trainer_of_a_plugin_is_done_when_its_files_are_new_and_it_ended_well(place, install, say, writes, outcome):
+    """One without the other is no success; a file that an earlier run left is not new."""
+    place.write("seen.json", "old")
+    place.write("seen.md", "old")
+    text = 'format = 1\nname = "theirs"\ntitle = "x"\nneeds_gpu = false\n[done]\nexit_zero = true\nfiles = ["seen.*"]\n'
+    install("theirs", described(text))
+    manifest(place, model="theirs", rest="")
+    whole = (place.folder / "srpo.toml").read_text()
+    whole = re.sub(r"command = .*", f'command = ["bash", "-c", "{writes}"]', whole).replace(
+        "[done]\nexit_zero = true\n", ""
+    )
+    place.write("srpo.toml", whole)
+    assert say("apply", "--json").events[-1]["outcome"] == outcome
+
+
+def test_a_description_that_ships_works_the_same_when_a_plugin_brings_it(place, install, root):
+    """The very file, under another name: the core knows nothing of the family that it describes."""
+    work = upstream_target.settle(place)
+    name, script = "diffusers-dreambooth-lora-flux", "examples/dreambooth/train_dreambooth_lora_flux.py"
+    ours = (root / f"srpo_manifest/upstream/trainers/{name}.toml").read_text()
+    theirs = ours.replace(f'"{name}"', '"theirs"')
+    install("theirs", described(theirs))
+    plans = {}
+    for model, text in ((name, ours), ("theirs", theirs)):
+        for file in ("dreambooth-lora.toml", "srpo.lock"):
+            place.write(
+                f"m/{file}", (root / "manifests/diffusers" / file).read_text().replace(f'"{name}"', f'"{model}"')
+            )
+        lock = place.folder / "m/srpo.lock"
+        lock.write_text(
+            re.sub(
+                r'description = ".*"', f'description = "{digest(parse_trainer(text.encode(), "x"))}"', lock.read_text()
+            )
+        )
+        assert script in lock.read_text()
+        plans[model] = place.run("plan", "--offline", "--locked", "--json", "m/dreambooth-lora.toml").json
+    one, other = plans.values()
+    assert one.pop("manifest") != other.pop("manifest")
+    assert json.dumps(one).replace(name, "theirs") == json.dumps(other)
+    assert [refusal["code"] for refusal in other["refusals"]] == ["file-missing", "base-incomplete"]
+    assert work.exists()
+
+
+def test_a_description_of_a_plugin_that_claims_nonsense_is_placed(install, say, place):
+    """In the plugin's own text."""
+    install("theirs", described('format = 1\nname = "theirs"\ntitle = "x"\n[[files]]\npath = "{"\n'))
+    manifest(place, model="theirs")
+    said = say("plan")
+    assert said.status == 2
+    assert said.err.startswith(
+        "error[bad-template]: `files.0.path` holds a brace that stands around no name\n  --> theirs.toml:5:1"
+    )

@@ -53,6 +53,7 @@ def own(place):
     return place
 
 
+@pytest.mark.trap(10, "prevented")
 def test_a_script_of_ones_own(own):
     """Its variables come from `[env]`, its flags from the manifest, its folder is made, its lock is written."""
     said = own.run("apply", "--set", "entry.set.steps=7", "--set", "entry.set.fast=false", "--", "--note", "a b")
@@ -98,6 +99,8 @@ def test_validate_checks_flags_by_the_lock(own):
     assert "hint: did you mean `steps`?" in said.out
 
 
+@pytest.mark.trap(1, "variable-unset")
+@pytest.mark.trap(2, "variable-unset")
 def test_a_variable_that_nobody_sets_is_named(own):
     """The script reads it before setting it; what the target has is pinned instead."""
     own.write("srpo.toml", MANIFEST.replace('[env]\nSTEPS = "3"\n', ""))
@@ -111,11 +114,12 @@ def test_a_variable_that_nobody_sets_is_named(own):
 
 def test_a_script_that_does_more_is_refused_with_the_line(own):
     """Direct mode cannot serve it; the way out is said."""
-    (own.folder / "own/run.sh").write_text("if true; then\n  STEPS=1\nfi\npython3 train.py --steps $STEPS\n")
+    (own.folder / "own/run.sh").write_text("if [ -e here ]; then\n  STEPS=1\nfi\npython3 train.py --steps $STEPS\n")
     own.git("commit", "-q", "-a", "-m", "if")
-    said = own.run("plan")
+    said = own.run("plan", "--set", 'entry.mode="direct"')
     assert said.status == 4
     assert "error[script-indirect]: `run.sh` line 1: " in said.err
+    assert "hint: set `entry.mode" in said.err
     assert "hint: give the whole command as `entry.command`" in said.err
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from srpo_manifest.engine.mirror import Mirror
 from srpo_manifest.errors import ManifestError, SrpoManifestError, TransportError
+from srpo_manifest.values.upgrade import Span
 
 HOSTILE = (
     "ext::sh -c 'touch canary'", "ext::touch% canary", "fd::17", "transport::address", "-u./canary", "--upload-pack=touch canary",
@@ -302,3 +303,57 @@ def test_refresh_makes_the_mirror_anew(repository, tmp_path: Path):
     (mirror.folder / "stray").write_text("x")
     assert mirror.ensure(commit, refresh=True) == commit
     assert not (mirror.folder / "stray").exists()
+
+
+def test_two_commits_are_compared_path_by_path(repository, git, tmp_path: Path, monkeypatch):
+    """Which came, went, moved or differ, whatever their names and the user's settings; how many commits, and when."""
+    git(tmp_path, "config", "--global", "diff.external", f"touch {tmp_path}/canary")
+    git(tmp_path, "config", "--global", "diff.renames", "false")
+    git(tmp_path, "config", "--global", "log.showSignature", "true")
+    text = "".join(f"line {number}\n" for number in range(50))
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2025-03-04T05:06:07+02:00")
+    folder = repository({"moved.sh": text, "a\nb ü": "1", "gone": "x", "d/same": "s"})
+    mirror = Mirror.of("repo", tmp_path, tmp_path / "cache")
+    first = mirror.ensure("main")
+    assert mirror.date_of(first) == "2025-03-04T05:06:07+02:00"
+    (folder / "moved.sh").rename(folder / "start.sh")
+    (folder / "gone").unlink()
+    repository({"start.sh": text + "more\n", "a\nb ü": "2", "new": "n"})
+    second = mirror.ensure("main")
+    found = {one.path: (one.to, one.before is None, one.after is None) for one in mirror.changed(first, second)}
+    assert found == {
+        "moved.sh": ("start.sh", False, False),
+        "a\nb ü": ("a\nb ü", False, False),
+        "gone": (None, False, True),
+        "new": ("new", True, False),
+    }
+    assert mirror.changed(second, second) == ()
+    assert not (tmp_path / "canary").exists()
+    git(folder, "reset", "-q", "--hard", first)
+    repository({"other": "o"})
+    repository({"other": "p"})
+    third = mirror.ensure("main")
+    assert (mirror.between(second, third), mirror.between(first, second)) == (Span(added=2, gone=1), Span(added=1, gone=0))  # fmt: skip
+
+
+def test_a_mirror_that_lacks_files_still_tells_what_moved_whole(repository, git, tmp_path: Path):
+    """Where a blob is missing, ids alone are compared."""
+    folder = repository({"a.sh": "a\n" * 50, "b.sh": "b\n" * 50})
+    mirror = Mirror.of("repo", tmp_path, tmp_path / "cache")
+    first = mirror.ensure("main")
+    (folder / "a.sh").rename(folder / "c.sh")
+    (folder / "b.sh").unlink()
+    repository({"d.sh": "b\n" * 50 + "more\n"})
+    second = mirror.ensure("main")
+    assert {one.path: one.to for one in mirror.changed(first, second)} == {"a.sh": "c.sh", "b.sh": "d.sh"}
+    blob = git(mirror.folder, "rev-parse", f"{first}:b.sh")
+    listed = git(mirror.folder, "cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split()
+    lacking = tmp_path / "lacking.git"
+    subprocess.run(["git", "init", "-q", "--bare", lacking], check=True)
+    names = "".join(f"{one}\n" for one in listed if one != blob).encode()
+    pack = subprocess.run(
+        ["git", "-C", mirror.folder, "pack-objects", "-q", "--stdout"], input=names, check=True, capture_output=True
+    )
+    subprocess.run(["git", "-C", lacking, "unpack-objects", "-q"], input=pack.stdout, check=True)
+    found = Mirror(mirror.url, lacking).changed(first, second)
+    assert {one.path: one.to for one in found} == {"a.sh": "c.sh", "b.sh": None, "d.sh": "d.sh"}

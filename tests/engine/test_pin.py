@@ -22,7 +22,7 @@ FILES = {
     "by_module.sh": MODULE.format("main"),
     "by_package.sh": MODULE.format("package"),
     "outside.sh": "python ../main.py\n",
-    "two.sh": SCRIPT * 2,
+    "two.sh": SCRIPT + MODULE.format("package"),
     "train/main.py": PROGRAM.format("steps"),
     "train/package/__main__.py": PROGRAM.format("packed"),
 }
@@ -60,6 +60,17 @@ def test_a_pin_holds_what_every_script_and_its_program_accept(pinned, git, tmp_p
     assert pin.entries["train/main.py"].script is None
     assert {entry.description for entry in pin.entries.values()} == {digest(trainer())}
     assert Lock().with_pin(pin).find("repo", "main") == pin
+
+
+def test_flags_that_another_file_of_the_commit_adds_are_read_there(pinned):
+    """The parser leads to them; they tell their file."""
+    files = {
+        "train/main.py": "import argparse\nfrom options import add\np = argparse.ArgumentParser()\nadd(p)\nprint(p.parse_args())\n",
+        "train/options.py": "def add(parser):\n    parser.add_argument('--steps', type=int)\n",
+    }
+    contract = pinned(files, "train/main.py").entries["train/main.py"].arguments
+    assert [(flag.name, flag.file, flag.line) for flag in contract.flags] == [("steps", "train/options.py", 2)]
+    assert contract.complete
 
 
 @pytest.mark.parametrize("script", ["outside.sh", "two.sh"])

@@ -33,7 +33,7 @@ tokens = st.builds(
         st.builds(Plain, text=texts)
         | st.builds(Variable, name=texts, quoted=st.booleans(), default=st.none() | texts)
         | st.builds(Choice, name=texts, default=st.tuples(st.builds(Plain, text=texts)), only_unset=st.booleans())
-        | st.builds(Opaque, source=texts, reason=texts, place=st.none() | texts),
+        | st.builds(Opaque, source=texts, reason=texts, place=st.none() | texts, quoted=st.booleans()),
         max_size=3,
     ).map(tuple),
     line=st.integers(0, 99),
@@ -47,7 +47,8 @@ flags = st.builds(
     nargs=st.sampled_from([None, 0, 2, "?"]),
     choices=st.none() | st.lists(scalars, max_size=3).map(tuple),
     default=st.none() | settings,
-    default_known=st.booleans(),
+    unread=st.lists(texts, max_size=2).map(tuple),
+    needed_at=st.none() | st.integers(0, 9),
     const=st.none() | settings,
     required=st.booleans(),
     effect=st.sampled_from(["used", "unknown"]),
@@ -68,6 +69,7 @@ scripts = st.builds(
     reads=st.dictionaries(texts, st.integers(0, 9), max_size=2),
     sets=st.dictionaries(texts, tokens, max_size=2),
     makes=st.lists(tokens, max_size=2).map(tuple),
+    files=st.dictionaries(texts, st.integers(0, 9), max_size=2),
     launches=st.lists(launches, max_size=2).map(tuple),
     errexit=st.booleans(),
     gaps=gaps,
@@ -81,6 +83,7 @@ entries = st.builds(
     arguments=st.none() | arguments,
     description=texts,
     evidence=st.dictionaries(texts, st.booleans(), max_size=2),
+    programs=st.dictionaries(texts, arguments, max_size=2),
     readers=st.integers(0, 3),
 )
 pins = st.builds(

@@ -47,6 +47,7 @@ def test_the_full_manifest_decodes_to_what_it_says(reading) -> None:
         entry=Entry(
             script="scripts/finetune/SRPO_training_hpsv2.sh",
             mode="shim",
+            launch="SRPO.py",
             args_file="args.json",
             extra_args=("--seed", "7"),
             unset=("allow_tf32",),
@@ -141,7 +142,7 @@ error[unknown-key]: unknown key `grace_seconds` in `entry`
 5 | grace_seconds = 5
   | ^^^^^^^^^^^^^
 hint: there is `stop.grace_seconds`
-hint: `entry` takes `script`, `command`, `mode`, `args_file`, `extra_args`, `unset`, or `set`""",
+hint: `entry` takes `script`, `command`, `mode`, `launch`, `args_file`, `extra_args`, `unset`, or `set`""",
     "[backend.transport]\nkind = 'ssh'\nhostt = 'gpu-1'": """\
 error[unknown-key]: unknown key `hostt` in `backend.transport`
   --> srpo.toml:6:1
@@ -266,6 +267,12 @@ error[wrong-type]: `entry.set.b.1` is a table, expected a boolean, an integer, a
   |            ^""",
     "[entry]\nscript = 'a'\ncommand = ['b']": """\
 error[impossible-combination]: in `entry`, `command` cannot stand beside `script`
+  --> srpo.toml:6:1
+  |
+6 | command = ['b']
+  | ^^^^^^^""",
+    "[entry]\nlaunch = 3\ncommand = ['b']": """\
+error[impossible-combination]: in `entry`, `command` cannot stand beside `launch`, which names one of a script's
   --> srpo.toml:6:1
   |
 6 | command = ['b']

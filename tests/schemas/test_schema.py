@@ -65,7 +65,7 @@ def test_the_schema_is_one() -> None:
 
 def test_manifests_that_ship_are_valid(root: Path) -> None:
     """The tests' full one too, plugin's kind included."""
-    files = [*(root / "manifests").glob("*.toml"), root / "tests" / "reading" / "full.toml"]
+    files = [*(root / "manifests").rglob("*.toml"), root / "tests" / "reading" / "full.toml"]
     assert [told(file.read_text("utf-8")) for file in files] == [[]] * len(files)
 
 

@@ -69,6 +69,8 @@ IDLE = [
     "def f(a, *, b):\n    return a\nf(1, b=args.x)",
     "def f():\n    a, b = args.x, args.y\n    return b\nf()",
     "def f():\n    a = args.x\n    a = 2\nf()",
+    "if args.x:\n    assert NotImplementedError('not supported now')",
+    "if args.x:\n    pass",
 ]
 
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srpo_manifest.upstream.arguments import read_arguments
-from srpo_manifest.upstream.editor import Delivery, Wish, deliver, read_tokens, wish_of
+from srpo_manifest.upstream.editor import Delivery, Wish, deliver, of_command, read_tokens, wish_of
 from srpo_manifest.values.contract import ArgumentContract
-from srpo_manifest.values.words import late, word
+from srpo_manifest.values.words import Arrived, Word, joined, late, word
 
 PROGRAM = """
 import argparse
@@ -244,6 +244,7 @@ def test_wrong_tokens_of_a_person_are_told(tokens, codes):
     assert [misfit.code for misfit in (*misfits, *deliver(CONTRACT, [], read).misfits)] == codes
 
 
+@pytest.mark.trap(15, "flag-blank")
 @pytest.mark.parametrize(
     ("script", "code"),
     [
@@ -320,3 +321,116 @@ def test_options_tell_every_flags_way():
     assert told["tf32"] == (True, False, None, "entry.set")
     assert told["rate"] == (None, None, None, "default")
     assert "where" not in told
+
+
+def told(number: int, *, many: bool = False, before: str = "") -> Word:
+    """What only the script can tell."""
+    return joined(*word(before).pieces, Arrived(number=number, many=many))
+
+
+def test_what_only_the_script_can_tell_keeps_its_place():
+    """As a flag's value, as a word of its own; an overridden flag takes its value along, and the edited spellings are told."""
+    script = (
+        word("where"), word("--name"), told(1, before="run "), word("--steps"), told(2, many=True), told(3, many=True),
+    )  # fmt: skip
+    wishes = [wish_of(CONTRACT, "steps", 7, origin="", key=""), Wish(name="ema", on=False)]
+    delivery = deliver(CONTRACT, script, wishes)
+    assert list(map(str, delivery.argv)) == [
+        "where",
+        "--name",
+        "run ${script.1}",
+        "--steps",
+        "7",
+        "${script.3*}",
+        "--no-ema",
+    ]
+    assert delivery.edited == ("--steps", "-s", "--ema", "--no-ema")
+    assert delivery.misfits == ()
+    assert str(delivery.finals["name"][0]) == "run ${script.1}"
+
+
+def test_a_required_flag_may_be_among_what_the_script_tells():
+    """Then nobody can say that it is missing."""
+    contract = contract_of(
+        'import argparse\np = argparse.ArgumentParser()\np.add_argument("--must", required=True)\nprint(p.parse_args().must)\n'
+    )
+    assert [misfit.code for misfit in deliver(contract, (), []).misfits] == ["flag-missing"]
+    assert [misfit.code for misfit in deliver(contract, (told(1),), []).misfits] == ["flag-missing"]
+    assert deliver(contract, (told(1, many=True),), []).misfits == ()
+
+
+COMMANDS = """
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--seed", type=int)
+parser.add_argument("--level")
+commands = parser.add_subparsers(dest="what")
+train = commands.add_parser("train", aliases=["t"])
+train.add_argument("--rate", type=float)
+train.add_argument("--level", type=int)
+evaluate = commands.add_parser("eval")
+evaluate.add_argument("--rate", choices=["low"])
+evaluate.add_argument("--deep", action="store_true")
+args = parser.parse_args()
+use(args)
+"""
+
+
+@pytest.mark.parametrize("command", ["train", "t"])
+def test_the_scripts_command_decides_which_flags_there_are(command):
+    """New flags of the command follow it, those of the program stand before it; another command's flags are unknown."""
+    script = ["--seed", "1", command, "--level", "2"]
+    contract = of_command(contract_of(COMMANDS), list(map(word, script)))
+    delivery = delivered(script, {"rate": 0.5, "level": 3}, contract)
+    assert [str(each) for each in delivery.argv] == ["--seed", "1", command, "--level", "3", "--rate", "0.5"]
+    assert delivery.misfits == ()
+    delivery = delivered([command, "--level", "2"], {"seed": 7}, contract)
+    assert [str(each) for each in delivery.argv] == ["--seed", "7", command, "--level", "2"]
+    made: dict[str, Any] = {}
+    exec(COMMANDS.partition("args =")[0], made)  # noqa: S102 - our own program
+    assert made["parser"].parse_args([str(each) for each in delivery.argv]).level == 2
+    assert [misfit.code for misfit in delivered(script, {"deep": True}, contract).misfits] == ["unknown-flag"]
+
+
+def test_without_a_command_its_flags_are_not_certain():
+    """A value that looks like a command is none."""
+    contract = of_command(contract_of(COMMANDS), [word("--level"), word("eval")])
+    assert {flag.name for flag in contract.flags if flag.conditional} == {"rate", "level", "deep"}
+    plain = contract_of(PROGRAM)
+    assert of_command(plain, [word("train")]) is plain
+
+
+def test_what_the_program_cannot_do_without_is_told_with_its_line():
+    """Whenever it runs, or where it seems to; nothing once somebody sets it."""
+    source = """
+import argparse, os
+parser = argparse.ArgumentParser()
+parser.add_argument("--steps", type=int)
+parser.add_argument("--folder")
+args = parser.parse_args()
+for step in range(args.steps):
+    print(step)
+if os.cpu_count():
+    os.makedirs(args.folder)
+"""
+    contract = contract_of(source)
+    misfits = delivered([], {}, contract).misfits
+    assert [(misfit.code, misfit.message.rpartition("`train.py:")[2].partition("`")[0]) for misfit in misfits] == [
+        ("flag-needed", "7"),
+        ("flag-expected", "10"),
+    ]
+    assert all(misfit.hints for misfit in misfits)
+    assert delivered(["--folder", "x"], {"steps": 1}, contract).misfits == ()
+
+
+def test_a_default_that_its_own_type_refuses_is_told_as_such():
+    """Whoever copies the documented value learns that leaving the flag out gives it."""
+    contract = contract_of(
+        "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--guidance', type=int, default=3.5)\n"
+        "args = parser.parse_args()\nuse(args)\n"
+    )
+    (misfit,) = delivered([], {"guidance": 3.5}, contract).misfits
+    assert misfit.code == "flag-type"
+    assert misfit.hints == ("leave it out to have `3.5`", "`guidance` is declared at `train.py:3`")
+    assert [misfit.code for misfit in delivered([], {"guidance": 2.5}, contract).misfits] == ["flag-type"]
+    assert delivered([], {"guidance": 3}, contract).misfits == ()

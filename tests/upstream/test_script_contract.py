@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from srpo_manifest.upstream.script import read_script
-from srpo_manifest.values.contract import Choice, Computed, Place, Plain, ScriptContract, Variable
+from srpo_manifest.values.contract import Choice, Computed, Opaque, Place, Plain, ScriptContract, Variable
 
 
 def read(text: str) -> ScriptContract:
@@ -246,6 +246,49 @@ def test_pieces_of_a_token_keep_text_and_variables_apart():
     """`$HOST:29601` is a variable, unquoted, and text."""
     (launch,) = read("torchrun --rdzv_endpoint $HOST:29601 train.py").launches
     assert launch.launcher[2].pieces == (Variable(name="HOST"), Plain(text=":29601"))
+
+
+@pytest.mark.parametrize(
+    ("word", "quoted"),
+    [
+        ("$(x)", [False]),
+        ('"a $(x)"', [True]),
+        ('"$(x)"$(y)', [True, False]),
+        ("--a=${B%$(x)}", [False]),
+        ('"${B%$(x)}"', [True]),
+        ('"$N"', [True]),
+        ("$N", [False]),
+        ('"$((RANDOM))"', [True]),
+        ("*.txt", [False]),
+        ('"${A[@]}"', [False]),
+        ('"x${A[@]:1}"', [False]),
+    ],
+)
+def test_what_only_the_script_can_tell_is_one_word_in_quotes(word: str, quoted: list[bool]):
+    """Of arrays and arguments quotes make no single word; a variable's own value is quoted where it is used."""
+    contract = read(f"N=$(date)\ntorchrun train.py {word} --end\n")
+    pieces = [piece for token in contract.launches[0].arguments for piece in token.pieces if isinstance(piece, Opaque)]
+    assert [piece.quoted for piece in pieces] == quoted
+
+
+def test_files_that_it_looks_for_in_its_folder():
+    """Sourced or run by a relative path, for certain, before it goes elsewhere."""
+    text = """source a/env.sh
+. "b.sh"
+bash c.sh x
+./d.sh
+tools/e
+source /abs.sh
+. ~/home.sh
+bash -c 'x'
+source $F
+echo a/b
+if [ -e x ]; then source maybe.sh; fi
+cd elsewhere
+source later.sh
+torchrun train.py
+"""
+    assert read(text).files == {"a/env.sh": 1, "b.sh": 2, "c.sh": 3, "./d.sh": 4, "tools/e": 5}
 
 
 def conditions(text: str) -> list[list[str]]:

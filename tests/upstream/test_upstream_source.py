@@ -5,20 +5,31 @@ from __future__ import annotations
 import argparse
 import ast
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from checkout import ROOT, TRAINERS, Checkout, locked_anew
 
-from srpo_manifest.reading.lockfile import parse_lock
+from srpo_manifest.reading.trainer import parse_trainer
 from srpo_manifest.upstream.arguments import read_arguments
+from srpo_manifest.upstream.flags import refused_default
+from srpo_manifest.upstream.imports import read_imports
 from srpo_manifest.upstream.script import read_script
 from srpo_manifest.values.contract import ArgumentContract
 
-ROOT = Path(__file__).parent.parent.parent
 FOLDER = os.environ.get("SRPO_MANIFEST_TEST_UPSTREAM", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="SRPO_MANIFEST_TEST_UPSTREAM names no checkout of upstream")
 
 PLATFORM = {"HOST_NUM": "2", "HOST_GPU_NUM": "8", "INDEX": "1", "CHIEF_IP": "10.0.0.1"}
+SHIPPED = {
+    "flux-dev-srpo": ("scripts/finetune/SRPO_training_hpsv2.sh", "scripts/finetune/SRPO_training_ps.sh"),
+    "flux-dev-srpo-embeddings": ("scripts/preprocess/preprocess_flux_rl_embeddings.sh",),
+}
+"""Scripts of the shipped lock, by the description that speaks of them."""
 NEVER_READ = {
     "allow_tf32", "cache_dir", "cfg", "dit_model_name_or_path", "ema_decay", "ema_start_step", "ignore_last", "logging_dir",
     "loss_coef", "mixed_precision", "precondition_outputs", "vae_model_path",
@@ -31,6 +42,20 @@ def source(path: str) -> bytes:
 
 def entry() -> ArgumentContract:
     return read_arguments(source("fastvideo/SRPO.py"), "fastvideo/SRPO.py")
+
+
+def test_the_entry_imports_what_was_measured():
+    """36 files of its own, 16 packages of others; `fastvideo` is a folder that any package of that name would replace."""
+    tree = Checkout(Path(FOLDER), "")
+    imports = read_imports(
+        "fastvideo/SRPO.py", tree.files(""), ("fastvideo", "."), lambda paths: tree.read_all("", paths)
+    )
+    assert [name for name, one in imports.items() if one.own] == ["fastvideo"]
+    assert set(imports) - sys.stdlib_module_names - {"fastvideo"} == {
+        "PIL", "accelerate", "decord", "diffusers", "einops", "flash_attn", "hpsv2", "liger_kernel", "loguru", "numpy", "peft",
+        "safetensors", "torch", "torchvision", "tqdm", "transformers",
+    }  # fmt: skip
+    assert imports["liger_kernel"].at == "fastvideo/models/mochi_hf/modeling_mochi.py:31"
 
 
 @pytest.mark.parametrize("name", ["SRPO_training_hpsv2.sh", "SRPO_training_ps.sh"])
@@ -95,19 +120,63 @@ def test_all_55_flags_agree_with_the_real_parser():
 
 
 def test_flags_without_effect_are_those_that_were_measured():
-    """Twelve are never read; `eta` and `t` go where nobody looks."""
+    """Twelve are never read; `eta` and `t` go where nobody looks, and resuming is guarded by an `assert` that always holds."""
     flags = entry().flags
     assert {flag.name for flag in flags if flag.effect == "never-read"} == NEVER_READ
-    assert {flag.name for flag in flags if flag.effect == "no-effect"} == {"eta", "t"}
+    assert {flag.name for flag in flags if flag.effect == "no-effect"} == {"eta", "t", "resume_from_checkpoint"}
     assert {flag.name: flag.type for flag in flags}["train_guidence"] == "int"
 
 
-def test_the_shipped_lock_says_what_the_source_says():
-    """`manifests/srpo.lock` holds the very contracts, by the readers of today."""
-    lock = parse_lock((ROOT / "manifests/srpo.lock").read_bytes(), "srpo.lock")
-    (pin,) = lock.pins
-    assert sorted(pin.entries) == ["scripts/finetune/SRPO_training_hpsv2.sh", "scripts/finetune/SRPO_training_ps.sh"]
-    for path, locked in pin.entries.items():
-        assert locked.script == read_script(source(path), path)
-        assert locked.arguments == entry()
-        assert all(locked.evidence.values())
+def test_the_shipped_lock_says_what_the_source_says(golden):
+    """`manifests/srpo.lock` holds the very contracts and verdicts, by the readers and the descriptions of today."""
+    path = ROOT / "manifests/srpo.lock"
+    text, unproven = locked_anew(path, Path(FOLDER), SHIPPED)
+    golden(path, text)
+    assert unproven == []
+
+
+def test_prompts_are_counted_as_upstream_reads_them(tmp_path):
+    """The class that reads them, run alone, keeps as many as the check says, whatever the file holds."""
+    tree = ast.parse(source("fastvideo/data_preprocess/preprocess_flux_embedding.py"))
+    taken = [node for node in tree.body if getattr(node, "name", "") in ("contains_chinese", "T5dataset")]
+    made: dict[str, Any] = {"re": re, "os": os, "Dataset": object}
+    exec(compile(ast.Module(body=taken, type_ignores=[]), "dataset", "exec"), made)  # noqa: S102 - the pinned class
+    description = parse_trainer((TRAINERS / "flux-dev-srpo-embeddings.toml").read_bytes(), "x")
+    (probe,) = [check.probe for check in description.checks if check.code == "prompts-empty"]
+    texts = [
+        "",
+        "\n",
+        "a",
+        "a\n\nb\n",
+        "\ufeffa\r\nb\r",
+        "\u4e00\na\u9fff\n\u3042\n",
+        "a\x0bb\x0c\x1cc\x85d\u2028e",
+        "a\n" * 50_001,
+    ]
+    for text in texts:
+        path = tmp_path / "prompts.txt"
+        path.write_bytes(text.encode())
+        said = subprocess.run(
+            ["bash", "-c", probe], env=os.environ | {"prompt_dir": str(path)}, capture_output=True, check=True
+        )
+        assert int(said.stdout) == len(made["T5dataset"](str(path), vae_debug=False)), text[:20]
+
+
+def test_flags_that_are_needed_in_fact_are_those_that_were_measured():
+    """Seven default to None where None is an error; three of them on every run."""
+    needed = {flag.name: (flag.needed_at, flag.needed_always) for flag in entry().flags if flag.needed_at}
+    assert needed == {
+        "output_dir": (712, False),
+        "pretrained_model_name_or_path": (732, True),
+        "image_p": (835, True),
+        "max_train_steps": (859, True),
+        "h": (438, False),
+        "w": (438, False),
+        "sampling_steps": (431, False),
+    }
+
+
+def test_two_defaults_are_refused_by_their_own_type():
+    """`type=int` with 3.5."""
+    refused = {flag.name: refused_default(flag) for flag in entry().flags if refused_default(flag)}
+    assert refused == {"train_guidence": ("3.5",), "vis_guidence": ("3.5",)}

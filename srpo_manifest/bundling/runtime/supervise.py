@@ -34,6 +34,8 @@ LOOK_SECONDS = 0.5
 """Between two looks at files: what did not change in between is taken to be finished."""
 KILL_SECONDS = 20.0
 """From the first KILL to giving up on processes that even KILL does not reach."""
+BYPASS_SECONDS = 30.0
+"""How long a script's program may run before its launch was handed over: a wrapper like `timeout` shows its words first."""
 CHUNK_BYTES = 1 << 20
 BEHIND_BYTES = 64 << 20
 """A log that is read this far behind its end is read on near its end: the supervisor stays small and quick."""
@@ -41,11 +43,23 @@ LINE_BYTES = 16 << 10
 LONGEST_HEADER = 100_000_000
 """Source: safetensors' own limit."""
 SHORTEST_SECRET = 6
+COARSE_SECONDS = 2.5
+"""How long files must rest that tell little: times in whole seconds, or no marker that was written after the weights."""
+PICTURE_BYTES = 32 << 20
+"""A picture that is larger is told of, not copied."""
+DIGEST_SECONDS = 300.0
+SPINNING_SHARE = 0.1
+"""Of a core: what waits uses less, and what goes round in a loop more."""
+RESTARTS = 2
+"""How often steps begin again without a checkpoint before that is told."""
+REASON_BYTES, TOLD_BYTES = 120, 400
+"""Of a reason: in its slot, and in the result and the last event."""
 SAVING_PHASE = "saving-checkpoint"
+DIGESTS = "checkpoints.sha256"
 WAKE = signal.SIGUSR1
 STOPS = {signal.SIGTERM, signal.SIGINT}
 SIGNALS = STOPS | {WAKE, signal.SIGCHLD}
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 Record = dict[str, Any]
 Listing = dict[str, tuple[int, int]]
@@ -164,10 +178,10 @@ def read_slots(path: str) -> tuple[list[Optional[Record]], list[str]]:
     return records, torn
 
 
-def short(reason: str) -> str:
-    """*reason* as one printable line that fits into a slot."""
+def short(reason: str, limit: int = REASON_BYTES) -> str:
+    """*reason* as one printable line of at most *limit* bytes, which fits into a slot."""
     line = "".join(character for character in " ".join(reason.split()) if character.isprintable())
-    return line.encode("utf-8", "replace")[:120].decode("utf-8", "ignore")
+    return line.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
 
 
 class Events:
@@ -175,14 +189,15 @@ class Events:
 
     def __init__(self, node: Node, secrets: Iterable[str] = ()) -> None:
         self.run = node.run
-        self.secrets = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+        texts = {text for secret in secrets for text in (secret, *secret.splitlines())}
+        self.secrets = sorted((text for text in texts if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
         self.file = os.open(node.path("events.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.torn = False
 
     def append(self, event: str, **data: object) -> None:
         """Tell of *event*; secrets in its texts become `***`."""
         envelope = {"format": FORMAT, "time": now(), "event": event, "run": self.run}
-        told = {name: self._redacted(value) if isinstance(value, str) else value for name, value in data.items()}
+        told = {name: self.redacted(value) for name, value in data.items()}
         line = json.dumps({**envelope, **told, **envelope}).encode() + b"\n"
         line = b"\n" + line if self.torn else line
         try:
@@ -196,10 +211,14 @@ class Events:
         with contextlib.suppress(OSError):
             os.fsync(self.file)
 
-    def _redacted(self, text: str) -> str:
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
+    def redacted(self, value: Any) -> Any:
+        """*value*, its texts without secrets."""
+        if isinstance(value, list):
+            return [self.redacted(one) for one in value]
+        if isinstance(value, str):
+            for secret in self.secrets:
+                value = value.replace(secret, "***")
+        return value
 
 
 class Story:
@@ -211,6 +230,7 @@ class Story:
         self.checkpoints: dict[str, int] = {}
         self.images: set[str] = set()
         self.warned: set[str] = set()
+        self.warnings: list[Record] = []
         self.started = self.stopping = self.ended = False
         progress = None
         with contextlib.suppress(FileNotFoundError), open(path, "rb") as lines:
@@ -240,6 +260,7 @@ class Story:
             self.images.add(told["path"])
         elif event == "warning.raised":
             self.warned.add(told["code"])
+            self.warnings.append({name: told.get(name, []) for name in ("time", "code", "message", "hints")})
         elif event == "stop.asked":
             self.stopping = True
         elif event == "run.ended":
@@ -257,6 +278,8 @@ class Process(NamedTuple):
     parent: int
     group: int
     state: str
+    ticks: int
+    """What it and the children that it waited for have used of the processors."""
 
 
 def process(pid: int) -> Optional[Process]:
@@ -266,7 +289,8 @@ def process(pid: int) -> Optional[Process]:
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return None
-    return Process(pid, int(fields[19]), int(fields[1]), int(fields[2]), fields[0].decode())
+    ticks = sum(map(int, fields[11:15]))
+    return Process(pid, int(fields[19]), int(fields[1]), int(fields[2]), fields[0].decode(), ticks)
 
 
 def identity(pid: int) -> list[int]:
@@ -315,6 +339,19 @@ def tree(run: str, supervisors: Iterable[Sequence[int]] = ()) -> list[Process]:
         for pid, found in every.items()
         if pid not in strangers and found.state not in "ZX" and (below(found) or carries(pid))
     ]
+
+
+def starts(pid: int, entry: str) -> bool:
+    """Whether that process is a Python with *entry*, or a path that ends so, among its words; `deliver.py` is none."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            program, *words = file.read().decode("utf-8", "replace").split("\0")
+    except OSError:
+        return False
+    python = os.path.basename(program).startswith("python") and not any(
+        word.endswith("/deliver.py") for word in words[:2]
+    )
+    return python and any(f"/{word}".endswith(f"/{entry}") for word in words)
 
 
 def send(target: Process, number: int) -> None:
@@ -369,16 +406,38 @@ def expand(text: str, words: dict[str, str], spelled: Callable[[str], str] = str
 
 
 def listing(path: str) -> Listing:
-    """The files below *path*, or the file itself; what vanishes meanwhile is left out."""
+    """The files below *path*, or the file itself; what vanishes meanwhile is left out, a link to nothing is empty."""
     found: Listing = {}
     names = [""]
     if os.path.isdir(path):
         names = [os.path.relpath(os.path.join(at, name), path) for at, _, files in os.walk(path) for name in files]
     for name in names:
         with contextlib.suppress(OSError):
-            stat = os.stat(os.path.join(path, name) if name else path)
+            at = inside(path, name)
+            found[name] = (0, os.lstat(at).st_mtime_ns)
+            stat = os.stat(at)
             found[name] = (stat.st_size, stat.st_mtime_ns)
     return found
+
+
+def inside(path: str, name: str) -> str:
+    """The file that a listing of *path* calls *name*."""
+    return os.path.join(path, name) if name else path
+
+
+def identities(path: str, files: Iterable[str]) -> set[tuple[int, int, int, int]]:
+    """What stays of files when they, or the folder that they lie in, get another name."""
+    found = set()
+    for name in files:
+        with contextlib.suppress(OSError):
+            stat = os.stat(inside(path, name))
+            found.add((stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return found
+
+
+def is_coarse(files: Listing) -> bool:
+    """Whether a file's time is one of whole seconds, as some file systems tell it: it may hide a change."""
+    return any(moment % 1_000_000_000 == 0 for _, moment in files.values())
 
 
 def size_of(files: Listing) -> int:
@@ -387,9 +446,9 @@ def size_of(files: Listing) -> int:
 
 
 def intact(path: str, size: int) -> bool:
-    """Whether a weight file has bytes, and as many as its `.safetensors` header says."""
+    """Whether a weight file has bytes, as many as its `.safetensors` header says; an archive of torch has its end."""
     if not path.endswith(".safetensors"):
-        return size > 0
+        return size > 0 and not is_cut_archive(path)
     try:
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -400,6 +459,27 @@ def intact(path: str, size: int) -> bool:
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
     return 8 + length + max(ends, default=0) == size
+
+
+def is_cut_archive(path: str) -> bool:
+    """Whether a file begins as the zip archive that `torch.save` writes and lacks the directory at its end."""
+    import zipfile
+
+    try:
+        with open(path, "rb") as file:
+            return file.read(4) == b"PK\x03\x04" and not zipfile.is_zipfile(file)
+    except OSError:
+        return True
+
+
+def shards(path: str) -> Optional[set[str]]:
+    """The weight files that a `….index.json` names; None where it is cut."""
+    try:
+        with open(path, "rb") as file:
+            named = json.loads(file.read(LONGEST_HEADER))["weight_map"].values()
+        return {os.path.normpath(name) for name in named}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
 
 
 class Artifacts:
@@ -418,16 +498,25 @@ class Artifacts:
         self.globs = {
             kind: os.path.join(at, expand(pattern, words, glob.escape)) for kind, pattern in spelled.items() if pattern
         }
-        self.before = {path: files for found in self._scan().values() for path, files in found.items()}
+        found = self._scan()
+        self.before = {path: files for paths in found.values() for path, files in paths.items()}
         """What is there before the run. Compared with that, no clock can make a file look older or newer."""
+        self.older = {one for path, files in found.get("checkpoint", {}).items() for one in identities(path, files)}
+        """Files of checkpoints that are there before the run, under whatever name they lie later."""
         self.last: dict[str, Listing] = {}
+        self.rested: dict[str, float] = {}
+        """Since when what lies there looks as it does, on the monotonic clock."""
         self.whole: dict[str, int] = {}
-        self.partial: dict[str, bool] = {}
-        """Unfinished checkpoints, the newest last; true while one seems to be written."""
+        self.partial: dict[str, tuple[bool, str]] = {}
+        """Unfinished checkpoints, the newest last: whether one seems to be written, and what it lacks."""
         self.images: dict[str, Optional[Listing]] = {}
-        """Pictures that were told of; None for one that the other supervisor told of."""
+        """Pictures that were told of; None for one whose copy may be an older one."""
+        self.shown: dict[str, int] = {}
+        """Checksums of the pictures that were told of last."""
         self.files: dict[str, dict[str, int]] = {name: {} for name in self.wanted_files}
         """Sizes by path of what there is for each wanted pattern."""
+        self.fault: Optional[OSError] = None
+        """Why a picture could not be copied at the last look; the next one tries again."""
 
     def look(self, events: Events, told: Story, last: bool) -> bool:
         """Tell of what became whole since the look before; at the *last* look nothing is being written any more.
@@ -439,16 +528,25 @@ class Artifacts:
             for kind, found in self._scan().items()
         }
         every = {path: files for found in fresh.values() for path, files in found.items()}
-        settled = {path for path, files in every.items() if last or files == self.last.get(path)}
+        moment = time.monotonic()
+        self.rested = {
+            path: self.rested[path] if files == self.last.get(path) else moment for path, files in every.items()
+        }
+        settled = {path for path, since in self.rested.items() if last or since < moment}
         moved, self.last = every != self.last, every
         self.files = {
             name: {path: size_of(files) for path, files in fresh["file", name].items() if path in settled}
             for name in self.wanted_files
         }
-        self._checkpoints(fresh.get("checkpoint", {}), settled, events, told)
+        self._checkpoints(fresh.get("checkpoint", {}), settled, last, events, told)
+        self.fault = None
         for path, files in fresh.get("image", {}).items():
-            if path in settled and size_of(files):
-                self._image(path, files, events)
+            try:
+                self._image(path, files, path in settled, events)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                self.fault, self.images[path] = error, None
         return moved
 
     def lacking(self, status: Optional[int]) -> list[str]:
@@ -466,35 +564,90 @@ class Artifacts:
 
     def writing(self) -> bool:
         """Whether a checkpoint seems to be written just now: only the newest can be."""
-        return bool(self.partial) and list(self.partial.values())[-1]
+        return bool(self.partial) and list(self.partial.values())[-1][0]
 
-    def _checkpoints(self, fresh: dict[str, Listing], settled: set[str], events: Events, told: Story) -> None:
+    def _checkpoints(
+        self, fresh: dict[str, Listing], settled: set[str], last: bool, events: Events, told: Story
+    ) -> None:
         before, self.whole, self.partial = self.whole, {}, {}
+        places = {os.path.realpath(path) for path in fresh if not os.path.islink(path)}
         for path, files in sorted(fresh.items(), key=lambda item: changed(*item)):
-            if path in settled and (path in before or self._is_whole(path, files)):
+            if os.path.islink(path) and os.path.realpath(path) in places:
+                continue
+            if (same_as := identities(path, files)) and same_as <= self.older:
+                continue
+            if not (path in settled and (last or self._is_settled(path, files))):
+                self.partial[path] = (True, "it was being written")
+            elif path not in before and (flaw := self._flaw(path, files)):
+                self.partial[path] = (not self._is_marked(path, files), flaw)
+            else:
                 self.whole[path] = size_of(files)
-                if path not in told.checkpoints:
+                if told.checkpoints.get(path) != size_of(files):
                     told.checkpoints[path] = size_of(files)
                     events.append("checkpoint.written", path=path, bytes=size_of(files))
-            else:
-                self.partial[path] = path not in settled or not self._is_marked(files)
 
-    def _is_marked(self, files: Listing) -> bool:
-        return not self.marker or "" in files or files.get(self.marker, (0, 0))[0] > 0
+    def _is_settled(self, path: str, files: Listing) -> bool:
+        """Whether files that stood still between two looks may be taken to be finished."""
+        marked = files.get(self.marker or "", (0, 0))[1] >= max((moment for _, moment in files.values()), default=0)
+        telling = marked and not is_coarse(files)
+        return telling or time.monotonic() - self.rested[path] >= COARSE_SECONDS
 
-    def _is_whole(self, path: str, files: Listing) -> bool:
-        weights = [name for name in files if not name or fnmatch.fnmatch(name, self.weights)]
-        sound = (intact(os.path.join(path, name) if name else path, files[name][0]) for name in weights)
-        return bool(weights) and self._is_marked(files) and all(sound)
+    def _is_new(self, path: str, files: Listing, name: str) -> bool:
+        changed_here = files[name] != self.before.get(path, {}).get(name)
+        return changed_here and identities(path, [name]).isdisjoint(self.older)
 
-    def _image(self, path: str, files: Listing, events: Events) -> None:
-        known = self.images.get(path, {})
-        self.images[path] = files
-        if known is None or known == files:
+    def _weights(self, files: Listing) -> list[str]:
+        return [name for name in files if not name or fnmatch.fnmatch(name, self.weights)]
+
+    def _is_marked(self, path: str, files: Listing) -> bool:
+        """Whether the run wrote the marker; without one, whether it wrote all of the weights."""
+        if "" in files:
+            return True
+        if not self.marker:
+            return all(self._is_new(path, files, name) for name in self._weights(files))
+        return files.get(self.marker, (0, 0))[0] > 0 and self._is_new(path, files, self.marker)
+
+    def _flaw(self, path: str, files: Listing) -> Optional[str]:
+        """Why a checkpoint that is not being written is not whole; None where it is."""
+        if os.path.islink(path):
+            return f"it is a link to `{os.path.realpath(path)}`, which may be older than the run"
+        if not self._is_marked(path, files):
+            return f"the run wrote no `{self.marker}`" if self.marker else "some of its weights are from before the run"
+        weights = [name for name in self._weights(files) if self._is_new(path, files, name)]
+        if not weights:
+            return f"the run wrote no `{self.weights}`"
+        for name in files:
+            if name.endswith(".index.json") and self._is_new(path, files, name):
+                named = shards(inside(path, name))
+                if named is None:
+                    return f"`{name}` is cut"
+                at = os.path.dirname(name)
+                missing = sorted(shard for shard in named if os.path.join(at, shard) not in weights)
+                if missing:
+                    return f"`{missing[0]}`, which `{name}` names, is missing"
+        cut = [name for name in weights if not intact(inside(path, name), files[name][0])]
+        return f"`{cut[0] or os.path.basename(path)}` is cut" if cut else None
+
+    def _image(self, path: str, files: Listing, settled: bool, events: Events) -> None:
+        """Tell of a picture and keep it, as soon as what lies there is one and another one than before."""
+        young = is_coarse(files) and time.monotonic() - self.rested[path] < COARSE_SECONDS
+        if not size_of(files) or (self.images.get(path) == files and not young):
             return
-        events.append("image.written", path=path, bytes=size_of(files))
-        if self.folder:
-            collect(path, self.folder)
+        if path in self.images and self.images[path] is None and not self.folder:
+            self.images[path] = files
+            return
+        with open(path, "rb") as file:
+            data = file.read(PICTURE_BYTES + 1)
+        large, kind = len(data) > PICTURE_BYTES, ends_well(data)
+        if not (settled if large or kind is None else kind):
+            return
+        known, checksum = path in self.images, zlib.crc32(data)
+        is_kept = self.images.get(path) is None and known and self.folder and is_copied(path, data, self.folder)
+        if not is_kept and self.shown.get(path) != checksum:
+            if self.folder and not large:
+                collect(path, data, self.folder)
+            events.append("image.written", path=path, bytes=size_of(files))
+        self.images[path], self.shown[path] = files, checksum
 
     def _scan(self) -> dict[object, dict[str, Listing]]:
         """What each pattern matches; only a checkpoint may be a folder."""
@@ -515,8 +668,32 @@ def changed(path: str, files: Listing) -> int:
     return 0
 
 
-def collect(path: str, folder: str) -> None:
-    """Copy a picture into *folder*; where the trainer wrote over an older one, the copy gets the next number."""
+def ends_well(data: bytes) -> Optional[bool]:
+    """Whether a PNG is complete; None for what is none. Source: PNG specification, "Chunk layout"."""
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return None
+    at, kind = 8, b""
+    while kind != b"IEND" and at + 12 <= len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+        kind = data[at + 4 : at + 8]
+        if zlib.crc32(data[at + 4 : end]).to_bytes(4, "big") != data[end : end + 4]:
+            return False
+        at = end + 4
+    return kind == b"IEND"
+
+
+def is_copied(path: str, data: bytes, folder: str) -> bool:
+    """Whether *folder* holds a copy of this version of a picture."""
+    stem, ending = os.path.splitext(os.path.basename(path))
+    for copy in glob.glob(os.path.join(glob.escape(folder), glob.escape(stem) + "*" + glob.escape(ending))):
+        with open(copy, "rb") as file:
+            if file.read() == data:
+                return True
+    return False
+
+
+def collect(path: str, data: bytes, folder: str) -> None:
+    """Keep a picture in *folder*; where the trainer wrote over an older one, it gets the next number."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
     stem, ending = os.path.splitext(os.path.basename(path))
     number, name = 1, stem + ending
@@ -525,9 +702,8 @@ def collect(path: str, folder: str) -> None:
         name = f"{stem}-{number}{ending}"
     aside = os.path.join(folder, f".{stem}")
     try:
-        with open(path, "rb") as source, open(aside, "wb") as copy:
-            while piece := source.read(CHUNK_BYTES):
-                copy.write(piece)
+        with open(aside, "wb") as copy:
+            copy.write(data)
         os.replace(aside, os.path.join(folder, name))
     except OSError:
         with contextlib.suppress(OSError):
@@ -556,6 +732,82 @@ def lines_after(path: str, offset: int, last: bool) -> tuple[list[str], int]:
     return [line for line in plain if line], offset + len(data) - len(rest)
 
 
+class Telling(NamedTuple):
+    """What a log's last lines say of a failure."""
+
+    worker: str
+    """How the first worker ended, by torchrun's report; empty without one."""
+    line: str
+    strong: bool
+    """Whether *line* is certainly an error's."""
+
+
+ERROR_LINE = re.compile(
+    r"^(?:[A-Za-z_]\w*\.)*(?:[A-Z]\w*)?(?:Error|Exception|Interrupt|Exit|Timeout)(?::|$)"
+    r"|^(?:[\w./-]+: )?error: |^error\[|Watchdog caught collective operation timeout"
+)
+MAYBE_ERROR = re.compile(
+    r"\b(?:error|fatal|failed|cannot|can't|not found|no such file|denied|killed|aborted|core dumped"
+    r"|segmentation fault|no space left)\b",
+    re.IGNORECASE,
+)
+LATE_ERROR = re.compile(
+    r"ChildFailedError|CalledProcessError|SignalException|DistBackendError|Connection (?:reset|closed)|Broken pipe"
+)
+"""Errors of those who only see that another process ended."""
+NO_ERROR = re.compile(
+    r"File exists|\(exitcode: |^\S+ FAILED$|^\s*(?:<NO_OTHER_FAILURES>|Failures:|error_file|traceback +:|Root Cause)"
+    r"|^srpo-manifest: |^hint: "
+)
+PREFIXES = re.compile(r"^(?:\[\w+\]:\s*|[IWEF]\d{4} [\d:.]+ \d+ \S+\] |\d{4}-\d\d-\d\d[T ][\d:.,]+\S*(?: \| |\s+))+")
+"""Of torchrun for a rank, of its own logger, of loguru."""
+
+
+def telling(lines: Iterable[str]) -> Telling:
+    """The line that tells most of why a job failed, the last one of its kind, and how its first worker ended.
+
+    Source: torch/distributed/elastic/multiprocessing, `errors/__init__.py` and `api.py`, torch 2.6.
+    """
+    best, weight, rank, worker, cause = "", 0, "?", "", False
+    for raw in lines:
+        line = PREFIXES.sub("", raw).strip()
+        if found := re.search(r"failed \(exitcode: (-?\d+)\) local_rank: (\d+)", line):
+            worker = worker or worker_end(found[2], int(found[1]))
+        elif line.startswith("Root Cause"):
+            cause = True
+        elif cause and (found := re.match(r"rank\s*: (\d+)", line)):
+            rank = found[1]
+        elif cause and (found := re.match(r"exitcode\s*: (-?\d+)", line)):
+            worker, cause = worker_end(rank, int(found[1])), False
+        if NO_ERROR.search(line):
+            continue
+        kind = 3 if ERROR_LINE.search(line) else 1 if MAYBE_ERROR.search(line) else 0
+        kind = min(kind, 2) if LATE_ERROR.search(line) else kind
+        if kind and kind >= weight:
+            best, weight = line, kind
+    return Telling(worker, best, weight == 3)
+
+
+def worker_end(rank: str, code: int) -> str:
+    """How a worker ended, in words."""
+    if code == -signal.SIGKILL:
+        return f"rank {rank} killed by signal 9, as when memory runs out"
+    return f"rank {rank}" if code == 1 else f"rank {rank} {ending(code)}"
+
+
+def ending(code: int) -> str:
+    """An exit status in words."""
+    return f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+
+
+def last_lines(path: str) -> list[str]:
+    """The lines in the last part of a log."""
+    try:
+        return lines_after(path, max(0, os.path.getsize(path) - CHUNK_BYTES), last=True)[0]
+    except OSError:
+        return []
+
+
 def number(text: str) -> Any:
     """A number where *text* is one, else the text."""
     for kind in (int, float):
@@ -563,6 +815,82 @@ def number(text: str) -> Any:
             value = kind(text)
             return value if math.isfinite(value) else text
     return text
+
+
+class Rest:
+    """Since when nothing moves, and what the processes do meanwhile."""
+
+    def __init__(self) -> None:
+        self.moved()
+
+    def moved(self) -> None:
+        """Something did."""
+        self.began, self.since = time.monotonic(), now()
+        self.used: Optional[dict[tuple[int, int], int]] = None
+        self.sampled = 0.0
+
+    def seconds(self) -> float:
+        """How long nothing has moved."""
+        return time.monotonic() - self.began
+
+    def sample(self, processes: Iterable[Process]) -> None:
+        """Remember what each has used of the processors so far."""
+        self.used = {found[:2]: found.ticks for found in processes}
+        self.sampled = time.monotonic()
+
+    def busiest(self, processes: Iterable[Process]) -> tuple[float, int]:
+        """The greatest share of a core that one has used since the sample, and its pid."""
+        used, ticks = self.used or {}, os.sysconf("SC_CLK_TCK") * max(time.monotonic() - self.sampled, 0.01)
+        shares = (((found.ticks - used.get(found[:2], 0)) / ticks, found.pid) for found in processes)
+        return max(shares, default=(0.0, 0))
+
+
+class Loop:
+    """Whether the trainer still gets anywhere: what its steps, its checkpoints and its first picture tell."""
+
+    def __init__(self, is_told: bool, checkpoints: int) -> None:
+        self.is_told, self.checkpoints = is_told, checkpoints
+        """Whether there is a rule for progress at all, and how many checkpoints there were at the last look."""
+        self.first = self.highest = 0
+        self.restarts = 0
+        self.useful: Optional[float] = None
+        """When there was progress, a checkpoint or the first picture; None before any artifact."""
+        self.last = self.since = ""
+
+    def stepped(self, step: Any, total: Any) -> str:
+        """Take in a line of progress. Returns: why it will not end, if that shows."""
+        if not isinstance(step, int):
+            return ""
+        complete = not isinstance(total, int) or self.highest >= total
+        if step < self.highest and step <= self.first and complete:
+            self.restarts += 1
+            self.highest = step
+        self.first = min(self.first or step, step)
+        self.highest = max(self.highest, step)
+        if self.useful is not None:
+            self._mark(f"step {step}")
+        if self.restarts >= RESTARTS:
+            return f"steps began again at {step} for the {self.restarts}. time, and no checkpoint was written since"
+        if isinstance(total, int) and step > total > 0:
+            return f"step {step} is past the total of {total}"
+        return ""
+
+    def looked(self, checkpoints: Sequence[str], images: int) -> None:
+        """Take in what there is."""
+        if len(checkpoints) > self.checkpoints:
+            self.checkpoints, self.restarts = len(checkpoints), 0
+            self._mark(f"checkpoint `{os.path.basename(checkpoints[-1])}`")
+        elif images and self.useful is None:
+            self._mark("the first picture")
+
+    def idle(self, limit: float) -> str:
+        """Why it will not end: it has been at work for *limit* seconds without any progress."""
+        if not self.is_told or self.useful is None or time.monotonic() - self.useful <= limit:
+            return ""
+        return f"since {self.last} at {self.since} there was no line of progress, and the trainer goes on"
+
+    def _mark(self, last: str) -> None:
+        self.useful, self.since, self.last = time.monotonic(), now(), last
 
 
 # Supervising --------------------------------------------------------------------------------------------------------
@@ -687,6 +1015,11 @@ def become_subreaper() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def end_with_parent() -> None:
+    """KILL comes when the thread that forked this process ends. Source: prctl(2)."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 def leave_caller(keep: set[int]) -> None:
     """Cut what ties this process to whoever launched it: session, signals, files, folder."""
     os.setsid()
@@ -798,6 +1131,55 @@ def become_bash(job: Job, script: str, variables: dict[str, str]) -> NoReturn:
     os.execvpe(bash, [bash, "--noprofile", "--norc", script], variables)
 
 
+def command_of(pid: int) -> str:
+    """The name of a process."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+        return file.read().strip()
+    return "?"
+
+
+def write_digests(paths: list[str], told: str) -> None:
+    """Write a line for each file as `sha256sum` does; one that cannot be read has none."""
+    import hashlib
+
+    os.nice(19)
+    with open(told, "wb", buffering=0) as lines:
+        for path in paths:
+            digest, read = hashlib.sha256(), 0
+            try:
+                size = os.path.getsize(path)
+                with open(path, "rb", buffering=0) as file:
+                    while piece := file.read(CHUNK_BYTES):
+                        digest.update(piece)
+                        read += len(piece)
+            except OSError:
+                continue
+            if read == size:
+                lines.write(os.fsencode(digest_line(path, digest.hexdigest())))
+
+
+def digest_line(path: str, digest: str) -> str:
+    """As `sha256sum` writes it: a name with a backslash or a line's end is escaped, and the line begins with one."""
+    name = path.replace("\\", "\\\\").replace("\n", "\\n")
+    return f"{'' if name == path else chr(92)}{digest}  {name}\n"
+
+
+def read_digests(told: str) -> dict[str, str]:
+    """Digests by path; a line that was cut is none."""
+    try:
+        with open(told, "rb") as file:
+            lines = os.fsdecode(file.read()).split("\n")[:-1]
+    except FileNotFoundError:
+        return {}
+    found = {}
+    for line in lines:
+        digest, _, name = line.removeprefix("\\").partition("  ")
+        if line.startswith("\\"):
+            name = re.sub(r"\\(.)", lambda match: "\n" if match[1] == "n" else match[1], name)
+        found[name] = digest
+    return found
+
+
 class Supervisor:
     """Watches the job and takes it to its end: the same work for the inner one and for an outer one that took over.
 
@@ -822,8 +1204,13 @@ class Supervisor:
         self.killing: Optional[float] = None
         self.unkillable: list[int] = []
         self.progress: Optional[Record] = None
-        self.progressed = self.looked = 0.0
-        self.moved = time.monotonic()
+        self.progressed = self.looked = self.peeked = 0.0
+        self.passing: Optional[float] = None
+        self.rest = Rest()
+        rules = job.rules.get("log", ())
+        self.loop = Loop(any(rule["event"] == "progress.made" for rule in rules), len(self.story.checkpoints))
+        self.speaks = any(rule["event"] != "warning.raised" for rule in rules)
+        """Whether a trainer that works would have said something by now."""
         self.saved = self.whole_then = len(self.story.checkpoints)
 
     def run(self) -> None:
@@ -840,7 +1227,7 @@ class Supervisor:
         self._watch(last=True)
         outcome, reason = self._verdict()
         self._run_script(outcome)
-        self._record(outcome, short(reason))
+        self._record(outcome, self.job.events.redacted(reason))
 
     # what it sees
 
@@ -859,10 +1246,11 @@ class Supervisor:
                 self.story.started = True
                 self.job.events.append("job.started")
 
-    def _enter(self, phase: str) -> None:
+    def _enter(self, phase: str, **more: object) -> None:
         if phase != self.story.phase:
-            self.story.phase, self.saved, self.moved = phase, len(self.story.checkpoints), time.monotonic()
-            self.job.events.append("phase.started", phase=phase)
+            self.story.phase, self.saved = phase, len(self.story.checkpoints)
+            self.rest.moved()
+            self.job.events.append("phase.started", phase=phase, **more)
 
     def _read_log(self, last: bool) -> None:
         while True:
@@ -871,7 +1259,7 @@ class Supervisor:
                 self._read_line(line)
             grown, self.page.log = after != self.page.log, after
             if grown:
-                self.moved = time.monotonic()
+                self.rest.moved()
             if not (last and grown):
                 break
         if self.progress and (last or time.monotonic() - self.progressed >= 1):
@@ -885,21 +1273,40 @@ class Supervisor:
                 continue
             if rule["event"] == "progress.made":
                 self.progress = {name: number(text) for name, text in found.groupdict().items() if text is not None}
+                self._warn_of_loop(self.loop.stepped(self.progress.get("step"), self.progress.get("total")))
             elif rule["event"] == "phase.started":
                 self._enter(rule["phase"])
             else:
-                self._warn(rule.get("code") or "log-line", rule.get("message") or found[0], once=rule["pattern"])
+                hints = [rule["hint"]] if rule.get("hint") else []
+                self._warn(
+                    rule.get("code") or "log-line", rule.get("message") or found[0], *hints, once=rule["pattern"]
+                )
 
     def _look(self, last: bool) -> None:
         if last or time.monotonic() - self.looked >= LOOK_SECONDS:
             self.looked = time.monotonic()
             if self.artifacts.look(self.job.events, self.story, last):
-                self.moved = time.monotonic()
+                self.rest.moved()
+            self.loop.looked(list(self.story.checkpoints), len(self.artifacts.images))
+            if self.artifacts.fault:
+                message = f"a preview could not be copied: {self.artifacts.fault.strerror}"
+                self._warn("preview-uncopied", message, "make room: it is tried again until the run ends")
 
-    def _warn(self, code: str, message: str, once: str = "") -> None:
+    def _warn(self, code: str, message: str, *hints: str, once: str = "") -> None:
         if (once or code) not in self.story.warned:
             self.story.warned.add(once or code)
-            self.job.events.append("warning.raised", code=code, message=message)
+            self.job.events.append(
+                "warning.raised", code=code, message=message, **({"hints": list(hints)} if hints else {})
+            )
+
+    def _warn_of_loop(self, why: str) -> None:
+        if why and not self.cause:
+            self._warn(
+                "endless-loop",
+                why,
+                "stop the run unless it is still good for something: nothing here ends it",
+                "compare the step at which the trainer saves, and where it ends, with what `[done]` waits for",
+            )
 
     def _lives(self) -> bool:
         """Whether the leader does, or waits to be reaped."""
@@ -935,16 +1342,52 @@ class Supervisor:
             self._begin("stop", str(self.asked.get("reason") or "a stop was asked for"))
         elif hours is not None and now - self.job.began > hours * 3600:
             self._begin("stop", f"max_hours ({hours:g}) passed")
+        elif refused := self._refused():
+            self._begin("refused", refused)
+        elif self._bypassed(now):
+            self._warn("launch-bypassed", "the script's program runs, and its launch was not handed over")
+            self._begin("refused", "the script started its program past the launchers of the plan")
         elif self.story.started and not self.job.dry_run and not self.artifacts.lacking(None):
             self._begin("done", "the done rule holds")
-        elif minutes and now - self.moved > minutes * 60:
-            self._warn("stalled", f"nothing moved for {minutes:g} minutes: no log line, no file")
+        elif minutes:
+            self._look_for_trouble(minutes * 60)
+
+    def _look_for_trouble(self, limit: float) -> None:
+        """Tell of what goes on without an end or stands still. That ends nothing: what is slow looks the same."""
+        if self.story.started and self.rest.seconds() <= limit / 2:
+            self._warn_of_loop(self.loop.idle(limit))
+        if self.rest.used is None and self.rest.seconds() > limit / 2:
+            self.rest.sample(self._tree())
+        elif self.rest.seconds() > limit and time.monotonic() - self.rest.sampled > limit / 2:
+            processes = self._tree()
+            share, pid = self.rest.busiest(processes)
+            self.rest.sample(processes)
+            still = f"nothing moved since {self.rest.since} in phase `{self.story.phase}`: no log line, no file"
+            if share >= SPINNING_SHARE:
+                self._warn(
+                    "spinning",
+                    f"{still}, while process {pid} (`{command_of(pid)}`) keeps a core {share:.0%} busy",
+                    "see `nvidia-smi`: idle GPUs mean a loop over data that is not there, such as an empty index; "
+                    "busy ones mean a collective that waits for a rank",
+                    "stop the run when that is so",
+                )
+            else:
+                self._warn("stalled", f"{still}, and no process works", *self._stall_hints())
+
+    def _stall_hints(self) -> tuple[str, ...]:
+        if self.story.phase == "job" and self.speaks and not self.story.progress and not self.progress:
+            return (
+                "rendezvous-hang: the trainer never said its first line: see whether all HOST_NUM nodes were started",
+                "see whether INDEX is below HOST_NUM on each of them, and CHIEF_IP can be reached from it",
+                "stop the run when that is so",
+            )
+        return ("see what its processes wait for: a download, a dead file system, a rank that is gone",)
 
     def _begin(self, cause: str, reason: str) -> None:
         self.cause, self.reason, self.begun = cause, reason, time.monotonic()
         self.patience = time.monotonic() + float(self.stop.get("checkpoint_seconds") or 0)
         self.whole_then = len(self.story.checkpoints)
-        if cause == "done":
+        if cause in ("done", "refused"):
             self._enter("ending")
         elif not self.story.stopping:
             self.story.stopping = True
@@ -1002,7 +1445,7 @@ class Supervisor:
 
     def _pause(self) -> None:
         """Until a signal, or for as long as suits what is going on."""
-        busy = self.cause or time.monotonic() - self.moved < 5
+        busy = self.cause or self.rest.seconds() < 5
         received = signal.sigtimedwait(SIGNALS, 0.1 if self.page.deadline else 0.25 if busy else 1.0)
         if received and received.si_signo in STOPS and self.asked is None:
             self.asked = stop_request(f"signal {received.si_signo} to the supervisor", None)
@@ -1012,6 +1455,13 @@ class Supervisor:
     # how it ends
 
     def _verdict(self) -> tuple[str, str]:
+        refused = self._refused()
+        if refused or self.cause == "refused":
+            return "failed", refused or self.reason
+        if not self.cause and self.status is not None and self._never_arrived():
+            told = telling(last_lines(self.job.node.path("log")))
+            why = ending(self.status) + (f": {told.line}" if told.strong else "")
+            return "failed", f"the script never handed over its launch: {why}"
         lacking = self.artifacts.lacking(None if self.cause else self.status)
         if self.cause == "done" or not (lacking or self.job.dry_run):
             return "succeeded", self.reason if self.cause == "done" else "the done rule holds"
@@ -1019,13 +1469,36 @@ class Supervisor:
             return "stopped", self.reason
         if self.status == 0 and self.job.dry_run:
             return "succeeded", "dry run"
+        told = telling(last_lines(self.job.node.path("log")))
         if self.status == 0:
-            return "unverified", f"exit status 0 with {', '.join(lacking)}"
+            return "unverified", f"exit status 0 with {', '.join(lacking)}" + (f": {told.line}" if told.strong else "")
         if self.status is None or (self.status == NEVER_STARTED and not self.story.phase):
             return "failed", "it was never started"
         if self.status == CHECKS_REFUSED and self.story.phase == "checks":
-            return "failed", "checks refused to start the trainer"
-        return "failed", f"killed by signal {-self.status}" if self.status < 0 else f"exit status {self.status}"
+            return "failed", "checks refused to start the trainer" + (f": {told.line}" if told.strong else "")
+        worker = f" ({told.worker})" if told.worker else ""
+        telling_enough = told.strong or (told.line and self.status > 0)
+        return "failed", ending(self.status) + worker + (f": {told.line}" if telling_enough else "")
+
+    def _refused(self) -> Optional[str]:
+        """Why what the script handed over was not started; None where nothing was refused."""
+        found = read_json(self.job.node.path("refused.json")) if "shim" in self.job.rules else None
+        return found and found["reason"]
+
+    def _bypassed(self, now: float) -> bool:
+        """Whether the script's program has been running for long though nothing was handed over."""
+        entry = self.job.rules.get("shim", {}).get("entry")
+        if not entry or self.story.started or now - self.peeked < BYPASS_SECONDS / 4:
+            return False
+        self.peeked = now
+        runs = any(starts(found.pid, entry) for found in self._tree())
+        self.passing = (self.passing or now) if runs else None
+        return self.passing is not None and now - self.passing >= BYPASS_SECONDS
+
+    def _never_arrived(self) -> bool:
+        """Whether the script was started and its launch was not: then nothing that it left counts."""
+        begun = "script" in lines_after(self.job.node.path("phases"), 0, last=True)[0]
+        return "shim" in self.job.rules and begun and not self.story.started
 
     def _run_script(self, outcome: str) -> None:
         """The steps for every end, once, inside the grace; what they leave behind is killed."""
@@ -1047,10 +1520,26 @@ class Supervisor:
             self._reap()
 
     def _record(self, outcome: str, reason: str) -> None:
+        """Make the end durable; what takes long after that is lost at most, never in the way."""
+        result = self._result(outcome, short(reason, TOLD_BYTES))
+        self._write_result(result)
+        end = {
+            "outcome": outcome,
+            "reason": short(reason),
+            "time": result["ended"],
+            "checkpoints": len(self.artifacts.whole),
+            "images": len(self.artifacts.images),
+            "unkillable": self.unkillable[:8],
+        }
+        self._fill(END, end)
+        self._digest(result)
+        self.job.events.ended(outcome, self.status, result["reason"])
+
+    def _result(self, outcome: str, reason: str) -> Record:
         whole, partial = self.artifacts.whole, self.artifacts.partial
-        for path in partial:
-            self._warn("checkpoint-torn", f"checkpoint `{path}` is not whole", once=path)
-        result = {
+        for path, (_, flaw) in partial.items():
+            self._warn("checkpoint-torn", f"checkpoint `{path}` is not whole: {flaw}", once=path)
+        return {
             "format": FORMAT,
             "run": self.job.node.run,
             "plan": self.job.rules["plan"],
@@ -1060,8 +1549,8 @@ class Supervisor:
             "reason": reason,
             "ended": now(),
             "checkpoints": [
-                *({"path": path, "bytes": size, "whole": True} for path, size in whole.items()),
-                *({"path": path, "bytes": size_of(self.artifacts.last[path]), "whole": False} for path in partial),
+                *(self._told_checkpoint(path, size, whole=True) for path, size in whole.items()),
+                *(self._told_checkpoint(path, size_of(self.artifacts.last[path]), whole=False) for path in partial),
             ],
             "files": [
                 {"path": path, "bytes": size} for found in self.artifacts.files.values() for path, size in found.items()
@@ -1069,20 +1558,69 @@ class Supervisor:
             "images": [{"path": path, "bytes": size_of(files or {})} for path, files in self.artifacts.images.items()],
             "unkillable": self.unkillable,
         }
+
+    def _told_checkpoint(self, path: str, size: int, *, whole: bool) -> Record:
+        why = "not computed yet" if whole else "the checkpoint is not whole"
+        return {
+            "path": path,
+            "bytes": size,
+            "whole": whole,
+            "files": [
+                {"path": name, "bytes": size, "digest": None, "reason": why}
+                for name, (size, _) in sorted(self.artifacts.last[path].items())
+            ],
+        }
+
+    def _write_result(self, result: Record) -> None:
         try:
             write_json(self.job.node.path("result.json"), result)
         except OSError as error:
             self._warn("result-unwritten", f"`result.json` could not be written: {error.strerror}")
-        end = {
-            "outcome": outcome,
-            "reason": reason,
-            "time": result["ended"],
-            "checkpoints": len(whole),
-            "images": len(self.artifacts.images),
-            "unkillable": self.unkillable[:8],
-        }
-        self._fill(END, end)
-        self.job.events.ended(outcome, self.status, reason)
+
+    def _digest(self, result: Record) -> None:
+        """Put the digests of whole checkpoints into the result: for as long as is given, and no stop waits for them.
+
+        A child reads, at the lowest priority: one that hangs in a dead file system is left behind.
+        """
+        files = [
+            (inside(one["path"], file["path"]), file)
+            for one in result["checkpoints"]
+            if one["whole"]
+            for file in one["files"]
+        ]
+        if not files:
+            return
+        limit = float(self.job.rules["artifacts"].get("digest_seconds", DIGEST_SECONDS))
+        self._listen()
+        why = "a stop was asked for"
+        if limit <= 0:
+            why = "the rules give no time for it"
+        elif self.asked is None and self.cause != "stop":
+            self._enter("digests", bytes=sum(file["bytes"] for _, file in files), limit_seconds=limit)
+            why = self._wait_for_digests([path for path, _ in files], limit)
+        digests = read_digests(self.job.node.path(DIGESTS))
+        for path, file in files:
+            file["digest"] = digests.get(path)
+            file["reason"] = None if path in digests else why
+        self._write_result(result)
+
+    def _wait_for_digests(self, paths: list[str], limit: float) -> str:
+        """Returns: why a digest that is not there then is missing."""
+        child = os.fork()
+        if child == 0:
+            os.close(self.job.lock)
+            end_with_parent()
+            in_child(self.job, lambda: write_digests(paths, self.job.node.path(DIGESTS)))
+        until = time.monotonic() + limit
+        while True:
+            received = signal.sigtimedwait(SIGNALS, min(0.5, limit))
+            if child in dict(self._reap()):
+                return "it could not be read, or changed"
+            self._listen()
+            late = time.monotonic() >= until
+            if late or self.asked is not None or (received and received.si_signo in STOPS):
+                os.kill(child, signal.SIGKILL)
+                return f"{limit:g} seconds did not suffice" if late else "a stop was asked for"
 
     def _fill(self, slot: int, record: Record) -> None:
         try:
@@ -1182,10 +1720,12 @@ def checks(node: Node) -> int:
     for check in rules.get("checks", ()):
         if check["level"] == "allow":
             continue
-        holds = predicate(check["op"], answer(check["probe"], expand(rules["cwd"], words)), check["value"])
+        found = answer(check["probe"], expand(rules["cwd"], words))
+        holds = predicate(check["op"], found, check["value"])
         if holds:
             continue
-        message = expand(check["message"], words) if holds is False else f"check `{check['code']}` has no answer here"
+        message = expand(check["message"], words).replace("{found}", found or "nothing")
+        message = message if holds is False else f"check `{check['code']}` has no answer here"
         denied = holds is False and check["level"] == "deny"
         refused = refused or denied
         events.append("warning.raised", code=check["code"], message=message)
@@ -1222,7 +1762,9 @@ def predicate(op: str, found: Optional[str], value: Any) -> Optional[bool]:
     measured, limit = number(found), number(str(value))
     if isinstance(measured, str) or isinstance(limit, str):
         return None
-    return measured >= limit if op == "at-least" else measured <= limit
+    if op == "multiple-of":
+        return bool(limit) and measured % limit == 0
+    return measured < limit if op == "less-than" else measured >= limit if op == "at-least" else measured <= limit
 
 
 def port(node: Node) -> int:
@@ -1253,19 +1795,25 @@ def status_of(node: Node) -> Record:
     if result is None and os.path.exists(node.path("result.json")):
         damaged.append("result.json")
     state, outcome, reason = "pending", None, None
-    if end or (result and not alive):
-        state, outcome, reason = "ended", (end or result)["outcome"], (end or result)["reason"]
+    if not alive and (end or result):
+        state, outcome, reason = "ended", (end or result)["outcome"], (result or end)["reason"]
     elif not alive and os.path.exists(node.path("slots")):
         state, outcome, reason = "ended", "lost", lost_reason(identity)
-    elif story.stopping or ended or story.phase == "ending" or os.path.exists(node.path("stop.req")):
+    elif story.stopping or ended or end or story.phase == "ending" or os.path.exists(node.path("stop.req")):
         state = "stopping"
     elif identity:
         state = "running" if story.started else "preparing"
+    left = {one["path"]: one for one in (result or {}).get("checkpoints", ())}
     checkpoints = {
-        path: {"path": path, "bytes": size, "whole": size_of(listing(path)) == size}
+        path: {
+            "path": path,
+            "bytes": size,
+            "whole": size_of(listing(path)) == size,
+            "files": left.get(path, {}).get("files", []),
+        }
         for path, size in story.checkpoints.items()
     }
-    checkpoints.update({one["path"]: one for one in (result or {}).get("checkpoints", ()) if not one["whole"]})
+    checkpoints.update({path: one for path, one in left.items() if not one["whole"]})
     return {
         "format": FORMAT,
         "run": node.run,
@@ -1278,6 +1826,7 @@ def status_of(node: Node) -> Record:
         "progress": story.progress,
         "checkpoints": list(checkpoints.values()),
         "images": len(story.images),
+        "warnings": story.warnings,
         "started": identity and identity["time"],
         "ended": (end or {}).get("time", (result or {}).get("ended")),
         "damaged": damaged,

@@ -1,4 +1,4 @@
-# The job of all-of-it, plan 31da5bdbbdd6d3a6fbbd32d2be48dde9430bafb81ef0715c35946471057224c4: everything long runs here, under the supervisor.
+# The job of all-of-it, plan d8ab5f4f3ce6f83f594991a13e63019313977ffcad97d8655287a6af91a2fd76: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return

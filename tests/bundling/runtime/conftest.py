@@ -17,8 +17,15 @@ from typing import Any
 import pytest
 
 import srpo_manifest.bundling
+import srpo_manifest.demo
 
 RUNTIME = Path(srpo_manifest.bundling.__file__).parent / "runtime"
+DEMO = Path(srpo_manifest.demo.__file__).parent / "trainer" / "minisrpo" / "train.py"
+DEMO_FLAGS = (
+    "--master_addr 127.0.0.1 --pretrained_model_name_or_path builtin --data_json_path builtin --output_dir out/$SRPO_RUN_ID "
+    "--image_p pictures --h 8 --w 8 --vis_size 8 --sampling_steps 25 --train_guidence 1 --gradient_accumulation_steps 2 "
+    "--train_batch_size 1 --timestep_length 1000 --step_seconds 0.1"
+)
 PATIENCE_SECONDS = 20.0
 TRAINER = """
 import json, os, signal, subprocess, sys, time
@@ -64,6 +71,17 @@ for word in sys.argv[1:]:
         os.makedirs("pictures", exist_ok=True)
         name, _, text = value.partition("=")
         open(os.path.join("pictures", name), "w").write(text)
+    elif act == "sparse-checkpoint":
+        checkpoint(value)
+        weights = os.path.join("out", os.environ["SRPO_RUN_ID"], f"checkpoint-{value}", "model.safetensors")
+        header = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 1 << 40]}}).encode()
+        with open(weights, "wb") as file:
+            file.write(len(header).to_bytes(8, "little") + header)
+            file.truncate(8 + len(header) + (1 << 40))
+        open(os.path.join(os.path.dirname(weights), "config.json"), "w").write("{ }")
+    elif act == "spin":
+        while True:
+            pass
     elif act == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     elif act == "worker":
@@ -108,8 +126,9 @@ RULES = {
         "collect_images": True,
     },
     "log": [
-        {"event": "progress.made", "pattern": r"Progress: (?P<step>\d+)/(?P<total>\d+) loss=(?P<loss>\S+)"},
+        {"event": "progress.made", "pattern": r"Progress: (?P<step>\d+)/(?P<total>\d+)(?: loss=(?P<loss>\S+))?"},
         {"event": "phase.started", "pattern": "model loaded", "phase": "model-loaded"},
+        {"event": "phase.started", "pattern": "Running training", "phase": "training"},
         {"event": "phase.started", "pattern": "--> saving checkpoint", "phase": "saving-checkpoint"},
         {"event": "warning.raised", "pattern": "out of memory.*", "message": ""},
     ],
@@ -228,6 +247,15 @@ class Bundle:
         launched = self.launch("--detach", *flags, stdin=stdin, **variables)
         assert launched.returncode == 0, launched.stderr
         return Run(Path(json.loads(launched.stdout)["folder"]), self.supervise)
+
+    def start_demo(self, flags: str = "", nodes: int = 1, **variables: str) -> Run:
+        """The miniature trainer of `demo:` itself; it saves at step 4 of 4 where *flags* say nothing else."""
+        self.rules["artifacts"]["images"] = "images/pictures/*.png"
+        self.before = (
+            f"enter job; exec {quote(sys.executable)} -B {quote(str(DEMO))} {DEMO_FLAGS} --nnodes {nodes} "
+            f"--nproc_per_node 1 --node_rank 0 --max_train_steps 4 --checkpointing_steps 4 {flags}"
+        )
+        return self.start(**variables)
 
     def runs(self) -> list[Run]:
         return [Run(node, self.supervise) for node in self.workspace.glob(".srpo/runs/*/attempt-1/node-0")]

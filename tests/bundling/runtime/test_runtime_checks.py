@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_a_deny_check_keeps_the_trainer_from_starting(bundle):
     assert (ended["outcome"], ended["exit"], ended["reason"]) == (
         "failed",
         78,
-        "checks refused to start the trainer",
+        f"checks refused to start the trainer: error[file-missing]: `x` is not in {Path.home()} (present)",
     )
     assert [event["code"] for event in run.events("warning.raised")] == ["file-missing", "count"]
     assert "error[file-missing]: `x` is not in /" in run.log()
@@ -65,6 +66,10 @@ def test_a_check_without_an_answer_is_a_warning(bundle):
         ("at-least", "9", 10, False),
         ("at-most", "9", 10, True),
         ("at-most", "many", 10, None),
+        ("less-than", "9", 10, True),
+        ("less-than", "10", 10, False),
+        ("multiple-of", "720", 16, True),
+        ("multiple-of", "721", 16, False),
         ("one-of", "b", ["a", "b"], True),
         ("one-of", "c", ["a", "b"], False),
     ],
@@ -82,6 +87,7 @@ def test_a_free_port_is_found(bundle):
         pass
 
 
+@pytest.mark.trap(6, "port-taken")
 def test_a_taken_port_is_refused(bundle):
     """The plan names it, another process has it: the run says so."""
     bundle.before = "supervise port >port || exit"

@@ -11,7 +11,9 @@ def test_a_whole_checkpoint_ends_an_endless_trainer(bundle):
     ended = run.end()
     assert (ended["state"], ended["outcome"], ended["exit"]) == ("ended", "succeeded", -15)
     (written,) = run.events("checkpoint.written")
-    assert ended["checkpoints"] == [{"path": written["path"], "bytes": written["bytes"], "whole": True}]
+    (checkpoint,) = ended["checkpoints"]
+    assert (checkpoint["path"], checkpoint["bytes"]) == (written["path"], written["bytes"])
+    assert checkpoint["whole"]
     assert ended["progress"] == {"step": 5, "total": 5, "loss": 0.2}
     assert run.result()["checkpoints"] == ended["checkpoints"]
     assert bundle.processes(run) == []

@@ -17,6 +17,7 @@ DEFAULTS = {
     "no-marker": 0,
     "die-rank": 0,
     "spawn-orphan": 600,
+    "spin": 1,
 }
 
 
@@ -62,3 +63,5 @@ def enter_step(faults, rank, step):
         os.kill(os.getpid(), signal.SIGKILL)
     while faults.get("hang") == step:
         time.sleep(3600)
+    while faults.get("spin") == step:
+        pass
