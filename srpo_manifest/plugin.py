@@ -36,16 +36,19 @@ from srpo_manifest.ports.transport import Transport
 from srpo_manifest.reading.words import bound_word, parse_word
 from srpo_manifest.upstream import arriving as arrivals
 from srpo_manifest.upstream.arriving import Arriving, arriving
+from srpo_manifest.upstream.computed import work_out
 from srpo_manifest.upstream.editor import Delivery, Wish, deliver, of_command, read_tokens, wish_of
 from srpo_manifest.upstream.misfits import Misfit
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import (
     ArgumentContract,
     Choice,
+    Computed,
     Import,
     Launch,
     Opaque,
     Piece,
+    Place,
     Plain,
     Scalar,
     ScriptContract,
@@ -90,6 +93,7 @@ __all__ = [
     "Bash",
     "Check",
     "Choice",
+    "Computed",
     "Content",
     "ControllerProbe",
     "Delivery",
@@ -125,6 +129,7 @@ __all__ = [
     "Piece",
     "Pin",
     "PipedTransport",
+    "Place",
     "Plain",
     "PluginError",
     "Probe",
@@ -187,4 +192,5 @@ __all__ = [
     "wasted_steps",
     "wish_of",
     "word",
+    "work_out",
 ]

@@ -82,6 +82,7 @@ class Script:
         except Undeliverable as refused:
             yield refused.fault
             return
+        yield from _not_given(script, contract.script)
         delivery = None
         if contract.arguments is not None:
             arguments = of_command(contract.arguments, own.arguments)
@@ -201,6 +202,16 @@ def _instead(wanted: Wanted, facts: Facts, script: str, contract: ScriptContract
         if name in contract.exported:
             yield EnvVariable(name=name, value=expander.word(token))
     yield made
+
+
+def _not_given(script: str, contract: ScriptContract | None) -> Iterable[Fault]:
+    """Arguments that the script may be meant to be started with."""
+    for name, line in (contract.arguments if contract else {}).items():
+        message = f"{ticked(script)} line {line} uses `${name}`, and the script is started without arguments"
+        hint = "set the flag that it feeds in `[entry.set]`"
+        yield Fault(
+            finding=Finding(code="script-arguments", level="warn", message=message, hints=(hint,)), key="entry.script"
+        )
 
 
 def _flags_unread(script: str) -> Fault:

@@ -12,6 +12,7 @@ from srpo_manifest.plugin import (
     Answer,
     Assume,
     Choice,
+    Computed,
     Content,
     ControllerProbe,
     EnvVariable,
@@ -228,6 +229,8 @@ def _without_default(pieces: Iterable[Piece]) -> set[str]:
     for piece in pieces:
         if isinstance(piece, Choice):
             names |= _without_default(piece.default)
+        elif isinstance(piece, Computed):
+            names |= _without_default(each for _, pieces in piece.values for each in pieces)
         elif isinstance(piece, Variable) and piece.default is None:
             names.add(piece.name)
     return names

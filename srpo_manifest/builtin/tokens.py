@@ -10,8 +10,11 @@ from srpo_manifest.builtin.resources import platform_variables
 from srpo_manifest.plugin import (
     Arrived,
     Choice,
+    Computed,
     Facts,
     Launch,
+    Opaque,
+    Place,
     Plain,
     Token,
     Unknown,
@@ -19,9 +22,11 @@ from srpo_manifest.plugin import (
     Variable,
     Wanted,
     Word,
+    anchors,
     late,
     ticked,
     word,
+    work_out,
 )
 
 _ENDPOINTS = {
@@ -65,9 +70,13 @@ class Expander:
                     made = made + text
                 case Variable() | Choice():
                     made = made + self._value(piece, token.line)
-                case _ if self._runs:
+                case Place():
+                    made = made + self._place(piece, token.line)
+                case Computed():
+                    made = made + self._computed(piece, token.line)
+                case Opaque() if self._runs:
                     made = made + self._arrived(piece.source, token.line, many=not piece.quoted)
-                case _:
+                case Opaque():
                     message = f"{ticked(self._script)} line {token.line}: {piece.reason}"
                     raise Undeliverable("script-indirect", message, MANUAL)
         return made
@@ -89,6 +98,28 @@ class Expander:
             message = f"{ticked(self._script)} line {line} uses `${name}` without quotes, and its value {ticked(value.text)} would be split or expanded"
             raise Undeliverable("variable-splits", message, "give it a plain value in `[env]`")
         return value
+
+    def _place(self, place: Place, line: int) -> Word:
+        base = anchors.workspace(self._wanted) if place.base == "repo" else anchors.working_dir(self._wanted)
+        if not place.quoted and set(str(base)) & set(" \t\n*?["):
+            message = f"{ticked(self._script)} line {line} uses a folder without quotes, and its name {ticked(str(base))} would be split or expanded"
+            raise Undeliverable("variable-splits", message, "choose another `paths.workspace`")
+        return (late("repo.dir") if place.base == "repo" else base) + (f"/{place.path}" if place.path else "")
+
+    def _computed(self, computed: Computed, line: int) -> Word:
+        """What bash would work out. Raises: Undeliverable where that is not certain, or would be split."""
+        texts = {name: self.word(Token(pieces=pieces, line=line, quoted=True)).text for name, pieces in computed.values}
+        known = {name: text for name, text in texts.items() if text is not None}
+        text = work_out(computed.source, known) if len(known) == len(texts) else None
+        if text is None and self._runs:
+            return self._arrived(computed.source, line, many=not computed.quoted)
+        if text is None:
+            message = f"{ticked(self._script)} line {line}: what {ticked(computed.source)} comes to here is not certain"
+            raise Undeliverable("script-indirect", message, f"give its variables plain values in `[env]`, or {MANUAL}")
+        if not computed.quoted and set(text) & set(" \t\n*?["):
+            message = f"{ticked(self._script)} line {line} uses {ticked(computed.source)} without quotes, and its value {ticked(text)} would be split or expanded"
+            raise Undeliverable("variable-splits", message, "give its variables plain values in `[env]`")
+        return word(text)
 
     def _arrived(self, source: str, line: int, *, many: bool) -> Word:
         self.told.append(Told(number=len(self.told) + 1, source=source, line=line))

@@ -12,7 +12,18 @@ import msgspec
 from msgspec.structs import fields
 
 from srpo_manifest.finding import Where
-from srpo_manifest.values.contract import ArgumentContract, Flag, Import, Launch, Opaque, Plain, ScriptContract, Token
+from srpo_manifest.values.contract import (
+    ArgumentContract,
+    Computed,
+    Flag,
+    Import,
+    Launch,
+    Opaque,
+    Place,
+    Plain,
+    ScriptContract,
+    Token,
+)
 from srpo_manifest.values.lock import EntryContract
 from srpo_manifest.values.upgrade import Change, What
 
@@ -49,7 +60,10 @@ def spelled(token: Token) -> str:
     for piece in token.pieces:
         if isinstance(piece, Plain):
             texts.append(piece.text)
-        elif isinstance(piece, Opaque):
+        elif isinstance(piece, Place):
+            folder = "${repo.dir}" if piece.base == "repo" else "$PWD"
+            texts.append(folder + (f"/{piece.path}" if piece.path else ""))
+        elif isinstance(piece, Opaque | Computed):
             texts.append(piece.source)
         else:
             texts.append(f"${{{piece.name}}}" if piece.default is None else f"${{{piece.name}:-{piece.default}}}")

@@ -17,6 +17,7 @@ from srpo_manifest.upstream.shell import Array, Held, Shell, counted
 from srpo_manifest.values.contract import Opaque, Piece, Token
 from srpo_manifest.wording import ticked
 
+_FROM_ARGUMENT = re.compile(r"\$\{?[1-9]")
 _CALCULATES = "it was declared to be more than plain text"
 
 
@@ -33,6 +34,8 @@ def assign(node: Node, shell: Shell, record: Record, read: Held | EllipsisType =
         shell.doubt([name], f"line {line} sets one element")
     else:
         shell.store(name, _sum(name, value, shell) if adds else _kept(name, value, shell))
+    if not shell.called and _FROM_ARGUMENT.search(text_of(node)):
+        shell.taken.add(name)
     record.note_set(name, line)
     if name in FOR_THE_SHELL:
         record.gap(line, f"it changes {ticked(name)}")

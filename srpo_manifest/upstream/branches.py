@@ -12,9 +12,9 @@ from srpo_manifest.upstream.conditions import asked, matches
 from srpo_manifest.upstream.expansion import scalar_of
 from srpo_manifest.upstream.loops import repeat
 from srpo_manifest.upstream.nodes import after, descendants, text_of
-from srpo_manifest.upstream.shell import Shell, is_argument, text_in
+from srpo_manifest.upstream.shell import Shell, text_in
 from srpo_manifest.upstream.walk import Status, Walk
-from srpo_manifest.values.contract import Gap, Variable
+from srpo_manifest.values.contract import Choice, Gap, Opaque, Variable
 
 
 def both_or_either(walk: Walk, node: Node, redirects: Sequence[Node]) -> Status:
@@ -24,11 +24,14 @@ def both_or_either(walk: Walk, node: Node, redirects: Sequence[Node]) -> Status:
     status = walk.statement(left)
     if walk.ended:
         return None
-    if _usage(walk, left, status == (sign == "&&"), right):
+    usage = _usage(walk, left, status == (sign == "&&"), right)
+    if usage:
         status = None
     if status is not None:
         return status if status != (sign == "&&") else walk.statement(right, redirects)
     line, other = walk.shell.line(node), walk.shell.fork()
+    if usage:
+        other.demand()
     reason = "`&&` or `||` decides at run time"
     walk.record.gap(line, reason)
     with walk.guarded(line, reason):
@@ -52,19 +55,20 @@ def _usage(walk: Walk, condition: Node, status: Status, body: Node) -> bool:
 
 
 def _asks_arguments(walk: Walk, source: str) -> bool:
-    names = re.findall(r"\$\{?(\w+)", source)
-    held = (walk.shell.values.get(name) for name in names)
-    return bool(re.search(r"\$\{?[#1-9]", source)) or any(
-        isinstance(each, tuple) and is_argument(each) for each in held
-    )
+    return bool(re.search(r"\$\{?[#1-9]", source) or walk.shell.taken & {*re.findall(r"\$\{?(\w+)", source)})
 
 
 def _default(walk: Walk, name: str, empty: Shell, filled_: Shell) -> None:
     """After `if [ -z "$X" ]; then X=5; fi`, `$X` is `${X:-5}`."""
     first, other = empty.scalar(name), filled_.scalar(name)
     text, variable = text_in(first), other[0] if len(other) == 1 else None
-    if text and isinstance(variable, Variable) and not variable.default:
+    if not isinstance(variable, Variable) or variable.default or variable.name != name:
+        return
+    known = tuple(piece for piece in first if not isinstance(piece, Opaque))
+    if text:
         walk.shell.values[name] = (replace(variable, quoted=True, default=text),)
+    elif text is None and len(known) == len(first):
+        walk.shell.values[name] = (Choice(name=name, default=known, quoted=True),)
 
 
 def if_holds(walk: Walk, node: Node, redirects: Sequence[Node]) -> Status:
@@ -77,7 +81,8 @@ def if_holds(walk: Walk, node: Node, redirects: Sequence[Node]) -> Status:
         status = walk.statements(conditions) if conditions else True
         if walk.ended:
             break
-        if conditions and _usage(walk, conditions[-1], status, node):
+        usage = bool(conditions) and _usage(walk, conditions[-1], status, node)
+        if usage:
             status = None
         if status is False:
             continue
@@ -87,6 +92,8 @@ def if_holds(walk: Walk, node: Node, redirects: Sequence[Node]) -> Status:
         reason = "`if` decides at run time"
         walk.record.gap(line, reason)
         other = walk.shell.fork()
+        if usage:
+            other.demand()
         with walk.guarded(line, reason):
             walk.statements(body)
         arrivals += [] if walk.ended else [walk.shell]
@@ -107,7 +114,8 @@ def first_match(walk: Walk, node: Node, redirects: Sequence[Node]) -> Status:
     line, depth = walk.shell.line(node), len(walk.record.guards)
     walk.substitutions(node.child_by_field_name("value") or node)
     value = node.child_by_field_name("value")
-    text = text_in(scalar_of(value, walk.shell)) if value else None
+    with walk.shell.asked():
+        text = text_in(scalar_of(value, walk.shell)) if value else None
     items = [child for child in node.named_children if child.type == "case_item"]
     if any(item.child_by_field_name("fallthrough") for item in items):
         walk.record.gap(line, "`case` decides at run time")

@@ -13,7 +13,7 @@ from srpo_manifest.upstream.expansion import expand, scalar_of
 from srpo_manifest.upstream.nodes import text_of
 from srpo_manifest.upstream.patterns import pattern_of
 from srpo_manifest.upstream.quotes import NAME, unquoted
-from srpo_manifest.upstream.shell import Shell, counted, filled, is_argument, text_in
+from srpo_manifest.upstream.shell import Shell, counted, filled, text_in
 from srpo_manifest.values.contract import Piece, Plain, Token
 
 _NUMERIC: dict[str, Callable[[int, int], bool]] = {
@@ -37,10 +37,11 @@ def holds(node: Node, shell: Shell) -> bool | None:
     inner = node.named_children
     if opening == "((":
         return truth(text_of(node)[2:-2], shell)
-    if opening == "[[":
-        return _double(inner[0], shell) if len(inner) == 1 else None
-    words = _flat(node.children[1:-1], shell)
-    return None if words is None else single(words)
+    with shell.asked():
+        if opening == "[[":
+            return _double(inner[0], shell) if len(inner) == 1 else None
+        words = _flat(node.children[1:-1], shell)
+        return None if words is None else single(words)
 
 
 def truth(source: str, shell: Shell) -> bool | None:
@@ -132,7 +133,7 @@ def single(words: Sequence[Token | str]) -> bool | None:
     tokens = [Token(pieces=(Plain(text=word),), line=0) if isinstance(word, str) else word for word in words]
     if any(word in ("-a", "-o", "(", ")") for word in words):
         return _joined(words)
-    if not all(counted([token]) or (token.quoted and is_argument(token.pieces)) for token in tokens):
+    if not counted(tokens):
         return None
     match len(tokens):
         case 0:
@@ -141,6 +142,9 @@ def single(words: Sequence[Token | str]) -> bool | None:
             return filled(tokens[0].pieces)
         case 2 if tokens[0].text == "!":
             return _not(filled(tokens[1].pieces))
+        case 2 if tokens[0].text in ("=", "==", "!=", *_NUMERIC):
+            # An operator with nothing before it is an error, which is no success either.
+            return False
         case 2 if tokens[0].text in ("-n", "-z"):
             has = filled(tokens[1].pieces)
             return has if tokens[0].text == "-n" else _not(has)
@@ -161,11 +165,15 @@ def _joined(words: Sequence[Token | str]) -> bool | None:
     if "(" in words or ")" in words:
         return None
     for sign in ("-o", "-a"):
-        if sign in words:
-            at = list(words).index(sign)
-            left, right = single(words[:at]), single(words[at + 1 :])
+        if sign in words and all(len(part) != 2 or part[0] in ("!", "-n", "-z") for part in _parts(words, sign)):
+            left, right = map(single, _parts(words, sign))
             return _both(left, right) if sign == "-a" else _not(_both(_not(left), _not(right)))
     return None
+
+
+def _parts(words: Sequence[Token | str], sign: str) -> tuple[Sequence[Token | str], Sequence[Token | str]]:
+    at = list(words).index(sign)
+    return words[:at], words[at + 1 :]
 
 
 def _double(node: Node, shell: Shell) -> bool | None:

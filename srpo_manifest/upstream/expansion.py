@@ -9,14 +9,17 @@ from msgspec.structs import replace
 from tree_sitter import Node
 
 from srpo_manifest.upstream.arithmetic import evaluate
+from srpo_manifest.upstream.computed import summed
 from srpo_manifest.upstream.nodes import shown
 from srpo_manifest.upstream.parameters import parameter
 from srpo_manifest.upstream.quotes import NAME, ansi_c, double_quoted, unquoted, written_out
 from srpo_manifest.upstream.shell import EXPANSIONS, FORWARDED, Array, Held, Shell, counted
 from srpo_manifest.upstream.substitutions import answer
-from srpo_manifest.values.contract import Choice, Opaque, Piece, Plain, Token, Variable
+from srpo_manifest.values.contract import Choice, Computed, Opaque, Piece, Place, Plain, Token, Variable
 
-_EVERY = re.compile(rf'(?P<quote>"?)\$(?:@|\{{(?:@|(?P<name>{NAME})\[(?P<all>[@*])\])\}})(?P=quote)')
+_EVERY = re.compile(
+    rf'(?P<quote>"?)\$(?:(?P<own>[@*])|\{{(?:(?P<braced>[@*])(?::(?P<first>[1-9]))?|(?P<name>{NAME})\[(?P<all>[@*])\])\}})(?P=quote)'
+)
 _BLANKS = re.compile(r"(?:[ \t]|\\\n)+")
 _MANY = re.compile(r"\$(?:@|\{@|\{!?[A-Za-z_]\w*\[@\])", re.ASCII)
 _LINES = re.compile(r"(?:[ \t\n]|\\\n|(?<=[ \t\n])#[^\n]*\n)+")
@@ -83,13 +86,19 @@ def _tokens(word: Sequence[Node], shell: Shell) -> list[Token]:
 def _every(match: re.Match[str], node: Node, shell: Shell) -> list[Token]:
     """`"$@"`, or every element of an array."""
     name, line = match["name"], shell.line(node)
-    if name is None and not shell.called:
+    joins = bool(match["quote"]) and "*" in (match["own"], match["braced"], match["all"])
+    first = int(match["first"] or 1)
+    if name is None and not shell.called and first == 1 and not joins:
         return [Token(pieces=(FORWARDED,), line=line)]
+    if name is None and not shell.called:
+        shell.demanded.setdefault(match["own"] or match["braced"], line)
     tokens = shell.arguments if name is None else _elements(name, shell)
+    if first > 1 and tokens is not None:
+        tokens = tokens[first - 1 :] if counted(tokens) else None
     if tokens is None:
         reason = f"{shown(match[0])} is no array that the script sets for certain"
         return [Token(pieces=(Opaque(source=match[0], reason=reason),), line=line)]
-    if match["quote"] and match["all"] == "*":
+    if joins:
         return [_joined(match[0], tokens, line, shell)]
     if match["quote"]:
         return list(tokens)
@@ -159,12 +168,13 @@ class _Words:
             case "string" if source.startswith('"'):
                 self._string(node)
             case "simple_expansion":
-                self._simple(source, quoted=quoted)
+                self._simple(node, source, quoted=quoted)
             case "expansion":
-                for pieces, literal in parameter(source, self.shell, quoted=quoted, splits=self.splits):
+                line = self.shell.line(node)
+                for pieces, literal in parameter(source, self.shell, quoted=quoted, splits=self.splits, line=line):
                     self.expanded(pieces, quoted=literal)
             case "arithmetic_expansion":
-                self._arithmetic(source, quoted=quoted)
+                self._arithmetic(source, self.shell.line(node), quoted=quoted)
             case "command_substitution" | "process_substitution":
                 self._answer(node, source, quoted=quoted)
             case _:
@@ -203,9 +213,14 @@ class _Words:
                     self.text(text, quoted=False)
                 case Plain(text=text):
                     self._split(text)
-                case Variable() | Choice() if not (quoted or not self.splits) and self.shell.splitting:
-                    self.unknown(f"${piece.name}", self.shell.splitting)
-                case Variable() | Choice():
+                case Computed(source=source) if source.startswith("$(("):
+                    self.quoted = True
+                    self.pieces.append(replace(piece, quoted=True))
+                case Variable() | Choice() | Place() | Computed() if (
+                    not (quoted or not self.splits) and self.shell.splitting
+                ):
+                    self.unknown(str(piece), self.shell.splitting)
+                case Variable() | Choice() | Place() | Computed():
                     self.pieces.append(replace(piece, quoted=quoted or not self.splits))
                 case _:
                     self.unknown(piece.source, piece.reason, quoted=quoted, place=piece.place)
@@ -214,11 +229,10 @@ class _Words:
         if self.shell.splitting and text:
             self.unknown(text, self.shell.splitting)
             return
-        if re.search(r"[*?\[\\]", text):
-            self.unknown(text, f"{shown(text)} without quotes may match file names")
-            return
         for part in re.split(r"([ \t\n]+)", text):
-            if part.strip(" \t\n"):
+            if re.search(r"[*?\[\\]", part):
+                self.unknown(part, f"{shown(part)} without quotes may match file names")
+            elif part.strip(" \t\n"):
                 self.text(part, quoted=False)
             elif part:
                 self.done()
@@ -249,10 +263,12 @@ class _Words:
         source = self.shell.file.source[start:end].decode("utf-8", "replace")
         self.maybe(double_quoted(source), source, quoted=True)
 
-    def _simple(self, source: str, *, quoted: bool) -> None:
+    def _simple(self, node: Node, source: str, *, quoted: bool) -> None:
         name = source[1:]
         if name.isdigit():
-            self.expanded(self.shell.positional(int(name), source), quoted=quoted)
+            self.expanded(self.shell.positional(int(name), source, self.shell.line(node)), quoted=quoted)
+        elif name in ("@", "*") and self.shell.arguments == ():
+            self.expanded((), quoted=quoted)
         elif name == "#" and self.shell.arguments is not None and counted(self.shell.arguments):
             self.expanded((Plain(text=str(len(self.shell.arguments))),), quoted=quoted)
         elif re.fullmatch(NAME, name):
@@ -267,14 +283,15 @@ class _Words:
         else:
             self.expanded(pieces, quoted=quoted)
 
-    def _arithmetic(self, source: str, *, quoted: bool) -> None:
+    def _arithmetic(self, source: str, line: int, *, quoted: bool) -> None:
         inside = source[3:-2] if source.startswith("$((") else source[2:-1]
         stored: dict[str, int] = {}
         number = evaluate(inside, self.shell.known, stored.__setitem__)
         for name, result in stored.items():
             self.shell.store(name, (Plain(text=str(result)),))
-        if number is not None:
-            self.expanded((Plain(text=str(number)),), quoted=quoted)
+        pieces = summed(inside, self.shell, line) if number is None else (Plain(text=str(number)),)
+        if pieces is not None:
+            self.expanded(pieces, quoted=quoted)
             return
         self.unknown(source, f"{shown(source)} is known only when the script runs", quoted=quoted)
         if re.search(r"\+\+|--|=", source):

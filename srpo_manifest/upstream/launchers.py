@@ -167,8 +167,12 @@ def _from(tokens: Sequence[Token], position: int, *, module: bool = False, doubt
     )
 
 
-def _obscure(tokens: Sequence[Token], position: int) -> str:
+def _obscure(tokens: Sequence[Token], position: int) -> Split | str:
+    """Options that are not known may hold the program, but the only Python file behind them is likely to be it."""
     token, program = tokens[position], ticked(program_of(tokens[0]))
+    files = [at for at in range(position, len(tokens)) if (tokens[at].text or "").endswith(".py")]
+    if len(files) == 1 and FORWARDED not in token.pieces:
+        return _from(tokens, files[0], doubt=f"which program {program} starts is certain only when the script runs")
     if FORWARDED in token.pieces:
         return f"the arguments of the script come before the program that {program} starts"
     return f"which program {program} starts is known only when the script runs"

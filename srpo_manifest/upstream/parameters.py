@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -13,7 +14,7 @@ from srpo_manifest.upstream.nodes import shown
 from srpo_manifest.upstream.patterns import pattern_of, replaced, without
 from srpo_manifest.upstream.quotes import NAME
 from srpo_manifest.upstream.shell import Array, Shell, counted, filled, text_in
-from srpo_manifest.values.contract import Choice, Opaque, Piece, Plain, Variable
+from srpo_manifest.values.contract import Choice, Computed, Opaque, Piece, Place, Plain, Variable
 
 Part: TypeAlias = tuple[tuple[Piece, ...], bool]
 """Pieces, and whether they stand in quotes."""
@@ -32,7 +33,7 @@ _SAFE = re.compile(r"[\"'][\w./:,=+@%-]+[\"']")
 _SLICE = re.compile(r"\s*(?P<start>\d+|\(?\s*-\d+\s*\)?)\s*(?::\s*(?P<length>-?\d+)\s*)?")
 
 
-def parameter(source: str, shell: Shell, *, quoted: bool, splits: bool = True) -> list[Part]:
+def parameter(source: str, shell: Shell, *, quoted: bool, splits: bool = True, line: int = 0) -> list[Part]:
     """The parts that a whole `${...}` becomes. *splits*: whether what is not quoted falls into words."""
     unknown: list[Part] = [
         ((Opaque(source=source, reason=f"{shown(source)} is known only when the script runs"),), quoted)
@@ -45,16 +46,50 @@ def parameter(source: str, shell: Shell, *, quoted: bool, splits: bool = True) -
     if value is None or (match["length"] and operator):
         return unknown
     if match["length"]:
-        text = text_in(value)
-        return [((Plain(text=str(len(text))),), quoted)] if text is not None and text.isascii() else unknown
+        if (text := text_in(value)) is not None:
+            return [((Plain(text=str(len(text))),), quoted)] if text.isascii() else unknown
+        counts = _later(match, value, "", "", shell)
+        return unknown if counts is None else [((counts,), quoted)]
     if operator is None:
-        return [(shell.positional(int(match["name"]), source) if match["name"].isdigit() else value, quoted)]
+        return [(shell.positional(int(match["name"]), source, line) if match["name"].isdigit() else value, quoted)]
     if operator.strip(":") in ("-", "=", "?", "+") and operator != ":":
         chosen = _choice(match, value, operand, shell, quoted=quoted, splits=splits)
         return unknown if chosen is None else chosen
     text = text_in(value)
-    changed = None if text is None or not text.isascii() else _changed(text, operator, operand, shell, quoted=quoted)
+    if text is None:
+        later = _of_place(value, operator, operand) or _later(match, value, operator, operand, shell)
+        return unknown if later is None else [((later,), quoted)]
+    changed = None if not text.isascii() else _changed(text, operator, operand, shell, quoted=quoted)
     return unknown if changed is None else [((Plain(text=changed),), quoted)]
+
+
+def _of_place(value: tuple[Piece, ...], operator: str, operand: str) -> Piece | None:
+    """`${0##*/}` and `${0%/*}`: the last name of a path, and the folder that it is in."""
+    place = value[0] if len(value) == 1 else None
+    if not isinstance(place, Place) or not place.path:
+        return None
+    match operator, operand:
+        case "##", "*/":
+            return Plain(text=posixpath.basename(place.path))
+        case ("%", "/*"):
+            return replace(place, path=posixpath.dirname(place.path))
+        case _:
+            return None
+
+
+def _later(
+    match: re.Match[str], value: tuple[Piece, ...], operator: str, operand: str, shell: Shell
+) -> Computed | None:
+    """An operator that can be applied once the value is known."""
+    known = tuple(piece for piece in value if not isinstance(piece, Opaque))
+    name = match["name"]
+    if len(known) < len(value) or match["index"] is not None or not re.fullmatch(NAME, name):
+        return None
+    if match["length"]:
+        return Computed(source=f"${{#{name}}}", values=((name, known),))
+    if re.search(r"[\"'`$\\]", operand) or _changed("x", operator, operand, shell, quoted=True) is None:
+        return None
+    return Computed(source=f"${{{name}{operator}{operand}}}", values=((name, known),))
 
 
 def _value(match: re.Match[str], shell: Shell, source: str) -> tuple[Piece, ...] | None:
@@ -113,7 +148,7 @@ def _choice(
 def _held(parts: Sequence[Part] | None) -> list[Piece]:
     """The pieces as a variable holds them."""
     return [
-        replace(piece, quoted=True) if isinstance(piece, Variable | Choice) else piece
+        replace(piece, quoted=True) if isinstance(piece, Variable | Choice | Place | Computed) else piece
         for pieces, _ in parts or ()
         for piece in pieces
     ]

@@ -33,12 +33,13 @@ def read_script(source: bytes, path: str, *, read: Callable[[str], bytes | None]
             return ScriptContract(path=path, digest=digest, gaps=(tree,))
         text, root = tree
         walk = Walk(root, Shell(File(text, path)), read, STATEMENTS)
+        walk.shell.read = read
         walk.statements(root.children, notes=True)
         _read_uncalled(walk)
     except RecursionError:
         return ScriptContract(path=path, digest=digest, gaps=(Gap(line=1, reason="it is nested too deeply"),))
     record, shell = walk.record, walk.shell
-    used = names_used(root) | set(record.exported) | set(FOR_THE_SHELL)
+    used = names_used(root) | walk.used | set(record.exported) | set(FOR_THE_SHELL)
     hidden = shell.elsewhere or record.sources or b"${!" in source
     return ScriptContract(
         path=path,
@@ -55,6 +56,7 @@ def read_script(source: bytes, path: str, *, read: Callable[[str], bytes | None]
         files=record.files,
         launches=tuple(record.launches),
         forwards_arguments=record.forwards,
+        arguments=shell.demanded,
         errexit=record.errexit,
         indirect=tuple(record.indirect),
         gaps=tuple(record.gaps),

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Literal, TypeAlias
 
-from msgspec.structs import replace
 from tree_sitter import Node
 
 from srpo_manifest.upstream.nodes import line_of, shown, text_of
 from srpo_manifest.values.base import Value
-from srpo_manifest.values.contract import Choice, Opaque, Piece, Plain, Token, Variable
+from srpo_manifest.values.contract import Choice, Computed, Opaque, Piece, Place, Plain, Token, Variable
 from srpo_manifest.wording import ticked
 
 FORWARDED = Opaque(source='"$@"', reason='`"$@"` stands for the arguments of the script')
 
 EXPANSIONS = ("simple_expansion", "expansion", "arithmetic_expansion", "command_substitution", "process_substitution")
+_LEADING = re.compile(r"^(?:\s|\\\n)+")
 _OF_THE_RUN = re.compile(
     "BASH.*|S?RANDOM|SECONDS|LINENO|HOSTNAME|HOSTTYPE|OSTYPE|MACHTYPE|E?UID|GROUPS|PPID|SHLVL|(OLD)?PWD|OPT(IND|ARG)"
     "|EPOCH(SECONDS|REALTIME)|FUNCNAME|DIRSTACK|PIPESTATUS|COLUMNS|LINES|SHELLOPTS|_|REPLY|MAPFILE|COPROC"
 )
-_ARGUMENT = " is an argument of the script"
-_ABSOLUTE = re.compile(r"\b(pwd|PWD|realpath|readlink)\b")
 
 
 class Array(Value):
@@ -39,10 +38,14 @@ Held: TypeAlias = "tuple[Piece, ...] | Array | None"
 class File:
     """One file of bash: its bytes, and the line to tell its lines by when another file reads it."""
 
-    def __init__(self, source: bytes, path: str, at: int | None = None) -> None:
+    def __init__(
+        self, source: bytes, path: str, at: int | None = None, spelled: tuple[Piece, ...] | None = None
+    ) -> None:
         self.source = source
         self.path = path
         self.at = at
+        self.spelled = (Place(path=path),) if spelled is None else spelled
+        """How the command that read it named it; the script itself is called by its absolute path."""
 
 
 class Function:
@@ -67,10 +70,22 @@ class Shell:
         self.called = False
         """Whether `arguments` are those of a function: the script itself is run without any, but for `"$@"`."""
         self.folder: str | None = ""
+        self.base: Literal["repo", "cwd"] = "cwd"
+        """What `folder` is told from."""
+        self.arrived = True
+        """Whether the last `cd` surely led to a folder that is there."""
+        self.physical = False
+        """Whether it was entered without symbolic links."""
+        self.read: Callable[[str], bytes | None] = lambda _: None
         self.fixed: dict[str, str] = {}
         """Names whose assignments do more than store, with the reason."""
         self.elsewhere = ""
         """Why a name that the script does not set may be set all the same."""
+        self.demanded: dict[str, int] = {}
+        """The script's own `$1` and the following that are used with no word for their absence, to the line."""
+        self.taken: set[str] = set()
+        """Names that took their value from those."""
+        self.nounset = False
         self.globs = True
         """Whether a pattern that matches no file stays as it is."""
         self.splitting = ""
@@ -88,15 +103,15 @@ class Shell:
         self.__dict__.update(other.fork().__dict__)
 
     def text(self, node: Node) -> str:
-        """The node's source. The grammar counts blanks before a `$` in quotes to the expansion."""
+        """The node's source. The grammar counts blanks and continued lines before a `$` in quotes to the expansion."""
         text = text_of(node)
-        return text.lstrip() if node.type in EXPANSIONS else text
+        return _LEADING.sub("", text) if node.type in EXPANSIONS else text
 
     def begin(self, node: Node) -> int:
         """The byte where its own text begins."""
         if node.type not in EXPANSIONS:
             return node.start_byte
-        return node.end_byte - len((node.text or b"").lstrip())
+        return node.end_byte - len(self.text(node).encode())
 
     def between(self, first: Node, second: Node) -> str:
         """The source from one node to the next."""
@@ -122,9 +137,12 @@ class Shell:
             return ()
         if self.is_inherited(name):
             return (Variable(name=name, quoted=True),)
-        place = self.folder if name == "PWD" else self.file.path if name == "BASH_SOURCE" and not self.folder else None
+        if name == "BASH_SOURCE":
+            return self.file.spelled
+        if name == "PWD" and (here := self.here()) is not None and not self.elsewhere:
+            return (here,)
         reason = self.elsewhere or f"{shown(source)} is known only while the script runs"
-        return (Opaque(source=source, reason=reason, place=place),)
+        return (Opaque(source=source, reason=reason),)
 
     def element(self, array: Array, index: int, source: str) -> tuple[Piece, ...]:
         """The value of `${name[index]}`."""
@@ -136,17 +154,31 @@ class Shell:
     def argument(self, index: int, source: str) -> tuple[Piece, ...]:
         """The value of `$1` and the following."""
         if index == 0:
-            reason = "how the script is called is known only when it runs"
-            return (Opaque(source=source, reason=reason, place=None if self.folder else self.script),)
+            return (Place(path=self.script),)
         if self.arguments is None or not counted(self.arguments[:index]):
             return (Opaque(source=source, reason=f"{shown(source)} is known only when the script runs"),)
         return self.arguments[index - 1].pieces if index <= len(self.arguments) else ()
 
-    def positional(self, index: int, source: str) -> tuple[Piece, ...]:
-        """The value of a bare `$1`: of the script's own, which may be meant to have some, it is left open."""
+    def positional(self, index: int, source: str, line: int) -> tuple[Piece, ...]:
+        """The value of a bare `$1`: none of the script's own, which is run without arguments."""
         if index and not self.called:
-            return (Opaque(source=source, reason=shown(source) + _ARGUMENT),)
+            self.demanded.setdefault(str(index), line)
+            if self.nounset and self.arguments is not None and index > len(self.arguments):
+                return (Opaque(source=source, reason=f"{shown(source)} is not set, and `set -u` ends the script"),)
         return self.argument(index, source)
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """What is used here is only asked for."""
+        before = dict(self.demanded)
+        yield
+        for name in self.demanded.keys() - before.keys():
+            del self.demanded[name]
+
+    def demand(self) -> None:
+        """The script gets here only when it is run with arguments."""
+        self.doubt(self.taken & self.values.keys(), "it is an argument of the script")
+        self.arguments = None
 
     def known(self, name: str) -> str | None:
         """The text of `$name`, where it is known."""
@@ -169,14 +201,38 @@ class Shell:
         self.functions = dict.fromkeys(self.functions)
         self.folder, self.arguments = None, None
 
-    def move(self, place: str | None) -> None:
-        """Go to another folder: what led somewhere from the one before does so no more."""
-        if place == self.folder:
-            return
-        self.folder = place
-        for name, held in self.values.items():
-            if isinstance(held, tuple):
-                self.values[name] = tuple(map(_settled, held))
+    def here(self, *, physical: bool = False) -> Place | Opaque | None:
+        """The folder that the shell is in; `Opaque` where it only may be, as `cd` may have failed."""
+        if self.folder is None:
+            return None
+        if not self.arrived:
+            reason = "whether the script got into the folder is known only when it runs"
+            return Opaque(source="pwd", reason=reason, place=self.folder)
+        return Place(path=self.folder, base=self.base, physical=physical or self.physical)
+
+    def move(self, words: Sequence[Token]) -> None:
+        """`cd` with these words."""
+        absolute = any(token.text == "-P" for token in words)
+        words = [token for token in words if token.text not in ("--", "-P", "-L")]
+        pieces = words[0].pieces if len(words) == 1 else ()
+        text, first = text_in(pieces), pieces[0] if pieces else None
+        self.folder, before = None, self.folder
+        if (place := place_in(pieces)) is not None:
+            self.folder, self.arrived = place, isinstance(first, Place)
+            self.base = first.base if isinstance(first, Place) else "repo"
+            self.physical = isinstance(first, Place) and first.physical
+        elif text not in (None, "", "-") and before is not None:
+            self.folder = inside(posixpath.join(before, text or ""))
+        self.physical |= absolute
+        self.arrived = self.arrived and self.folder is not None and self.is_there(self.folder)
+
+    def is_there(self, path: str) -> bool:
+        """Whether there surely is a file or folder of that name, from the base."""
+        if self.base == "cwd":
+            return path == ""
+        if path == "" or f"{self.script}/".startswith(f"{path}/") or f"{self.file.path}/".startswith(f"{path}/"):
+            return True
+        return self.read(path) is not None
 
     def enter(self, path: str) -> str | None:
         """Where *path* leads from the folder that is known."""
@@ -199,26 +255,22 @@ def text_in(pieces: Sequence[Piece]) -> str | None:
 
 def place_in(pieces: Sequence[Piece]) -> str | None:
     """The path in the checkout that *pieces* lead to."""
-    if pieces and isinstance(first := pieces[0], Opaque) and first.place is not None:
-        rest = text_in(pieces[1:])
-        return inside((first.place or ".") + rest) if rest is not None and rest[:1] in ("", "/") else None
-    return None
-
-
-def is_argument(pieces: Sequence[Piece]) -> bool:
-    """Whether a value is `$1` or another argument of the script, which is empty when it is run without any."""
-    only = pieces[0] if len(pieces) == 1 else None
-    return isinstance(only, Opaque) and only.reason.endswith(_ARGUMENT)
+    first = pieces[0] if pieces else None
+    place = first.path if isinstance(first, Place) else first.place if isinstance(first, Opaque) else None
+    rest = text_in(pieces[1:])
+    if place is None or rest is None or rest[:1] not in ("", "/"):
+        return None
+    return inside((place or ".") + rest)
 
 
 def filled(pieces: Sequence[Piece]) -> bool | None:
     """Whether a value is not empty."""
-    if is_argument(pieces):
-        return False
     if any(
         (isinstance(piece, Plain) and piece.text)
         or (isinstance(piece, Variable) and piece.default)
         or (isinstance(piece, Choice) and not piece.only_unset and filled(piece.default))
+        or isinstance(piece, Place)
+        or (isinstance(piece, Computed) and piece.source.startswith("$(("))
         or (isinstance(piece, Opaque) and piece.place)
         for piece in pieces
     ):
@@ -233,16 +285,9 @@ def counted(tokens: Sequence[Token]) -> bool:
 
 def _may_split(token: Token) -> bool:
     return any(
-        isinstance(piece, Opaque) or (isinstance(piece, Variable | Choice) and not piece.quoted)
+        isinstance(piece, Opaque) or (isinstance(piece, Variable | Choice | Place | Computed) and not piece.quoted)
         for piece in token.pieces
     )
-
-
-def _settled(piece: Piece) -> Piece:
-    """A piece without its place, where that may be told from the folder that the shell is in."""
-    if isinstance(piece, Opaque) and piece.place is not None and not _ABSOLUTE.search(piece.source):
-        return replace(piece, place=None)
-    return piece
 
 
 def _unknown(name: str, reason: str) -> Opaque:
@@ -267,8 +312,9 @@ def join(shells: Sequence[Shell], reason: str) -> Shell:
         met.fixed |= shell.fixed
         met.elsewhere = met.elsewhere or shell.elsewhere
         met.splitting = met.splitting or shell.splitting
-        if shell.folder != first.folder:
+        if (shell.folder, shell.base, shell.physical) != (first.folder, first.base, first.physical):
             met.folder = None
+        met.arrived = met.arrived and shell.arrived
         if shell.arguments != first.arguments:
             met.arguments = None
     return met

@@ -17,8 +17,9 @@ from srpo_manifest.upstream.commands import (
     set_options,
 )
 from srpo_manifest.upstream.conditions import single
+from srpo_manifest.upstream.evaluated import evaluate_text
 from srpo_manifest.upstream.names import ASKING, names_set
-from srpo_manifest.upstream.shell import counted, place_in
+from srpo_manifest.upstream.shell import counted
 from srpo_manifest.upstream.walk import Status, Walk
 from srpo_manifest.values.contract import Opaque, Token
 from srpo_manifest.wording import ticked
@@ -47,7 +48,10 @@ def effect(walk: Walk, node: Node, tokens: Sequence[Token], program: str | None,
         return False
     if program == "set" and (switched := set_options(texts)) is not None:
         record.errexit = switched.get("e", record.errexit)
+        shell.nounset = switched.get("u", shell.nounset)
         return True
+    if program == "eval" and (done := evaluate_text(walk, line, tokens[1:])) is not None:
+        return done[0]
     if not _followed(walk, line, program, tokens):
         only = tokens[1].pieces[0] if len(tokens) == 2 and len(tokens[1].pieces) == 1 else None
         if program == "eval" and isinstance(only, Opaque) and is_activation([only.source]):
@@ -72,7 +76,7 @@ def _followed(walk: Walk, line: int, program: str, tokens: Sequence[Token]) -> b
             walk.leave(program, line)
         case "cd":
             record.gap(line, EFFECTS[program])
-            _move(walk, tokens[1:])
+            shell.move(tokens[1:])
         case "shift" if shell.called:
             _shift(walk, texts)
         case "getopts" if not shell.called:
@@ -111,7 +115,7 @@ def _other(walk: Walk, node: Node, program: str, *, launches: bool) -> None:
         walk.unknown_program = walk.unknown_program or program == "eval"
         shell.doubt_all(may)
     elif program in ("pushd", "popd"):
-        shell.move(None)
+        shell.folder = None
     if program == "exec":
         walk.leave("exit", line)
 
@@ -130,16 +134,6 @@ def _switch(walk: Walk, program: str, texts: Sequence[str | None]) -> None:
         walk.shell.functions |= dict.fromkeys(names)
     else:
         walk.aliases += names
-
-
-def _move(walk: Walk, words: Sequence[Token]) -> None:
-    shell = walk.shell
-    words = [token for token in words if token.text not in ("--", "-P", "-L")]
-    place = place_in(words[0].pieces) if len(words) == 1 else None
-    text = words[0].text if len(words) == 1 else None
-    if place is None and text not in (None, "", "-"):
-        place = shell.enter(text or "")
-    shell.move(place)
 
 
 def _shift(walk: Walk, texts: Sequence[str | None]) -> None:

@@ -46,7 +46,7 @@ def source(walk: Walk, line: int, tokens: Sequence[Token]) -> Status:
         return None
     before = shell.arguments, shell.called
     file = shell.file
-    shell.file = File(tree[0], place, line)
+    shell.file = File(tree[0], place, line, path.pieces)
     if len(tokens) > 2:
         shell.arguments, shell.called = tuple(tokens[2:]), True
     walk.depth += 1

@@ -61,6 +61,8 @@ class Walk:
         """Names that stand for other words once aliases are switched on; None when they are."""
         self.unknown_program = False
         self.all_set = names_set(root)
+        self.used: set[str] = set()
+        """Variables that evaluated texts ask for."""
 
     def statements(self, nodes: Sequence[Node], *, notes: bool = False) -> Status:
         """One after the other, as far as the script gets."""

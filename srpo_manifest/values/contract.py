@@ -120,9 +120,34 @@ class Choice(Value, tag="choice"):
     """
 
     name: str
-    default: tuple["Plain | Variable | Choice", ...] = ()
+    default: tuple["Plain | Variable | Choice | Place | Computed", ...] = ()
     quoted: bool = False
     only_unset: bool = False
+
+
+class Place(Value, tag="place"):
+    """An absolute path that only the target spells out: a *base*, with `/` and *path* behind it unless that is empty.
+
+    *base* is the folder of the checkout, or the working directory that the script is started in. *quoted* as with
+    `Variable`. *physical*: the script asked for the path without symbolic links (`realpath`, `pwd -P`).
+    """
+
+    path: str
+    base: Literal["repo", "cwd"] = "repo"
+    quoted: bool = False
+    physical: bool = False
+
+
+class Computed(Value, tag="computed"):
+    """`$((...))`, or an operator of `${...}`, over variables of the environment.
+
+    *source* is bash, with no other names than those of *values*; their pieces stand in quotes and know no `Opaque`.
+    `upstream.computed.work_out` works it out. *quoted* as with `Variable`; a number never splits.
+    """
+
+    source: str
+    values: tuple[tuple[str, tuple["Plain | Variable | Choice | Place | Computed", ...]], ...] = ()
+    quoted: bool = False
 
 
 class Opaque(Value, tag="unknown"):
@@ -136,7 +161,7 @@ class Opaque(Value, tag="unknown"):
     """The path in the checkout that it leads to, where that much is certain: `$(dirname "$0")` of `a/b.sh` is `a`."""
 
 
-Piece: TypeAlias = Plain | Variable | Choice | Opaque
+Piece: TypeAlias = Plain | Variable | Choice | Place | Computed | Opaque
 
 
 class Token(Value):
@@ -185,7 +210,7 @@ class Launch(Value):
 
     @property
     def resolved(self) -> bool:
-        """Whether each word of the argv is known, but for values of named variables of the environment."""
+        """Whether each word of the argv is known, but for named variables of the environment and where folders lie."""
         return not self.unknown
 
     @property
@@ -221,6 +246,9 @@ class ScriptContract(Value):
     files: dict[str, int] = {}
     launches: tuple[Launch, ...] = ()
     forwards_arguments: bool = False
+    arguments: dict[str, int] = {}
+    """The script's own `$1` and the following (`"@"`, `"*"` for several) that it uses with no word for their absence, to
+    the line: they are empty, as the script is run without arguments. What a test alone asks for is not among them."""
     errexit: bool = False
     indirect: tuple[Gap, ...] = ()
     gaps: tuple[Gap, ...] = ()
