@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from srpo_manifest.bundling.quoting import command, quote, shell
@@ -36,7 +38,6 @@ from srpo_manifest.ports.transport import Transport
 from srpo_manifest.reading.words import bound_word, parse_word
 from srpo_manifest.upstream import arriving as arrivals
 from srpo_manifest.upstream.arriving import Arriving, arriving
-from srpo_manifest.upstream.computed import work_out
 from srpo_manifest.upstream.editor import Delivery, Wish, deliver, of_command, read_tokens, wish_of
 from srpo_manifest.upstream.misfits import Misfit
 from srpo_manifest.values.base import Value
@@ -194,3 +195,10 @@ __all__ = [
     "word",
     "work_out",
 ]
+
+
+def work_out(source: str, values: Mapping[str, str]) -> str | None:
+    """What bash makes of a `Computed` piece with the texts of its names; None where that is not certain."""
+    from srpo_manifest.upstream import computed  # noqa: PLC0415 - few scripts compute, and it needs a parser of bash
+
+    return computed.work_out(source, values)

@@ -43,6 +43,7 @@ from srpo_manifest.plugin import (
     ticked,
     word,
 )
+from srpo_manifest.plugin import Environment as Ask
 
 _HARMLESS = frozenset({"HOME", "PATH", "USER", "LOGNAME", "PWD", "SHELL", "TMPDIR", "LANG", "HOSTNAME", "RANDOM", "SECONDS", "UID", "EUID", "PPID", "BASH", "OSTYPE", "PYTHONPATH", "LD_LIBRARY_PATH", "CUDA_HOME", "CONDA_PREFIX", "VIRTUAL_ENV"})  # fmt: skip
 
@@ -60,6 +61,11 @@ class Environment:
         yield TargetProbe(name="target.home", script='printf %s "$HOME"')
         for path in _carried(wanted).values():
             yield ControllerProbe(name=f"controller.file.{path}", question=ReadFile(path=path), parse=parse_digest)
+        for name, reference in _secrets(wanted).items():
+            question = (
+                ReadFile(path=reference.file) if reference.file is not None else Ask(variable=reference.env or "")
+            )
+            yield ControllerProbe(name=f"secret.{name}", question=question, parse=parse_given)
         if wanted.manifest.resources.gpus_per_node is None and wanted.trainer.needs_gpu:
             yield gpu_probe()
         for name in _inherited(wanted, facts):
@@ -83,6 +89,15 @@ class Environment:
                     code="carried-file-missing", level="deny", message=message, hints=("correct the path",)
                 )
                 yield Fault(finding=finding, key=key, final=True, observed=True)
+
+        for name in _secrets(wanted):
+            given = facts.get(f"secret.{name}", str)
+            if isinstance(given, Unknown) and f"secret.{name}" in facts:
+                message = f"{ticked(name)} refers to what is not there: {given.reason}"
+                finding = Finding(
+                    code="secret-missing", level="warn", message=message, hints=("give it a value before `apply`",)
+                )
+                yield Fault(finding=finding, key=f"env.{name}", observed=True)
 
     def _of_manifest(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
         manifest, here = wanted.manifest, anchors.working_dir(wanted)
@@ -185,6 +200,21 @@ def carried(facts: Facts, path: str) -> Content:
     """A file of the controller as the bundle carries it."""
     digest = facts.get(f"controller.file.{path}", str)
     return Content(controller_file=path, digest=digest if isinstance(digest, str) else "")
+
+
+def parse_given(answer: Answer) -> Known | Unknown:
+    """That there is a value: what it is is nobody's fact."""
+    return Known(value="given") if answer.status == 0 else Unknown(reason=answer.complaint)
+
+
+def _secrets(wanted: Wanted) -> dict[str, Reference]:
+    """References to values of the controller, by variable."""
+    references = {name: value for name, value in wanted.manifest.env.items() if isinstance(value, Reference)}
+    return {
+        name: one
+        for name, one in references.items()
+        if one.env is not None or (one.file is not None and not one.file.startswith("~"))
+    }
 
 
 def parse_inherited(answer: Answer) -> Known | Unknown:

@@ -66,7 +66,7 @@ class TrainingPython:
             yield from _venv(wanted, facts)
             return
         answer = facts.get(PYTHON, Interpreter)
-        if isinstance(answer, Unknown) and lines:
+        if isinstance(facts.facts.get(PYTHON), Unknown) and isinstance(answer, Unknown) and lines:
             message = f"the lines before the job end badly where the plan asked: {answer.reason}"
             finding = Finding(code="setup-failed", level="warn", message=message, hints=("correct `[python]`",))
             yield Fault(finding=finding, key="python", observed=True)

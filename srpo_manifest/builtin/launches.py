@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
+from srpo_manifest.builtin.resources import OF_EVERY_JOB
 from srpo_manifest.plugin import (
+    Choice,
     EntryContract,
     Fault,
     Finding,
@@ -118,8 +120,24 @@ def _not_direct(
     if launch.environment:
         names = listed((name for name, _ in launch.environment), "and")
         return f"{ticked(script)} line {launch.line} sets {names} for the launch alone"
+    for token in (*launch.launcher, launch.entry, *launch.arguments):
+        for piece in token.pieces:
+            if isinstance(piece, Variable | Choice) and (why := _open(piece, values)):
+                return f"{ticked(script)} line {token.line} uses `${piece.name}`, {why}"
     secret = next(_secrets(wanted, (*launch.launcher, launch.entry, *launch.arguments), values), None)
     return f"{ticked(script)} hands over {ticked('$' + secret)}, whose value no plan may hold" if secret else ""
+
+
+def _open(piece: Variable | Choice, values: Mapping[str, Word | None]) -> str:
+    """Why only the running script can tell what becomes of a variable; empty where the plan can."""
+    value = values.get(piece.name)
+    if value is None and piece.name in OF_EVERY_JOB:
+        return "which every job has, and which only the target knows"
+    text = (value.text or "") if value is not None else ""
+    if not text and isinstance(piece, Variable):
+        text = piece.default or ""
+    splits = not piece.quoted and bool(set(text) & set(" \t\n*?["))
+    return "whose value falls into several words" if splits else ""
 
 
 def _secrets(wanted: Wanted, tokens: Sequence[Token], values: Mapping[str, Word | None]) -> Iterator[str]:

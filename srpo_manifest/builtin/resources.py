@@ -19,6 +19,8 @@ from srpo_manifest.plugin import (
 # In WSL it lies outside PATH (Nerogar/OneTrainer#527); with a sick driver it hangs.
 NVIDIA_SMI = 'PATH="$PATH:/usr/lib/wsl/lib" timeout 20 nvidia-smi'
 """The command as a probe begins."""
+OF_EVERY_JOB = frozenset({"PATH", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "CUDA_HOME", "CONDA_PREFIX", "VIRTUAL_ENV"})  # fmt: skip
+"""Variables that the job may have from its target and that no plan asks for."""
 _QUERY = f"{NVIDIA_SMI} --query-gpu=name,memory.total --format=csv,noheader,nounits"
 _ASK = f'(PATH="$PATH:/usr/lib/wsl/lib"; command -v nvidia-smi) >/dev/null || {{ echo "nvidia-smi is not there" >&2; exit 1; }}\n{_QUERY}'
 

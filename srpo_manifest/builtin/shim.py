@@ -61,7 +61,7 @@ def shim_of(
     if _numbers(expected[0], expander.word(launch.entry)):
         message = f"{ticked(script)} line {launch.line}: which program it starts is known only when the script runs"
         raise Undeliverable("script-indirect", message, MANUAL)
-    others = [other for other in dict.fromkeys(contract.launches) if other != launch]
+    others = [other for other in dict.fromkeys(contract.launches) if _words(other) != _words(launch)]
     more = [_as_it_says(other, Expander(wanted, script, values_of(wanted, facts), runs=True)) for other in others]
     launches = [_Met(line=launch.line, expected=expected, final=job.argv, edited=tuple(edited)), *more]
     content = Content(text=_json(wanted, script, contract, launches))
@@ -151,6 +151,10 @@ def _files(wanted: Wanted, script: str, contract: ScriptContract) -> Iterable[Ch
             probe=_ask(path),
             key="entry.script",
         )
+
+
+def _words(launch: Launch) -> Launch:
+    return replace(launch, conditions=())
 
 
 def _plain(entry: str | None) -> str:

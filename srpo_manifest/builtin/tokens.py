@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Sequence
 
 from srpo_manifest.builtin.launches import MANUAL, Undeliverable, is_secret
-from srpo_manifest.builtin.resources import platform_variables
+from srpo_manifest.builtin.resources import OF_EVERY_JOB, platform_variables
 from srpo_manifest.plugin import (
     Arrived,
     Choice,
@@ -85,6 +85,8 @@ class Expander:
         name, value = variable.name, self._values.get(variable.name)
         if value is None and self._runs and is_secret(self._wanted, name, self._values):
             return self._arrived(f"${name}", line, many=not variable.quoted)
+        if value is None and self._runs and name in OF_EVERY_JOB:
+            return self._arrived(f"${name}", line, many=not variable.quoted)
         empty = value is None or value.text == ""
         if isinstance(variable, Choice):
             if value is None or (empty and not variable.only_unset):
@@ -95,6 +97,8 @@ class Expander:
             message = f"{ticked(self._script)} line {line} needs `${name}`, which has no value"
             raise Undeliverable("variable-unset", message, "give it a value in `[env]`", observed=True)
         if not variable.quoted and value.text is not None and set(value.text) & set(" \t\n*?["):
+            if self._runs:
+                return self._arrived(f"${name}", line, many=True)
             message = f"{ticked(self._script)} line {line} uses `${name}` without quotes, and its value {ticked(value.text)} would be split or expanded"
             raise Undeliverable("variable-splits", message, "give it a plain value in `[env]`")
         return value

@@ -59,7 +59,9 @@ def wishes_of(wanted: Wanted, contract: ArgumentContract, own: Sequence[Word]) -
     wishes += manifest
     faults += _read_into(wishes, contract, wanted.passthrough, "--")
     known = {flag.name for flag in contract.flags}
-    return [*wishes, *_per_run(wanted, contract, own, wishes), *_late(wanted, known)], faults
+    kept_apart = list(_per_run(wanted, contract, own, wishes))
+    wishes += [*(one for one in kept_apart if isinstance(one, Wish)), *_late(wanted, known)]
+    return wishes, [*faults, *(one for one in kept_apart if isinstance(one, Fault))]
 
 
 def _read_into(wishes: list[Wish], contract: ArgumentContract, tokens: Sequence[str], key: str) -> list[Fault]:
@@ -81,8 +83,10 @@ def _late(wanted: Wanted, known: set[str]) -> Iterable[Wish]:
             yield Wish(name=name, late=parse_word(spelling), origin="run")
 
 
-def _per_run(wanted: Wanted, contract: ArgumentContract, own: Sequence[Word], wishes: Sequence[Wish]) -> Iterable[Wish]:
-    """Outputs get the run's id, so that no run writes over another's."""
+def _per_run(
+    wanted: Wanted, contract: ArgumentContract, own: Sequence[Word], wishes: Sequence[Wish]
+) -> Iterable[Wish | Fault]:
+    """Outputs get the run's id, so that no run writes over another's. One that has no name is a fault."""
     if not wanted.manifest.outputs.per_run:
         return
     finals = arriving(deliver(contract, own, wishes).finals, contract, wanted.trainer)
@@ -92,7 +96,17 @@ def _per_run(wanted: Wanted, contract: ArgumentContract, own: Sequence[Word], wi
     for name, joint in rules:
         values = finals.get(name)
         if values and len(values) == 1 and (value := _stem(values[0])) is not None:
+            if joint == "/" and not value.pieces:
+                yield _nameless(name, values[0])
+                continue
             yield Wish(name=name, late=value + joint + late("run.id"), origin="outputs.per_run")
+
+
+def _nameless(name: str, value: Word) -> Fault:
+    shown = ticked(value.text) if value.text else "empty"
+    message = f"flag {ticked(name)} is {shown}: results would lie in the root of the file system"
+    finding = Finding(code="output-root", level="deny", message=message, hints=("name a folder of yours",))
+    return Fault(finding=finding, key=f"entry.set.{name}", final=True)
 
 
 def _stem(value: Word) -> Word | None:

@@ -148,7 +148,9 @@ def _put(question: Question, wanted: Wanted, repositories: Pins) -> Answer | Kno
                 return piped.run(argv, timeout_seconds=ASK_SECONDS)
             case Environment(variable=variable):
                 value = os.environ.get(variable)
-                return Unknown(reason=f"{variable} is not set") if value is None else Known(value=value)
+                if value is None:
+                    return Unknown(reason=f"{variable} is not set")
+                return Answer(status=0, output=value.encode("utf-8", "surrogateescape"))
             case Find(program=program):
                 return Answer(status=0, output="\n".join(piped.which(program)).encode("utf-8", "surrogateescape"))
             case ReadFile(path=path):

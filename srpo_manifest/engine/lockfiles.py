@@ -32,6 +32,8 @@ def find(folder: str, given: str | None) -> str:
 
 def read(path: str) -> Lock:
     """The lock; an empty one where there is no file. Raises: ManifestError."""
+    if os.path.exists(path) and not is_file(path):
+        raise ManifestError("lock-unreadable", f"{ticked(path)} is no regular file", "name a file with `--lock`")
     try:
         with open(path, "rb") as file:
             data = file.read()

@@ -40,13 +40,15 @@ def entry_of(wanted: Wanted, facts: Facts) -> EntryContract:
 def launches_meant(wanted: Wanted, contract: ScriptContract) -> tuple[Launch, ...]:
     """The launches that `entry.launch` may mean: all of them where it is not said. What a loop repeats is one."""
     said = wanted.manifest.entry.launch
+    line = int(said) if isinstance(said, str) and said.isdigit() else said
 
     def fits(launch: Launch) -> bool:
-        if said is None or isinstance(said, int):
-            return said in (None, launch.line)
+        if line is None or isinstance(line, int):
+            return line in (None, launch.line)
         return f"/{launch.entry.text}".endswith(f"/{said}")
 
-    return tuple(dict.fromkeys(filter(fits, contract.launches)))
+    # Whatever decides how often the script gets there, the same words are one launch.
+    return tuple({replace(launch, conditions=()): launch for launch in filter(fits, contract.launches)}.values())
 
 
 def programs_started(launches: Iterable[Launch]) -> set[tuple[str | None, bool, str | None]]:

@@ -39,7 +39,9 @@ def _counted(wanted: Wanted, loop: Loop, values: Arriving, workers: int | None) 
     epochs = max(1, given.checkpoints or 1)
     if loop.shape == "plain":
         saved = tuple(range(every, min(last, _AT_MOST) + 1, every)) if every > 0 else ()
-        saved, updates, images = saved[:epochs] if given.checkpoints else saved, last, None
+        wanted_ = saved[:epochs] if given.checkpoints else saved
+        ended = bool(given.checkpoints) and len(wanted_) == epochs and not given.exit_zero
+        saved, updates, images = wanted_, wanted_[-1] if ended else last, None
     else:
         saved = (every,) * epochs if 1 <= every <= last else ()
         updates = max(0, min(last, every - 1)) * (epochs if saved else 1)

@@ -232,8 +232,9 @@ def _resting(trainer: Trainer, rule: str, *, held: bool) -> str:
     parts += [f"dead flag {one.flag}" for one in trainer.dead if one.rule == rule]
     parts += ["the advice for afterwards" for one in trainer.afterwards if one.rule == rule]
     parts += [f"the log's {one.event}" for one in trainer.log if one.rule == rule]
+    parts = list(dict.fromkeys(parts))
     what = listed(parts, "and") if parts else f"the description of {ticked(trainer.name)}"
-    return f"{what} rests on it" if held else f"{what} rested on it, and is unknown now"
+    return f"{what} {'rests' if len(parts) < 2 else 'rest'} on it" if held else f"{what} rested on it: unknown now"
 
 
 def _kept(change: Change, name: str) -> str:

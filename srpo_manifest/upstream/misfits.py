@@ -35,7 +35,7 @@ def fault_of(contract: ArgumentContract, flag: Flag, values: tuple[Scalar, ...],
     texts = tuple(map(spelled, values))
     declared = place(contract, flag.line, flag.file)
     typed_wrong = "type=int" in message
-    hints = (f"{ticked(flag.name)} is declared at {declared}",) if typed_wrong else ()
+    hints: tuple[str, ...] = (f"{ticked(flag.name)} is declared at {declared}",)
     if refused_default(flag) == texts:
         shown = ticked(" ".join(texts))
         message = f"{message}, though {shown} is its own default"

@@ -224,3 +224,44 @@ def test_a_file_that_the_script_looks_for_where_it_is_not(own):
     plan = own.run("plan", "--json").json
     assert [finding["code"] for finding in plan["warnings"]] == ["script-changes-folder"]
     assert plan["refusals"] == []
+
+
+@pytest.mark.parametrize(
+    ("script", "argv"),
+    [
+        ('python3 train.py --note "$PATH"\n', ["--note", "${script.1}"]),
+        ("python3 train.py ${EXTRA:---steps 4}\n", ["${script.1*}"]),
+    ],
+)
+def test_what_direct_mode_cannot_spell_is_left_to_the_script(own, script: str, argv: list[str]):
+    """A variable that every job has, and a value that bash splits."""
+    own.commit(script)
+    job = own.run("plan", "--json").json["job"]
+    assert (job["mode"], job["argv"][2:]) == ("shim", argv)
+    assert own.run("apply").status == 0
+    assert own.seen()["argv"][:2] in (["--note", own.env["PATH"]], ["--steps", "4"])
+
+
+def test_a_file_of_ours_is_not_handed_over(own):
+    """`which` finds what intercepts the launch: the trainer would start that."""
+    own.commit('python3 train.py --note "$(which python3)"\n')
+    said = own.run("apply")
+    assert said.status == 1
+    assert "launch-leaks" in said.err
+
+
+def test_a_launch_that_is_tried_again_is_one(own):
+    """The same words each time; other words each time are refused."""
+    own.commit("for i in 1 2 3; do python3 train.py --steps $STEPS && break; done\n")
+    assert own.run("plan", "--json").json["job"]["mode"] == "shim"
+    assert own.run("apply").status == 0
+    own.commit("for i in 1 2 3; do python3 train.py --steps $i; done\n")
+    assert own.run("lock", "--upgrade").status == 0
+    assert [one["code"] for one in own.run("plan", "--json").json["refusals"]] == ["launch-repeats"]
+
+
+def test_a_launch_is_named_by_its_line_as_a_text_too(own):
+    """`--set` and TOML strings give digits as text."""
+    own.commit("python3 train.py --steps 1\npython3 train.py --steps 2\n")
+    plan = own.run("plan", "--json", "--set", "entry.launch='2'").json
+    assert plan["job"]["argv"][2:] == ["--steps", "2"]

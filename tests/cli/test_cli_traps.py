@@ -253,3 +253,19 @@ def test_a_platform_variable_that_nothing_gives_is_refused(flux, place):
     part = place.write("part.toml", 'drop = ["resources.gpus_per_node"]\n')
     said = flux("--with", str(part))
     assert {refusal["code"] for refusal in said.json["refusals"]} == {"gpu-count-unknown", "variable-unset"}
+
+
+@pytest.mark.parametrize("value", ["''", "'/'"])
+def test_results_in_the_root_of_the_file_system_are_refused(flux, value: str):
+    """An empty output folder would become `/RUN`."""
+    assert [one["code"] for one in flux("--set", f"entry.set.output_dir={value}").json["refusals"]] == ["output-root"]
+
+
+def test_a_secret_that_is_not_there_is_told_by_the_plan(flux, place):
+    """By name, never by value; `apply` refuses it."""
+    told = flux("--set", "env.HF_TOKEN={env='NO_SUCH_NAME'}").json["warnings"]
+    assert [(one["code"], "NO_SUCH_NAME is not set" in one["message"]) for one in told] == [("secret-missing", True)]
+    place.env["A_NAME"] = "very-secret"
+    said = flux("--set", "env.HF_TOKEN={env='A_NAME'}", "--save-facts", "facts.json")
+    assert said.json["warnings"] == []
+    assert "very-secret" not in said.out + (place.folder / "facts.json").read_text()

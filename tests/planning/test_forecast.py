@@ -85,10 +85,13 @@ def test_a_plain_loop_saves_again_and_again(make):
     """Until it ends, or the wanted checkpoints are there."""
     loop = Loop(shape="plain", max_steps="steps", checkpoint_every="every", checkpoint_bytes=10)
     plain = make.wanted(trainer=trainer(loop))
-    assert forecast(plain, values(steps=50, every=20), 1).checkpoints == (20,)
+    first = forecast(plain, values(steps=50, every=20), 1)
+    assert (first.updates, first.checkpoints) == (20, (20,))
     several = make.wanted(trainer=trainer(loop), done={"checkpoints": 5})
     found = forecast(several, values(steps=50, every=20), 1)
     assert (found.updates, found.checkpoints, found.disk_bytes) == (50, (20, 40), 20)
+    one = forecast(make.wanted(trainer=trainer(loop), done={"checkpoints": 2}), values(steps=50, every=20), 1)
+    assert (one.updates, one.checkpoints) == (40, (20, 40))
 
 
 def test_what_is_not_known_is_not_told(make):

@@ -377,7 +377,7 @@ def test_variables_matter_where_they_are_needed_or_given(matters):
 def test_rules_modes_and_lost_folders_matter(matters):
     """What rests on them is named."""
     lost = matters(entry(evidence={"opens": True}), entry(evidence={"opens": False}), trainer=TRAINER)
-    assert lost == {"rule opens": "`weights.pt` rested on it, and is unknown now"}
+    assert lost == {"rule opens": "`weights.pt` rested on it: unknown now"}
     found = matters(entry(evidence={"loops": False}), entry(evidence={"loops": True}), trainer=TRAINER)
     assert found == {"rule loops": "`the loop` rests on it"}
     more = entry(indirect=(Gap(line=7, reason="`if` decides"),))

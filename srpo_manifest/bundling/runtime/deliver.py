@@ -15,6 +15,7 @@ import sys
 from typing import Any, Iterable, NamedTuple, NoReturn, Optional, Union
 
 BUNDLE = os.path.dirname(os.path.abspath(__file__))
+SHIMS = os.path.join(BUNDLE, "shim")
 sys.path.insert(0, BUNDLE)
 sys.dont_write_bytecode = True
 from supervise import (  # noqa: E402 - `-I` leaves this folder out
@@ -56,7 +57,8 @@ def deliver(words: list[str]) -> NoReturn:
     shim, rules = read_json(os.path.join(BUNDLE, "shim.json")), node.rules()
     if shim is None or shim.get("format") != FORMAT:
         raise Refused("bundle-incomplete", "`shim.json` lies not beside `supervise.py`", "unpack the whole bundle", 2)
-    arrived = [os.fsencode(one).decode("utf-8", "surrogateescape") for one in words]
+    # A script may hand over its own PATH: that is the one that it would have without us.
+    arrived = [os.fsencode(one).decode("utf-8", "surrogateescape").replace(f"{SHIMS}:", "") for one in words]
     names = {"run.port": "SRPO_RUN_PORT", "run.index": "SRPO_RUN_INDEX", "run.chief": "SRPO_RUN_CHIEF"}
     bound = {late: os.environ[name] for late, name in names.items() if name in os.environ}
     bound.update(late_words(node, rules))
@@ -85,6 +87,11 @@ def meet(node: Node, shim: Record, arrived: list[str], planned: tuple[Record, di
         if smuggled:
             message = f"the script brings `{smuggled}`, which the manifest settles"
             refuse_launch(node, shim, "launch-smuggles", message)
+        ours = next((word for word in argv if SHIMS in word), None)
+        if ours:
+            refuse_launch(
+                node, shim, "launch-leaks", f"the script hands over `{ours}`, which only stands in for a program"
+            )
         begin_job(node)
         become(argv, planned)
     found, expected = reached[0]
@@ -252,8 +259,7 @@ def become(argv: list[str], planned: Optional[tuple[Record, dict[str, str]]], cl
     """Turn into the real program, as if nothing of ours had been there; *planned* has its place and its variables."""
     if planned:
         os.chdir(expand(planned[0]["cwd"], planned[1]))
-    shim = os.path.join(BUNDLE, "shim")
-    folders = [folder for folder in os.environ.get("PATH", os.defpath).split(":") if not same_folder(folder, shim)]
+    folders = [folder for folder in os.environ.get("PATH", os.defpath).split(":") if not same_folder(folder, SHIMS)]
     places = [argv[0]] if "/" in argv[0] else [os.path.join(folder, argv[0]) for folder in folders]
     program = next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)
     if program is None:
