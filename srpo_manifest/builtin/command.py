@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from srpo_manifest.builtin.launches import (
     MANUAL,
@@ -46,6 +47,8 @@ from srpo_manifest.plugin import (
     ticked,
     word,
 )
+
+A = TypeVar("A")
 
 
 @hookimpl
@@ -115,6 +118,21 @@ def described(wanted: Wanted, contract: EntryContract) -> EntryContract:
     return replace(contract, arguments=replace(contract.arguments, flags=flags))
 
 
+def _remembered(call: Callable[[Wanted, Facts], A]) -> Callable[[Wanted, Facts], A]:
+    """*call* with its last answer kept: every stage asks the same of the same two values."""
+    last: tuple[Wanted, Facts, A] | None = None
+
+    def answered(wanted: Wanted, facts: Facts) -> A:
+        nonlocal last
+        known = last
+        if known is None or known[0] is not wanted or known[1] is not facts:
+            last = known = (wanted, facts, call(wanted, facts))
+        return known[2]
+
+    return answered
+
+
+@_remembered
 def working_values(wanted: Wanted, facts: Facts) -> Arriving:
     """What the entry will work with, by flag: what arrives, and defaults. Of a launch that cannot be told, the description's."""
     finals = finals_of(wanted, facts)
@@ -122,6 +140,7 @@ def working_values(wanted: Wanted, facts: Facts) -> Arriving:
     return arriving(finals or {}, arguments, wanted.trainer)
 
 
+@_remembered
 def finals_of(wanted: Wanted, facts: Facts) -> dict[str, tuple[Word, ...]] | None:
     """Values that will arrive at the entry, by flag; None where its flags or its launch cannot be told."""
     script, contract = script_of(wanted) or "", entry_of(wanted, facts)
