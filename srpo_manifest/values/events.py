@@ -14,7 +14,7 @@ EVENTS: dict[str, str] = {
     "progress.made": "`step`, `total`, and what else the log tells, such as `loss`",
     "checkpoint.written": "`path` and `bytes` of a whole checkpoint",
     "image.written": "`path` and `bytes` of a preview",
-    "warning.raised": "`code`, `message` and, where known, `hints`",
+    "warning.raised": "`code`, `message` and, where known, `hints` and `path`",
     "contact.lost": "the target does not answer; `reason`",
     "contact.restored": "it answers again",
     "stop.asked": "`reason`",

@@ -45,6 +45,10 @@ LONGEST_HEADER = 100_000_000
 SHORTEST_SECRET = 6
 COARSE_SECONDS = 2.5
 """How long files must rest that tell little: times in whole seconds, or no marker that was written after the weights."""
+TORN_SECONDS = 10.0
+"""How long a checkpoint that is not whole must rest, while the trainer goes on, before that is told."""
+TORN_TOLD = 3
+"""So many are told one by one, the others are counted at the end."""
 PICTURE_BYTES = 32 << 20
 """A picture that is larger is told of, not copied."""
 DIGEST_SECONDS = 300.0
@@ -54,6 +58,7 @@ RESTARTS = 2
 """How often steps begin again without a checkpoint before that is told."""
 REASON_BYTES, TOLD_BYTES = 120, 400
 """Of a reason: in its slot, and in the result and the last event."""
+TORN_HINT = "see whether the disk is full, or the trainer was killed while saving; the files are kept"
 SAVING_PHASE = "saving-checkpoint"
 DIGESTS = "checkpoints.sha256"
 WAKE = signal.SIGUSR1
@@ -229,6 +234,8 @@ class Story:
         self.progress: Optional[Record] = None
         self.checkpoints: dict[str, int] = {}
         self.images: set[str] = set()
+        self.torn: set[str] = set()
+        """Checkpoints that were told not to be whole."""
         self.warned: set[str] = set()
         self.warnings: list[Record] = []
         self.started = self.stopping = self.ended = False
@@ -260,6 +267,8 @@ class Story:
             self.images.add(told["path"])
         elif event == "warning.raised":
             self.warned.add(told["code"])
+            if told["code"] == "checkpoint-torn" and "path" in told:
+                self.torn.add(told["path"])
             self.warnings.append({name: told.get(name, []) for name in ("time", "code", "message", "hints")})
         elif event == "stop.asked":
             self.stopping = True
@@ -565,6 +574,15 @@ class Artifacts:
     def writing(self) -> bool:
         """Whether a checkpoint seems to be written just now: only the newest can be."""
         return bool(self.partial) and list(self.partial.values())[-1][0]
+
+    def torn(self, stepped: float) -> list[str]:
+        """Unfinished checkpoints that rest though the trainer went on: to a step at *stepped*, or to other artifacts."""
+        went_on = max(stepped, *self.rested.values()) if self.partial else 0.0
+        return [
+            path
+            for path in self.partial
+            if time.monotonic() - self.rested[path] >= TORN_SECONDS and went_on - self.rested[path] >= COARSE_SECONDS
+        ]
 
     def _checkpoints(
         self, fresh: dict[str, Listing], settled: set[str], last: bool, events: Events, told: Story
@@ -1204,7 +1222,7 @@ class Supervisor:
         self.killing: Optional[float] = None
         self.unkillable: list[int] = []
         self.progress: Optional[Record] = None
-        self.progressed = self.looked = self.peeked = 0.0
+        self.progressed = self.stepped = self.looked = self.peeked = 0.0
         self.passing: Optional[float] = None
         self.rest = Rest()
         rules = job.rules.get("log", ())
@@ -1273,6 +1291,7 @@ class Supervisor:
                 continue
             if rule["event"] == "progress.made":
                 self.progress = {name: number(text) for name, text in found.groupdict().items() if text is not None}
+                self.stepped = time.monotonic()
                 self._warn_of_loop(self.loop.stepped(self.progress.get("step"), self.progress.get("total")))
             elif rule["event"] == "phase.started":
                 self._enter(rule["phase"])
@@ -1288,16 +1307,26 @@ class Supervisor:
             if self.artifacts.look(self.job.events, self.story, last):
                 self.rest.moved()
             self.loop.looked(list(self.story.checkpoints), len(self.artifacts.images))
+            self._warn_of_torn([] if last else self.artifacts.torn(self.stepped))
             if self.artifacts.fault:
                 message = f"a preview could not be copied: {self.artifacts.fault.strerror}"
                 self._warn("preview-uncopied", message, "make room: it is tried again until the run ends")
 
-    def _warn(self, code: str, message: str, *hints: str, once: str = "") -> None:
+    def _warn(self, code: str, message: str, *hints: str, once: str = "", **more: object) -> None:
         if (once or code) not in self.story.warned:
             self.story.warned.add(once or code)
-            self.job.events.append(
-                "warning.raised", code=code, message=message, **({"hints": list(hints)} if hints else {})
-            )
+            more = {**more, "hints": list(hints)} if hints else more
+            self.job.events.append("warning.raised", code=code, message=message, **more)
+
+    def _warn_of_torn(self, paths: Iterable[str]) -> list[str]:
+        """Tell of the first ones, each once. Returns: those that were never told of."""
+        untold = [path for path in paths if path not in self.story.torn]
+        few = max(0, TORN_TOLD - len(self.story.torn))
+        for path in untold[:few]:
+            self.story.torn.add(path)
+            message = f"checkpoint `{path}` is not whole: {self.artifacts.partial[path][1]}"
+            self._warn("checkpoint-torn", message, TORN_HINT, once=path, path=path)
+        return untold[few:]
 
     def _warn_of_loop(self, why: str) -> None:
         if why and not self.cause:
@@ -1537,8 +1566,9 @@ class Supervisor:
 
     def _result(self, outcome: str, reason: str) -> Record:
         whole, partial = self.artifacts.whole, self.artifacts.partial
-        for path, (_, flaw) in partial.items():
-            self._warn("checkpoint-torn", f"checkpoint `{path}` is not whole: {flaw}", once=path)
+        if untold := self._warn_of_torn(partial):
+            message = f"{len(partial)} checkpoints in all are not whole, {len(untold)} of them not told before"
+            self._warn("checkpoint-torn", message, TORN_HINT, once="checkpoints-torn")
         return {
             "format": FORMAT,
             "run": self.job.node.run,

@@ -12,6 +12,10 @@ def warned(run):
     return {event["code"]: event for event in run.events("warning.raised")}
 
 
+def torn(run):
+    return [event for event in run.events("warning.raised") if event["code"] == "checkpoint-torn"]
+
+
 def test_steps_that_begin_again_without_a_checkpoint_are_an_endless_loop(bundle):
     """The step that saves is never reached: told long before anything stands still."""
     run = bundle.start_demo("--checkpointing_steps 20")
@@ -131,3 +135,38 @@ def test_a_line_of_the_log_has_a_code_and_a_hint(bundle):
     (told,) = run.events("warning.raised")
     assert (told["code"], told["message"]) == ("file-not-found", "FileNotFoundError: data/***")
     assert told["hints"] == ["put it there"]
+
+
+def test_checkpoints_that_are_never_whole_are_told_while_the_trainer_goes_on(bundle):
+    """The first three one by one, the others as a number at the end."""
+    run = bundle.start_demo("--step_seconds 0.3", DEMO_FAULT="no-marker")
+    run.until(lambda: len(torn(run)) >= 3)
+    assert run.status()["state"] == "running"
+    run.stop("--grace", "1")
+    left = [found for found in run.end()["checkpoints"] if not found["whole"]]
+    *singles, number = torn(run)
+    assert len({event["path"] for event in singles}) == 3
+    assert all(event["message"].endswith("the run wrote no `config.json`") for event in singles)
+    assert all(event["hints"] for event in (*singles, number))
+    assert number["message"].startswith(f"{len(left)} checkpoints in all are not whole, {len(left) - 3} of them")
+
+
+def test_a_torn_checkpoint_is_told_when_only_pictures_follow(bundle):
+    """Upstream as shipped saves once, and paints for ever."""
+    run = bundle.start_demo("--max_train_steps 30000000", DEMO_FAULT="no-marker")
+    run.until(lambda: torn(run))
+    assert run.status()["state"] == "running"
+
+
+def test_a_torn_checkpoint_is_told_once_when_only_steps_follow(bundle):
+    """Not while the trainer may still be saving, and not again when it ends."""
+    steps = [act for _ in range(9) for act in ("sleep:1", "progress:1")]
+    run = bundle.start("torn-checkpoint:1-1", "sleep:11", "say:no step yet", "await:go", *steps, "forever")
+    run.until_said("no step yet")
+    assert torn(run) == []
+    (run.node / "go").touch()
+    run.until(lambda: torn(run))
+    assert run.status()["state"] == "running"
+    run.stop("--grace", "1")
+    run.end()
+    assert [event["path"].rpartition("/")[2] for event in torn(run)] == ["checkpoint-1-1"]
