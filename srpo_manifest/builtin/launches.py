@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
@@ -12,6 +13,7 @@ from srpo_manifest.plugin import (
     Fault,
     Finding,
     Launch,
+    Plain,
     ScriptContract,
     Token,
     Variable,
@@ -25,6 +27,7 @@ from srpo_manifest.plugin import (
 )
 
 MANUAL = "give the whole command as `entry.command`"
+_CHANGES_PATH = re.compile(r"PATH=|-$|-[0v]*i|-[0v]*u?PATH$|--i[a-z-]*$|--unset=PATH$")
 _WAYS_OUT = {
     "script-crlf": (
         "commit it with line ends of LF: `*.sh text eol=lf` in .gitattributes, then `git add --renormalize .`",
@@ -95,6 +98,29 @@ def mode_of(
     if mode == "direct" and why:
         raise Undeliverable("script-indirect", why, 'set `entry.mode = "auto"`', MANUAL)
     return "shim" if mode == "shim" or why else "direct"
+
+
+def uncatchable(launch: Launch, program: str) -> str:
+    """Why neither a function nor PATH brings the call of *program* to us; empty where one does."""
+    if any(name == "PATH" for name, _ in launch.environment):
+        return "it is started with a PATH of its own"
+    # bash itself looks for the program behind `time`, as it does where there is no starter.
+    words = [_begins(token) for token in launch.before if token.text not in ("time", "-p")]
+    if not words:
+        return ""
+    starters = {word.rpartition("/")[2] for word in words}
+    if "sudo" in starters:
+        return "`sudo` gives it another PATH"
+    if "env" in starters and (changing := next(filter(_CHANGES_PATH.match, words), None)):
+        return f"`env` changes its PATH ({ticked(changing)})"
+    return f"{ticked(_begins(launch.before[0]))} starts it by its own path" if "/" in program else ""
+
+
+def _begins(token: Token) -> str:
+    """The word, as far as it is known."""
+    if token.text is not None:
+        return token.text
+    return "".join(piece.text if isinstance(piece, Plain) else "…" for piece in token.pieces)
 
 
 def shown(launch: Launch) -> str:

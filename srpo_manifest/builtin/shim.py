@@ -6,7 +6,7 @@ import json
 import posixpath
 from collections.abc import Callable, Iterable, Sequence
 
-from srpo_manifest.builtin.launches import MANUAL, Undeliverable, shown
+from srpo_manifest.builtin.launches import MANUAL, Undeliverable, shown, uncatchable
 from srpo_manifest.builtin.tokens import Expander, Told, in_checkout, values_of
 from srpo_manifest.plugin import (
     Arrived,
@@ -40,6 +40,7 @@ from srpo_manifest.plugin import (
 FORMAT = 1
 _STRICT = ("torchrun", "accelerate", "deepspeed")
 """Programs that do nothing but launch: a call of theirs that the script was not seen to make is refused."""
+_BY_NAME = "let the script name the launcher without a path, and say where Python is by `python.path`"
 _MOVES = ("`cd` ", "`pushd` ", "`popd` ")
 
 
@@ -61,6 +62,9 @@ def shim_of(
     if _numbers(expected[0], expander.word(launch.entry)):
         message = f"{ticked(script)} line {launch.line}: which program it starts is known only when the script runs"
         raise Undeliverable("script-indirect", message, MANUAL)
+    if why := uncatchable(launch, str(expected[0])):
+        message = f"{ticked(script)} line {launch.line}: the launch cannot be replaced by the planned one, as {why}"
+        raise Undeliverable("launch-uncatchable", message, MANUAL, _BY_NAME)
     others = [other for other in dict.fromkeys(contract.launches) if _words(other) != _words(launch)]
     more = [_as_it_says(other, Expander(wanted, script, values_of(wanted, facts), runs=True)) for other in others]
     launches = [_Met(line=launch.line, expected=expected, final=job.argv, edited=tuple(edited)), *more]

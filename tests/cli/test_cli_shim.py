@@ -265,3 +265,45 @@ def test_a_launch_is_named_by_its_line_as_a_text_too(own):
     own.commit("python3 train.py --steps 1\npython3 train.py --steps 2\n")
     plan = own.run("plan", "--json", "--set", "entry.launch='2'").json
     assert plan["job"]["argv"][2:] == ["--steps", "2"]
+
+
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [
+        ("exec /opt/bin/torchrun", "`exec` starts it by its own path"),
+        ("nohup /opt/bin/torchrun", "`nohup` starts it by its own path"),
+        ("command bin/torchrun", "`command` starts it by its own path"),
+        ("timeout 9 /opt/bin/torchrun", "`timeout` starts it by its own path"),
+        ("setsid /opt/bin/torchrun", "`setsid` starts it by its own path"),
+        ("nice -n 5 /opt/bin/torchrun", "`nice` starts it by its own path"),
+        ("srun -p gpu /opt/bin/torchrun", "`srun` starts it by its own path"),
+        ("exec /opt/bin/python3", "`exec` starts it by its own path"),
+        ("sudo torchrun", "`sudo` gives it another PATH"),
+        ("env PATH=/opt/bin torchrun", "`env` changes its PATH (`PATH=/opt/bin`)"),
+        ("env -i torchrun", "`env` changes its PATH (`-i`)"),
+        ("env - torchrun", "`env` changes its PATH (`-`)"),
+        ("env --ignore-environment torchrun", "`env` changes its PATH (`--ignore-environment`)"),
+        ("PATH=/opt/bin torchrun", "it is started with a PATH of its own"),
+    ],
+)
+def test_a_launch_that_nothing_would_catch_is_refused(own, before: str, why: str):
+    """By the plan, with the line: on the target the trainer would run as the script says."""
+    own.commit(f"echo begins\n{before} train.py --steps 1\n")
+    said = own.run("plan")
+    assert said.status == 4
+    message = f"`run.sh` line 2: the launch cannot be replaced by the planned one, as {why}"
+    assert f"error[launch-uncatchable]: {message}" in said.err
+    assert "hint: give the whole command as `entry.command`" in said.err
+    assert "hint: let the script name the launcher without a path" in said.err
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["/opt/bin/torchrun", "time /opt/bin/torchrun", "nohup torchrun", "exec torchrun", "env A=1 torchrun"],
+)
+def test_a_launch_that_is_caught_is_planned(own, before: str):
+    """A function of that spelling, or PATH, brings it to us."""
+    own.commit(f"if [ -e skip ]; then STEPS=1; fi\n{before} train.py --steps 1\n")
+    plan = own.run("plan", "--json", "--set", "entry.mode='shim'").json
+    assert "launch-uncatchable" not in [one["code"] for one in plan["refusals"]]
+    assert plan["job"]["mode"] == "shim"

@@ -62,12 +62,12 @@ def test_a_script_that_is_read_right(traced, place):
     assert (status, trace["result"]) == (0, "identical")
     assert trace["argv"] == ["python3", "${repo.dir}/train.py", "--steps", "3", "--note", "a b"]
     status, trace = traced(
-        'python3 -c x\ncd ~\nconda activate x\ntouch touched\nNOTE=$(basename $PWD)\npython3 train.py --note "$NOTE"\n',
+        'python3 -c x\nconda activate x\ntouch touched\nNOTE=$(basename $PWD)\npython3 train.py --note "$NOTE"\n',
         "--set",
         "entry.set.steps=7",
     )
     assert (status, trace["result"]) == (0, "identical")
-    assert trace["argv"] == ["python3", "${repo.dir}/train.py", "--note", "home", "--steps", "7"]
+    assert trace["argv"] == ["python3", "${repo.dir}/train.py", "--note", "cwd", "--steps", "7"]
     assert not (place.folder / "touched").exists()
     assert not (place.folder / "made").exists()
     assert "trace     identical: the script hands over what the plan expects" in place.run("plan", "--trace").out
@@ -102,6 +102,17 @@ def test_a_launch_that_is_not_reached(traced):
         ("if [ -e y ]; then exec /usr/bin/touch x; fi", "may run a program by its own path: `exec /usr/bin/touch x`"),
         ("bash -c '/usr/bin/touch x'", "may run a program by its own path: `bash -c '/usr/bin/touch x'`"),
         ("echo x >/tmp/x", "redirects to `/tmp/x`"),
+        ("echo x >made/../../x", "redirects to `made/../../x`"),
+        ('echo x >"made/$UP/x"', "redirects to `made/${UP}/x`"),
+        ("cd /tmp; echo x >built; cd -", "may leave the folder: `cd /tmp`"),
+        ("cd", "may leave the folder: `cd`"),
+        ("cd ~", "may leave the folder: `cd ~`"),
+        ("cd ../../../..", "may leave the folder: `cd ../../../..`"),
+        ('cd "$UP"', """may leave the folder: `cd "${UP}"`"""),
+        ("pushd made/../..", "may leave the folder: `pushd made/../..`"),
+        ("popd", "may leave the folder: `popd`"),
+        ("builtin cd ..", "may leave the folder: `builtin cd ..`"),
+        ("CDPATH=/; cd tmp", "sets `CDPATH`, by which `cd` leaves the folder"),
         ("bash more.sh", "`more.sh` line 1 runs `/usr/bin/touch` by its own path"),
     ],
 )
@@ -112,6 +123,12 @@ def test_a_script_that_would_leave_the_scratch_folder(traced, line: str, reason:
     )
     assert trace["result"] == "not-traced"
     assert trace["reason"].endswith(reason)
+
+
+def test_a_script_that_stays_in_the_scratch_folder(traced):
+    """A folder below, and files beside the script."""
+    _, trace = traced("cd below\necho x >built 2>&1\nls <made/x >/dev/null\npython3 train.py --steps 3\n")
+    assert trace["result"] == "identical"
 
 
 def test_a_script_without_an_end_is_ended(traced):
