@@ -66,6 +66,8 @@ def _stranger(node: Node) -> str | None:
             return f"may run a program by its own path: {shown(text)}"
         if _MOVES_WITHIN.search(text):
             return f"may leave the folder: {shown(text)}"
+        if program in _READS_TEXT and ("$" in text or "`" in text):
+            return f"runs a text that only the script knows: {shown(text)}"
     return None
 
 
