@@ -100,7 +100,7 @@ def test_a_launch_that_is_not_reached(traced):
         ("/usr/bin/touch x", "runs `/usr/bin/touch` by its own path"),
         ("$HOME/bin/x", "runs `${HOME}/bin/x` by its own path"),
         ("if [ -e y ]; then exec /usr/bin/touch x; fi", "may run a program by its own path: `exec /usr/bin/touch x`"),
-        ("X='cd /tmp'; eval \"$X\"", 'runs a text that only the script knows: `eval "$X"`'),
+        ("X='cd /tmp'; eval \"$X\"", 'runs a text that only the script knows: `eval "${X}"`'),
         ("bash -c '/usr/bin/touch x'", "may run a program by its own path: `bash -c '/usr/bin/touch x'`"),
         ("echo x >/tmp/x", "redirects to `/tmp/x`"),
         ("echo x >made/../../x", "redirects to `made/../../x`"),
