@@ -169,7 +169,7 @@ def _open(piece: Variable | Choice, values: Mapping[str, Word | None]) -> str:
 def _secrets(wanted: Wanted, tokens: Sequence[Token], values: Mapping[str, Word | None]) -> Iterator[str]:
     for token in tokens:
         for piece in token.pieces:
-            if isinstance(piece, Variable) and is_secret(wanted, piece.name, values):
+            if isinstance(piece, Variable | Choice) and is_secret(wanted, piece.name, values):
                 yield piece.name
 
 
