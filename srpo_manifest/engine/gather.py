@@ -36,8 +36,8 @@ TARGET_SECONDS = 120.0
 _MARK = b"srpo-facts 1\n"
 _ONE = """( eval {script} ) >"$t/o" 2>"$t/e" </dev/null
 s=$?
-set -- $(stat -c %s -- "$t/o" "$t/e")
-printf '%d %d %d\\n' "$s" "$1" "$2"
+o=$(wc -c <"$t/o") e=$(wc -c <"$t/e")
+printf '%d %d %d\\n' "$s" "$o" "$e"
 cat "$t/o" "$t/e"
 """
 
