@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that a new user needs; `make check` is what the CI runs.
-.PHONY: demo test check lint schema golden clean
+.PHONY: demo test check faults soak parts lint schema golden clean
 .DELETE_ON_ERROR:
 
 MODERN := import sys; sys.exit(sys.version_info < (3, 11))
@@ -14,8 +14,25 @@ demo: .venv/core
 test: .venv/dev
 	$(BIN)/python -m pytest -q -n auto -m "not slow"
 
-check: lint test
-	$(BIN)/python -m pytest -q -m slow; status=$$?; [ $$status -eq 5 ] || exit $$status
+check: lint test parts
+	$(BIN)/python -m pytest -q -m "slow and not soak"
+
+# Everything that docs/faults.md lists.
+faults: .venv/dev parts
+	$(BIN)/python -m pytest -q -m fault
+
+soak: .venv/dev
+	$(BIN)/python -m pytest -q -m soak -s
+
+# What the slower suites need beside Python packages: with root and apt it is installed, elsewhere tests say what is missing.
+parts: .venv/torch
+	tests/install-parts.sh strace
+
+# The real torchrun, in a place of its own: it is large.
+.venv/torch: .venv/bin/python
+	$(PYTHON) -m venv .venv/torch-env
+	.venv/torch-env/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 numpy
+	touch $@
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +36,32 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files; review the diff")
+    parser.addoption("--thorough", action="store_true", help="the large numbers: a thousand kills, not 150")
 
 
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The checkout."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def many(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """How many: the first number, or the second with `--thorough`."""
+    return lambda usual, thorough: thorough if request.config.getoption("--thorough") else usual
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[..., None]:
+    """Programs that a test cannot do without, `root` for its rights: without them it is skipped, in CI it fails."""
+
+    def needed(*parts: str) -> None:
+        missing = [part for part in parts if (os.geteuid() != 0 if part == "root" else not shutil.which(part))]
+        if missing:
+            give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+            give_up(f"not here: {', '.join(missing)}; `make parts` installs programs")
+
+    return needed
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,6 @@
-"""The traps that upstream sets, by the number that the tests and the docs use; and where the tests plant them."""
+"""The traps that upstream sets, by the number that the tests and the docs use."""
 
 from __future__ import annotations
-
-import ast
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
 
 TRAPS = {
     1: "`HOST_NUM`, `HOST_GPU_NUM` or `INDEX` has no value: the word vanishes, exit 2",
@@ -55,33 +50,3 @@ TRAPS = {
     45: "the disk is full at the first checkpoint",
     46: "too little memory of GPU or host, GPUs without bf16, or packages that are missing or of other versions",
 }
-
-
-class Planted(NamedTuple):
-    """A test that plants a trap. `code` is what tells it; `prevented` where a run cannot meet it."""
-
-    number: int
-    code: str
-    file: str
-    test: str
-
-
-def planted(root: Path) -> list[Planted]:
-    """Every `@pytest.mark.trap(NUMBER, CODE)` and `trapped(NUMBER, CODE, …)` of the tests."""
-    return sorted({one for file in (root / "tests").rglob("test_*.py") for one in _of(root, file)})
-
-
-def _of(root: Path, file: Path) -> Iterator[Planted]:
-    for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if not isinstance(function, ast.FunctionDef) or not function.name.startswith("test_"):
-            continue
-        for decorator in function.decorator_list:
-            for call in ast.walk(decorator):
-                match call:
-                    case ast.Call(
-                        func=ast.Attribute(attr="trap") | ast.Name(id="trapped"),
-                        args=[ast.Constant(value=int(number)), ast.Constant(value=str(code)), *_],
-                    ):
-                        yield Planted(number, code, str(file.relative_to(root)), function.name)
-                    case _:
-                        pass
