@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Sequence
 
 from srpo_manifest.builtin.launches import MANUAL, Undeliverable, shown, uncatchable
+from srpo_manifest.builtin.supervisor import needs_python
 from srpo_manifest.builtin.tokens import Expander, Told, in_checkout, values_of
 from srpo_manifest.plugin import (
     Arrived,
@@ -81,6 +82,8 @@ def shim_of(
         keeps=tuple(dict.fromkeys((*keeps, "PYTHONPATH"))),
         entry="" if any(other.entry.text == launch.entry.text for other in others) else _plain(launch.entry.text),
     )
+    if wanted.manifest.backend.launcher.kind == "direct":
+        yield needs_python()
     yield replace(job, shim=shim)
 
 

@@ -24,6 +24,7 @@ from srpo_manifest.builtin import (
     preflight,
     repo,
     room,
+    supervisor,
     trainer_checks,
 )
 from srpo_manifest.errors import PluginError, SrpoManifestError
@@ -53,6 +54,7 @@ _STAGES = (
     packages,
     platform_checks,
     room,
+    supervisor,
     trainer_checks,
     earlier_results,
     dead_code,

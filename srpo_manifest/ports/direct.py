@@ -10,13 +10,19 @@ from srpo_manifest.ports.probes import Answer
 from srpo_manifest.values.manifest import DirectOptions, LauncherOptions
 from srpo_manifest.values.run import Status
 
-_NEVER = """if [ ! -e "$run/python" ]; then
+_NEVER = """if [ ! -e "$run/supervisor" ] && [ ! -e "$run/python" ]; then
   printf '{"format": 1, "run": "%s", "state": "ended", "outcome": "lost", "reason": "it was never started"}' "${run##*/}"
   exit
 fi
 """
 NODE = "attempt-1/node-0"
-PYTHON = 'python=$(cat "$run/python" 2>/dev/null) || { echo "no run in $run" >&2; exit 3; }\n'
+SUPERVISE = """supervise() {
+  [ ! -e "$run/supervisor" ] || exec "$BASH" --noprofile --norc "$run/supervisor" "$@"
+  python=$(cat "$run/python" 2>/dev/null) || { echo "no run in $run" >&2; exit 3; }
+  exec "$python" "$run/bundle/supervise.py" "$@"
+}
+"""
+"""Asks the supervisor of `$run`, whichever it has; older runs tell their Python alone."""
 
 
 class DirectLauncher:
@@ -31,7 +37,7 @@ class DirectLauncher:
 
     def status(self, folder: str) -> str:
         """Ask the supervisor's file; it changes nothing. A run that never came to its target is lost."""
-        return f'run={folder}\n{_NEVER}{PYTHON}exec "$python" "$run/bundle/supervise.py" status "$run/{NODE}"\n'
+        return f'run={folder}\n{_NEVER}{SUPERVISE}supervise status "$run/{NODE}"\n'
 
     def parse_status(self, answer: Answer) -> Status:
         """One JSON object. Raises: LaunchError for anything else."""
@@ -45,11 +51,11 @@ class DirectLauncher:
     def stop(self, folder: str, *, grace_seconds: float | None, reason: str) -> str:
         """Write the request durably and wake the supervisor."""
         grace = "" if grace_seconds is None else f"--grace {grace_seconds:g} "
-        return f'run={folder}\n{PYTHON}exec "$python" "$run/bundle/supervise.py" stop "$run/{NODE}" {grace}--reason {quote(reason)}\n'
+        return f'run={folder}\n{SUPERVISE}supervise stop "$run/{NODE}" {grace}--reason {quote(reason)}\n'
 
     def tidy(self, folder: str) -> str:
         """End what a lost run left behind."""
-        return f'run={folder}\n[ -e "$run/python" ] || exit 0\n{PYTHON}exec "$python" "$run/bundle/supervise.py" tidy "$run/{NODE}"\n'
+        return f'run={folder}\n[ -e "$run/supervisor" ] || [ -e "$run/python" ] || exit 0\n{SUPERVISE}supervise tidy "$run/{NODE}"\n'
 
 
 class DirectKind:

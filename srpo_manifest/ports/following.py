@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from srpo_manifest.errors import LaunchError
-from srpo_manifest.ports.direct import NODE, PYTHON
+from srpo_manifest.ports.direct import NODE, SUPERVISE
 from srpo_manifest.ports.probes import Answer
 from srpo_manifest.values.base import Value
 
-_NEVER = """[ -e "$run/python" ] || { echo '{"events": 0, "log": 0, "state": "ended"}'; exit; }
+_NEVER = """[ -e "$run/supervisor" ] || [ -e "$run/python" ] || { echo '{"events": 0, "log": 0, "state": "ended"}'; exit; }
 """
 
 
@@ -37,7 +37,7 @@ def follow(folder: str, *, events: int, log: int | None, wait_seconds: float) ->
     """Bash text: what lies beyond these byte offsets, waiting so long for something new; None leaves the log out."""
     offsets = f"--events {events}" + ("" if log is None else f" --log {log}")
     return (
-        f'run={folder}\n{_NEVER}{PYTHON}exec "$python" "$run/bundle/supervise.py" follow "$run/{NODE}" '
+        f'run={folder}\n{_NEVER}{SUPERVISE}supervise follow "$run/{NODE}" '
         f"{offsets} --wait {wait_seconds:g}\n"
     )
 
