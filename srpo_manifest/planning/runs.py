@@ -24,7 +24,9 @@ def runs_probe(wanted: Wanted) -> TargetProbe:
     """Asks the newest run's own supervisor file, which knows every older format."""
     folder = shell(anchors.workspace(wanted) + f"/{anchors.RUNS_FOLDER}")
     return TargetProbe(
-        name=RUNS, script=_LIST.format(folder=folder, name=quote(wanted.manifest.name), supervise=SUPERVISE), parse=parse_runs
+        name=RUNS,
+        script=_LIST.format(folder=folder, name=quote(wanted.manifest.name), supervise=SUPERVISE),
+        parse=parse_runs,
     )
 
 

@@ -36,10 +36,7 @@ class _Head(Value):
 def follow(folder: str, *, events: int, log: int | None, wait_seconds: float) -> str:
     """Bash text: what lies beyond these byte offsets, waiting so long for something new; None leaves the log out."""
     offsets = f"--events {events}" + ("" if log is None else f" --log {log}")
-    return (
-        f'run={folder}\n{_NEVER}{SUPERVISE}supervise follow "$run/{NODE}" '
-        f"{offsets} --wait {wait_seconds:g}\n"
-    )
+    return f'run={folder}\n{_NEVER}{SUPERVISE}supervise follow "$run/{NODE}" {offsets} --wait {wait_seconds:g}\n'
 
 
 def parse_follow(answer: Answer, *, events: int, log: int) -> Chunk:

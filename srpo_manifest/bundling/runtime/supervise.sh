@@ -2,10 +2,10 @@
 # The weaker supervisor, where no Python answers: the files, verbs and answers of supervise.py (`docs/run-folder.md`).
 # `hold` starts the job and waits for its status, `watch` decides and ends it; when `watch` dies, `hold` starts another.
 # Needs bash 4.4, coreutils, util-linux (flock, setsid), grep and sed. Nothing that it starts but the job carries the marker.
-# shellcheck disable=SC1090,SC2015,SC2016,SC2034,SC2154 # as in the files that it sources
+# shellcheck disable=SC1090,SC1091,SC2015,SC2016,SC2034,SC2154 # as in the files that it sources
 
 set +o posix
-shopt -s nullglob globstar dotglob
+shopt -s nullglob globstar
 shopt -u patsub_replacement 2>/dev/null
 mapfile -t found < <(compgen -A function) && unset -f "${found[@]}"
 mapfile -d '' -t inherited <"/proc/$$/environ"
@@ -14,14 +14,9 @@ export LC_ALL=C
 umask=$(umask)
 
 WEAKER='no Python of 3.9 or newer answers on this machine, so bash supervises. Its promises are weaker: no progress, phases or warnings are read from the log, and no stall or endless loop is seen; a checkpoint is waited for once its first file is there; no digests are computed; a process whose environment was emptied, or a number that was given to another process, is not recognised; the exit status is lost when the process that waits for it is killed, and a stop that outlives its supervisor begins anew'
-UTF8=$'^([\x01-\x7f]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})*$'
-ERROR='^([A-Za-z_][A-Za-z0-9_]*\.)*([A-Z][A-Za-z0-9_]*)?(Error|Exception|Interrupt|Exit|Timeout)(:|$)|^([A-Za-z0-9_./-]+: )?error: |^error\['
-TEXT='"([^"\\]|\\.)*"'
-NUMBER='^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$'
-REST=250 KILL=2000 # hundredths of a second: how long a checkpoint must rest, and how long KILL is tried
+KILL=2000 # hundredths of a second: how long it is tried
 CHUNK=1048576
-CRC=(0 0x1db71064 0x3b6e20c8 0x26d930ac 0x76dc4190 0x6b6b51f4 0x4db26158 0x5005713c
-  0xedb88320 0xf00f9344 0xd6d6a3e8 0xcb61b38c 0x9b64c2b0 0x86d3d2d4 0xa00ae278 0xbdbdf21c)
+ERROR='^([A-Za-z_][A-Za-z0-9_]*\.)*([A-Z][A-Za-z0-9_]*)?(Error|Exception|Interrupt|Exit|Timeout)(:|$)|^([A-Za-z0-9_./-]+: )?error: |^error\['
 
 here=${BASH_SOURCE[0]%/*}
 for found in texts folder artifacts; do . "$here/bash/$found.sh" || exit 70; done
@@ -266,7 +261,7 @@ conclude() { # the last event, from what is recorded
 # Verbs ------------------------------------------------------------------------------------------------------------
 
 launch() { # NODE_DIR [--detach] [--dry-run] [--secrets-on-stdin] [--secrets NAME...]
-  local detach='' dry_run='' on_stdin='' names=() holder one missing=''
+  local detach='' dry_run='' on_stdin='' names=() values=() holder one missing=''
   place "$1" && shift && rules
   while [ $# -gt 0 ]; do
     case $1 in
@@ -278,6 +273,7 @@ launch() { # NODE_DIR [--detach] [--dry-run] [--secrets-on-stdin] [--secrets NAM
     shift
   done
   gather
+  for one in "${!given[@]}"; do values+=("${one#x}=${given[$one]}"); done
   exec 6>>"${run_folder%/*}/.$name.launch" && flock 6
   for one in "${run_folder%/*}/$name"-*/attempt-*/node-*/lock; do
     [[ $one != "$run_folder"/* ]] && held "$one" || continue
@@ -287,8 +283,7 @@ launch() { # NODE_DIR [--detach] [--dry-run] [--secrets-on-stdin] [--secrets NAM
   (umask 077 && mkdir -p -- "$node") || refuse 70 files "\`$node\` could not be made" 'see whether its disk is full'
   exec 5< <(
     set -- setsid "$BASH" --noprofile --norc "$0" hold "$node" "$dry_run"
-    as_inherited
-    for one in "${!given[@]}"; do declare -gx "${one#x}=${given[$one]}"; done
+    as_inherited "${values[@]}"
     exec "$@" </dev/null 6>&-
   )
   holder=$!

@@ -1,6 +1,8 @@
 # Sourced by supervise.sh: what is asked of a run, of all runs, and by the job itself.
 # shellcheck shell=bash disable=SC2004,SC2153,SC2015,SC2016,SC2034,SC2154 # the files share variables; `a && b || c` has a `b` that holds
 
+NUMBER='^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$'
+
 attend() { # show the log until the end; an interruption asks for a stop
   local offset=1 alive=yes size one
   trap 'ask "signal 2 to the launcher" null' INT

@@ -1,6 +1,8 @@
 # Sourced by supervise.sh: checkpoints, pictures and files that are wanted.
 # shellcheck shell=bash disable=SC1003,SC2004,SC2015,SC2016,SC2034,SC2154 # the files share variables; `a && b || c` has a `b` that holds
 
+REST=250 # hundredths of a second: how long a checkpoint must rest
+
 matches() { # PATTERN, in the working directory: `matches`
   local IFS='' at=$1
   [[ $at == /* ]] || at=$plain_cwd/$at
@@ -12,7 +14,9 @@ matches() { # PATTERN, in the working directory: `matches`
 files() { # PATH: a line of identity, size and name for each of its files, in `lines`
   local file every=()
   if [ -d "$1" ]; then
+    shopt -s dotglob
     for file in "$1"/**; do [ -d "$file" ] || every+=("$file"); done
+    shopt -u dotglob
   else
     every=("$1")
   fi

@@ -1,6 +1,9 @@
 # Sourced by supervise.sh: the run's folder and its processes.
 # shellcheck shell=bash disable=SC2004,SC2015,SC2016,SC2034,SC2154 # the files share variables; `a && b || c` has a `b` that holds
 
+CRC=(0 0x1db71064 0x3b6e20c8 0x26d930ac 0x76dc4190 0x6b6b51f4 0x4db26158 0x5005713c
+  0xedb88320 0xf00f9344 0xd6d6a3e8 0xcb61b38c 0x9b64c2b0 0x86d3d2d4 0xa00ae278 0xbdbdf21c)
+
 place() { # NODE_DIR: where everything lies
   node=$(realpath -m -- "$1") && [ -n "$node" ] || refuse 70 files "\`$1\` cannot be reached" 'see whether its disk is there'
   run_folder=${node%/*/*} bundle=${node%/*/*}/bundle run=${run_folder##*/}
@@ -120,14 +123,14 @@ hundredths() { # SECONDS
   printf -v REPLY %.2f "${1:-0}" && REPLY=$((10#${REPLY/./}))
 }
 
-as_inherited() { # in a subshell: variables as whoever launched gave them
+as_inherited() { # [NAME=VALUE...]: in a subshell, variables as whoever launched gave them, and these
   unset LC_ALL
   umask "$umask"
-  set -- "${inherited[@]}"
+  set -- "${inherited[@]}" "$@"
   while [ $# -gt 0 ]; do
     case ${1%%=*} in
       '' | [0-9]* | *[!A-Za-z0-9_]* | BASH_ENV | ENV | SRPO_RUN_* | SRPO_DRY_RUN | BASHOPTS | SHELLOPTS | EUID | PPID | UID) ;;
-      *) declare -gx "$1" ;;
+      *) unset "${1%%=*}" && declare -gx "$1" ;;
     esac
     shift
   done

@@ -1,6 +1,10 @@
 # Sourced by supervise.sh: texts, JSON and times; answers lie in REPLY.
 # shellcheck shell=bash disable=SC1003,SC2004,SC2015,SC2016,SC2034,SC2154 # the files share variables; `a && b || c` has a `b` that holds
 
+UTF8=$'^([\x01-\x7f]|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|\xed[\x80-\x9f][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}'
+UTF8+=$'|\xf0[\x90-\xbf][\x80-\xbf]{2}|\xf4[\x80-\x8f][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3})*$'
+TEXT='"([^"\\]|\\.)*"'
+
 refuse() { # STATUS CODE MESSAGE HINT
   printf 'error[%s]: %s\nhint: %s\n' "$2" "$3" "$4" >&2
   exit "$1"
