@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Sequence
 
 from srpo_manifest.builtin.launches import MANUAL, Undeliverable, shown, uncatchable
-from srpo_manifest.builtin.supervisor import needs_python
+from srpo_manifest.builtin.pythonless import python_needed
 from srpo_manifest.builtin.tokens import Expander, Told, in_checkout, values_of
 from srpo_manifest.plugin import (
     Arrived,
@@ -83,7 +83,8 @@ def shim_of(
         entry="" if any(other.entry.text == launch.entry.text for other in others) else _plain(launch.entry.text),
     )
     if wanted.manifest.backend.launcher.kind == "direct":
-        yield needs_python()
+        why = "the script itself has to run, and what takes over its launch is Python"
+        yield python_needed(why, "give the whole command as `entry.command`", key="entry.script")
     yield replace(job, shim=shim)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from srpo_manifest.builtin.preflight import parse_presence
+from srpo_manifest.builtin.pythonless import NEWER, SUPERVISOR, python_needed
 from srpo_manifest.plugin import (
     PYTHONS,
     Check,
@@ -20,9 +21,7 @@ from srpo_manifest.plugin import (
     shell,
 )
 
-SUPERVISOR = "target.supervisor"
 _FALLBACK = "target.fallback"
-_NEWER = "install python3 there; it need not be the training interpreter"
 _PYTHON = """for python in {candidates}; do
   found=$("$python" -I -S -c 'import sys
 if sys.version_info >= (3, 9): print(sys.executable, "%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
@@ -60,8 +59,12 @@ class Supervisor:
             op="present",
             value=None,
             message="the target has no Python of 3.9 or newer: bash would supervise, with weaker promises (no progress, no stalls seen, no digests; `status` lists them)",
-            hints=(_NEWER,),
+            hints=(NEWER,),
         )
+        if wanted.manifest.end is not None:
+            yield python_needed(
+                "the command of `[end]` is run by a supervisor in Python", "leave `[end]` out", key="end"
+            )
         if facts.get(SUPERVISOR, str) == "":
             yield Check(
                 code="supervisor-missing",
@@ -70,18 +73,5 @@ class Supervisor:
                 op="equals",
                 value="complete",
                 message="the target has no Python of 3.9 or newer, and bash cannot supervise there: {found}",
-                hints=(_NEWER,),
+                hints=(NEWER,),
             )
-
-
-def needs_python() -> Check:
-    """For a job whose script hands its launch over to a program of ours."""
-    return Check(
-        code="supervisor-missing",
-        level="deny",
-        fact=SUPERVISOR,
-        op="present",
-        value=None,
-        message="the script itself has to run, and what takes over its launch needs Python of 3.9 or newer, which the target has not",
-        hints=(_NEWER, "give the whole command as `entry.command`"),
-    )

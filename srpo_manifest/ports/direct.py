@@ -55,7 +55,7 @@ class DirectLauncher:
 
     def mark(self, folder: str, what: Mark) -> str:
         """Leave the mark durably."""
-        return f'run={folder}\n{PYTHON}exec "$python" "$run/bundle/supervise.py" mark "$run/{NODE}" {what}\n'
+        return f'run={folder}\n{SUPERVISE}supervise mark "$run/{NODE}" {what}\n'
 
     def tidy(self, folder: str) -> str:
         """End what a lost run left behind."""

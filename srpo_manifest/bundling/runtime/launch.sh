@@ -47,6 +47,8 @@ if [ -n "$python" ]; then
   printf -v supervisor '%q -I "${BASH_SOURCE[0]%%/*}/bundle/supervise.py"' "$python"
 elif [ ! -e "$here/supervise.sh" ]; then
   refuse 69 python-missing "$asked" 'install python3 on this machine'
+elif [ -e "$here/end.sh" ]; then
+  refuse 69 python-missing "$asked, and the command after the end (\`[end]\`) needs one" 'install python3 on this machine, or leave `[end]` out'
 elif [ -e "$here/deliver.py" ]; then
   refuse 69 python-missing "$asked, and taking over what a script launches needs one" 'install python3 on this machine, or give the whole command as `entry.command`'
 else

@@ -1,11 +1,11 @@
-# The job of all-of-it, plan 5c2442a9f92f5488f7800db94dfba95246223d4217da7ec0e3612c79f23d2bb4: everything long runs here, under the supervisor.
+# The job of all-of-it, plan baba74e7f619016abc968f1b5b28c9add50136e895fb43433ab0f9e1212818ed: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
   echo "srpo-manifest: preparation step $1 failed (steps/$2)" >&2
   exit 70
 }
-supervise() { "$SRPO_PYTHON" -I "$SRPO_BUNDLE/supervise.py" "$@"; }
+supervise() { "$BASH" --noprofile --norc "$SRPO_BUNDLE/../supervisor" "$@"; }
 export SRPO_REPO_DIR='/srv/it'\''s here/.srpo/checkouts/eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee'
 . "$SRPO_BUNDLE/steps/03-setup.sh"
 prepare checkout 01-checkout.sh

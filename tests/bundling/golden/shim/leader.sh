@@ -1,11 +1,11 @@
-# The job of a-run, plan af759de91490c4f1b76b00d8a1bffcfbe3b6d4a605c1ad4e3e8b771afd7b6bc1: everything long runs here, under the supervisor.
+# The job of a-run, plan 89ee21e4917013a25bcaee3d98f48c256ae443de552e6b927a68912f74f3166f: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
   echo "srpo-manifest: preparation step $1 failed (steps/$2)" >&2
   exit 70
 }
-supervise() { "$SRPO_PYTHON" -I "$SRPO_BUNDLE/supervise.py" "$@"; }
+supervise() { "$BASH" --noprofile --norc "$SRPO_BUNDLE/../supervisor" "$@"; }
 export SRPO_REPO_DIR=/home/me/project/.srpo/checkouts/eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee
 prepare checkout 01-checkout.sh
 prepare vendor-link 02-vendor-link.sh
