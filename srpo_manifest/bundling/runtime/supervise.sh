@@ -56,7 +56,7 @@ hold() { # NODE_DIR DRY_RUN: start the job, recorded before it runs; wait for it
     fi
     if ! same "$watcher" "$watched"; then
       slots "$node"
-      if [ "${slot[2]}" ] && { told run.ended || ((tries > 2)); }; then break; fi
+      if [ "${slot[2]}" ]; then conclude && break; fi
       if ((++tries < 20)); then watch_over; elif [ -z "$leader" ]; then break; fi
     fi
     idle 0.2
@@ -113,7 +113,7 @@ watch() { # NODE_DIR LEADER START HOLDER ITS_START HEIR DRY_RUN: decide, and tak
     look last
     verdict && run_script && record
   fi
-  told run.ended || conclude
+  same "$holder" "$holder_start" || conclude
 }
 
 ended() { # `status`, once the job is over: the holder's word, or `lost` where that died first
@@ -250,7 +250,7 @@ record() { # the end, durably
   fill 2 "{\"outcome\": \"$outcome\", \"reason\": $line, \"time\": \"$REPLY\", \"checkpoints\": ${#whole[@]}, \"images\": ${#pictures[@]}, \"unkillable\": [$(listed "${unkillable[@]:0:8}")]}"
 }
 
-conclude() { # the last event, from what is recorded
+conclude() { # the last event, by whoever of the two goes last: readers find the lock free soon after
   local end
   slots "$node"
   field "${slot[2]}" outcome && end="\"outcome\": $REPLY"

@@ -91,14 +91,15 @@ follow() { # NODE_DIR --events N [--log N] [--wait SECONDS]
     shift 2
   done
   exec 7<> <(:)
+  tick && wait=$((wait + clock))
   while :; do
     held "$node/lock" && alive=yes || alive=''
     part "$events" "$events_at" && lines=$(tail -c "+$((events_at + 1))" -- "$events" 2>/dev/null | head -c "$REPLY" | wc -l)
     new=$(tail -c "+$((events_at + 1))" -- "$events" 2>/dev/null | head -n "$lines" | wc -c)
     [ -z "$log_at" ] || { part "$node/log" "$log_at" && written=$REPLY; }
-    ((new + written > 0 || wait <= 0)) && break
+    ((new + written > 0 || clock >= wait)) && break
     [ -z "$alive" ] && [ -e "$node/slots" ] && break
-    idle 0.1 || wait=$((wait - 10))
+    idle 0.1 || tick
   done
   describe
   [ -z "$alive" ] || [ "$state" != ended ] || state=stopping

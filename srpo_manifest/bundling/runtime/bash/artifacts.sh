@@ -5,6 +5,8 @@ REST=250 # hundredths of a second: how long a checkpoint must rest
 
 matches() { # PATTERN, in the working directory: `matches`
   local IFS='' at=$1
+  matches=()
+  [ "$at" ] || return 0
   [[ $at == /* ]] || at=$plain_cwd/$at
   # shellcheck disable=SC2206 # the pattern is to be expanded
   matches=($at)

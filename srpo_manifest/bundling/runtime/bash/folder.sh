@@ -87,7 +87,7 @@ warn() { # CODE MESSAGE [HINT]: once
 }
 
 held() { # LOCK: whether a supervisor lives
-  [ -e "$1" ] && ! flock -sn "$1" true
+  [ -e "$1" ] && ! flock -sn 8 8<"$1"
 }
 
 # Processes --------------------------------------------------------------------------------------------------------
