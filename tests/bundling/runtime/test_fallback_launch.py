@@ -137,6 +137,18 @@ def test_secrets_that_cannot_be_read(plain, stdin, code):
     assert plain.runs() == []
 
 
+@pytest.mark.parametrize("supervisor", ["bundle", "plain"])
+def test_a_secret_may_lie_in_the_home_of_the_target(request, tmp_path, supervisor):
+    """The plan spells `~` as a late word."""
+    target = request.getfixturevalue(supervisor)
+    target.rules["target_files"] = {"TOKEN": "${target.home}/token"}
+    target.before = 'printf "%s" "$TOKEN" >got; exit 0'
+    (tmp_path / "token").write_text("abc def\r\n")
+    run = target.start(HOME=str(tmp_path))
+    run.end()
+    assert (target.cwd / "got").read_text() == "abc def"
+
+
 def test_a_run_is_launched_once(plain):
     """While it lives its holder is named, and so is a second run of the name; afterwards its folder is used."""
     run = plain.start("say:ready", "forever", flags=("--run-id", "twice"))
