@@ -243,6 +243,7 @@ class Mirror:
             self._fetch(self.folder)
         except TransportError as error:
             if error.code != "objects-missing":
+                self._unlock()
                 raise
             self._make(self._fetch)
 
