@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -16,6 +17,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import servers
+from trees import digest_of
 
 from srpo_manifest.builtin.repo import GitRepo
 from srpo_manifest.engine.mirror import Mirror
@@ -71,6 +73,12 @@ def unpack(wanted, tmp_path: Path):
 
 def steps(wanted: Wanted, pin: Pin) -> list[Proposal]:
     return list(GitRepo().steps(wanted, Facts(facts={PIN: Known(value=msgspec.to_builtins(pin))})))
+
+
+def remove(checkout: Path) -> None:
+    if checkout.exists():
+        subprocess.run(["chmod", "-R", "u+w", checkout], check=True)
+        shutil.rmtree(checkout)
 
 
 def bytes_of(process: Path) -> bytes:
@@ -341,6 +349,33 @@ def test_names_that_differ_in_case_alone(repository, unpack, tmp_path: Path):
     assert done.returncode == 1
     assert done.stderr.startswith("error[names-alike]: this disk does not tell apart `README`, `Readme`, ")
     assert list(checkout.parent.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_an_unpacking_that_is_killed_anywhere(repository, unpack, many, tmp_path: Path):
+    """Nothing half is seen at any time; the next one makes the tree and clears what the killed ones left."""
+    repository({f"d{number % 7}/f{number}": os.urandom(2000) for number in range(300)})
+    mirror = Mirror.of("repo", tmp_path, tmp_path / "cache")
+    start = time.monotonic()
+    commit = mirror.ensure("main")
+    checkout, _, _ = unpack(mirror, commit)
+    whole, good = time.monotonic() - start, digest_of(checkout)
+    seed = random.randrange(1 << 30)
+    moments = random.Random(seed)
+    argv = ["bash", tmp_path / "bundle/step.sh"]
+    env = os.environ | {"SRPO_BUNDLE": str(tmp_path / "bundle")}
+    for _ in range(many(15, 60)):
+        remove(checkout)
+        one = subprocess.Popen(argv, env=env, start_new_session=True)
+        time.sleep(moments.uniform(0, whole / 4))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(one.pid, signal.SIGKILL)
+        one.wait()
+        assert not checkout.exists() or digest_of(checkout) == good, seed
+    remove(checkout)
+    subprocess.run(argv, env=env, check=True)
+    assert digest_of(checkout) == good, seed
+    assert list(checkout.parent.iterdir()) == [checkout], seed
 
 
 @pytest.mark.fault(21, "fetched again, once")
