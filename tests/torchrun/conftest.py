@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -222,12 +223,22 @@ class Run:
 
     def end(self) -> dict[str, Any]:
         """Wait for the end, which must leave nothing. Returns: the last status."""
-        self.stage.say("wait", self.id)
+        self.until(lambda: self.events("run.ended") and not self.is_supervised())
         assert self.processes() == set(), self.log()
         return self.status()
 
+    def is_supervised(self) -> bool:
+        """Whether the lock is held."""
+        with (self.node / "lock").open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
     def clean(self) -> None:
         """Leave nothing, whatever the test did."""
+        self.let_go()
         if not self.events("run.ended"):
             self.stage.say("stop", self.id, "--grace", "0")
         while left := self.processes():
