@@ -19,6 +19,7 @@ from srpo_manifest.errors import SrpoManifestError
 from srpo_manifest.values.run import Status
 
 STOPPED = 130
+DAMAGED_HINT = "see who else writes into the run's folder; `srpo-manifest status` still tells how the run is"
 DAMAGED = "the file of the run's events was cut or replaced on the target: what follows begins anew"
 
 
@@ -44,7 +45,9 @@ def stay(contact: Contact, emit: Reporter, view: View, ear: Ear) -> int:
             with ear.awake():
                 for chunk in contact.chunks(at, lost=lost):
                     if chunk.events_anew:
-                        emit.emit("warning.raised", run=run, code="events-damaged", message=DAMAGED)
+                        emit.emit(
+                            "warning.raised", run=run, code="events-damaged", message=DAMAGED, hints=[DAMAGED_HINT]
+                        )
                     for event in chunk.events:
                         emit.emit(**event)
                         ended = event if event["event"] == "run.ended" else ended

@@ -1517,7 +1517,10 @@ class Supervisor:
     def _kill(self, left: list[Process]) -> bool:
         if self.killing is None and left and not self.page.script_begun:
             named = ", ".join(f"{found.pid} (`{command_of(found.pid)}`)" for found in left[:8])
-            self._warn("grace-passed", f"{len(left)} processes are killed, as they did not end in time: {named}")
+            message = f"{len(left)} processes are killed, as they did not end in time: {named}"
+            self._warn(
+                "grace-passed", message, "see whether the trainer heeds TERM, or give it more `stop.grace_seconds`"
+            )
         self.killing = self.killing or time.monotonic()
         for found in left:
             send(found, signal.SIGKILL)
