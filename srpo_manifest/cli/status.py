@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 import msgspec
 
+from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.cli.output import data
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.errors import TransportError
 from srpo_manifest.finding import visible
-from srpo_manifest.values.run import Checkpoint, CheckpointFile, Ending, Status
+from srpo_manifest.values.run import Checkpoint, CheckpointFile, End, Ending, Status
 from srpo_manifest.wording import gigabytes
 
 
@@ -50,6 +51,8 @@ def lines(status: Status, where: str) -> list[str]:
         found += [digest(file) for file in checkpoint.files if checkpoint.whole]
     if status.images:
         found.append(f"  previews    {status.images}")
+    if status.end:
+        found.append(end(status.run, status.end))
     for warning in status.warnings:
         found.append(f"  warning     [{warning.code}] {warning.time}: {warning.message}")
         found += [f"    hint: {hint}" for hint in warning.hints]
@@ -68,6 +71,19 @@ def awaited(ending: Ending) -> str:
     if ending.awaits == "checkpoint":
         return f"waiting for a checkpoint being written, up to {ending.seconds:.0f} s"
     return f"its processes were told to end; KILL in {ending.seconds:.0f} s"
+
+
+def end(run: str, told: End) -> str:
+    """The command after the end as a line for people."""
+    shown, reason = " ".join(map(quote, told.command)), f": {told.reason}" if told.reason else ""
+    match told.state:
+        case "waiting":
+            state = f"runs at {told.due} at the latest; `srpo-manifest stop --no-end {run}` calls it off"
+        case "ended":
+            state = f"ended with status {told.exit}{reason}"
+        case _:
+            state = f"{told.state}{reason}"
+    return f"  end         `{shown}` {state}"
 
 
 def digest(file: CheckpointFile) -> str:
