@@ -323,6 +323,6 @@ declare -A given=() before=() seen=() since=() whole=() whole_before=() partial=
 hidden=() unkillable=() damaged=() slot=() torn='' phase='' status='' asked='' started='' cause='' reason='' killing='' deadline=0 clock=0 looked=0
 case ${1-} in
   launch | hold | watch) "$@" ;;
-  status | stop | follow | tidy | runs | checks | port) . "$here/bash/answers.sh" && "$@" ;;
-  *) refuse 2 usage "unknown verb \`${1-}\`" 'give one of `launch`, `status`, `stop`, `follow`, `tidy`, `runs`, `checks` or `port`' ;;
+  status | stop | follow | seek | tidy | runs | checks | port) . "$here/bash/answers.sh" && "$@" ;;
+  *) refuse 2 usage "unknown verb \`${1-}\`" 'give one of `launch`, `status`, `stop`, `follow`, `seek`, `tidy`, `runs`, `checks` or `port`' ;;
 esac

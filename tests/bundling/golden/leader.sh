@@ -1,4 +1,4 @@
-# The job of all-of-it, plan baba74e7f619016abc968f1b5b28c9add50136e895fb43433ab0f9e1212818ed: everything long runs here, under the supervisor.
+# The job of all-of-it, plan 0c1ba714098acfc5eb8c84951693095d964f237235dce0c98abf29818709f5b7: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return

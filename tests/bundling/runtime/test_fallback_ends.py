@@ -211,6 +211,9 @@ def test_following_shows_every_byte_once(plain):
         events, log = events + said[: counts["events"]], log + said[counts["events"] :]
     assert log == (run.node / "log").read_bytes() == b"".join(b"line %d \xff\n" % i for i in range(1, 401)) + b"end"
     assert events == (run.node / "events.jsonl").read_bytes()
+    for lines, text in ((0, b""), (1, b"end"), (2, b"line 400 \xff\nend"), (1000, log)):
+        offset = json.loads(run.ask("seek", "--lines", str(lines)).stdout)["offset"]
+        assert log[offset:] == text
 
 
 def test_a_full_disk_keeps_the_end(plain, tmp_path, need):

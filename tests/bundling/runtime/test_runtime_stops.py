@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+
+import pytest
 
 from .conftest import RUNTIME
 
@@ -34,6 +37,23 @@ def test_a_stop_while_preparing(bundle):
     assert (ended["outcome"], ended["phase"]) == ("stopped", "unpack")
 
 
+@pytest.mark.fault(50, "stopped")
+def test_a_stop_during_checks(bundle):
+    """A check that hangs is ended; the trainer never starts, and the steps for the end run once."""
+    bundle.before = "enter checks; supervise checks || exit"
+    bundle.rules["checks"] = [
+        {"code": "x", "level": "deny", "fact": "x", "probe": "touch asked; sleep 600", "op": "present", "value": None, "message": "x", "hints": []}
+    ]  # fmt: skip
+    bundle.on_stop = 'echo "steps: $SRPO_RUN_OUTCOME"'
+    run = bundle.start("say:trainer")
+    run.until((bundle.cwd / "asked").exists)
+    run.stop("--reason", "for a test")
+    ended = run.end()
+    assert (ended["outcome"], ended["reason"]) == ("stopped", "for a test")
+    assert run.log() == "steps: stopped\n"
+    assert bundle.processes(run) == []
+
+
 def test_a_deaf_tree_is_killed_after_the_grace(bundle):
     """TERM is ignored by leader and workers; the grace of the request holds, not the rules' own."""
     bundle.rules["stop"]["grace_seconds"] = 600
@@ -43,6 +63,17 @@ def test_a_deaf_tree_is_killed_after_the_grace(bundle):
     ended = run.end()
     assert (ended["outcome"], ended["exit"]) == ("stopped", -9)
     assert bundle.processes(run) == []
+
+
+def test_a_stop_is_acknowledged_before_it_is_carried_out(bundle):
+    """The answer means that it will be, whoever dies meanwhile: the request is on the disk, and what it ends still runs."""
+    run = bundle.start("deaf", "say:ready", "forever")
+    run.until_said("ready")
+    assert run.stop("--grace", "600", "--reason", "enough")["state"] == "stopping"
+    assert json.loads((run.node / "stop.req").read_text())["reason"] == "enough"
+    assert len(bundle.processes(run)) == 1
+    run.stop("--grace", "0")
+    assert run.end()["outcome"] == "stopped"
 
 
 def test_a_second_stop_may_shorten_the_grace(bundle):

@@ -114,6 +114,14 @@ part() { # FILE OFFSET: how many bytes there are to show, at most a chunk
   REPLY=$((${size:-0} - $2)) REPLY=$((REPLY < 0 ? 0 : REPLY > CHUNK ? CHUNK : REPLY))
 }
 
+seek() { # NODE_DIR [--lines N] [...]: where the log's last lines begin; nobody noted when it had which size
+  local size offset=0
+  place "$1"
+  size=$(stat -c %s -- "$node/log" 2>/dev/null)
+  [ "${2-}" != --lines ] || offset=$((${size:-0} - $(head -c "${size:-0}" -- "$node/log" 2>/dev/null | tail -n "$3" | wc -c)))
+  printf '{"format": 1, "offset": %d, "timed": false}\n' "$offset"
+}
+
 tidy() { # NODE_DIR [--grace SECONDS]: end what a lost run left behind
   local pid told=() killing
   place "$1" && hundredths "${3:-10}" && killing=$REPLY

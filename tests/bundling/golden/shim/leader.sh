@@ -1,4 +1,4 @@
-# The job of a-run, plan 89ee21e4917013a25bcaee3d98f48c256ae443de552e6b927a68912f74f3166f: everything long runs here, under the supervisor.
+# The job of a-run, plan 8fdbfdc2e3ff363a8e8e8506c5ef163bb9e7538d2d34f54c9ae49421396160e4: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
