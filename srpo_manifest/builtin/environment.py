@@ -60,7 +60,9 @@ class Environment:
     def probes(self, wanted: Wanted, facts: Facts) -> Iterable[Probe]:
         yield TargetProbe(name="target.home", script='printf %s "$HOME"')
         for path in _carried(wanted).values():
-            yield ControllerProbe(name=f"controller.file.{path}", question=ReadFile(path=path), parse=parse_digest)
+            yield ControllerProbe(
+                name=f"controller.file.{path}", question=ReadFile(path=path, inside=True), parse=parse_digest
+            )
         for name, reference in _secrets(wanted).items():
             question = (
                 ReadFile(path=reference.file) if reference.file is not None else Ask(variable=reference.env or "")

@@ -180,6 +180,9 @@ def _unpack(wanted: Wanted, tree: str) -> str:
 aside=$to.aside.$$
 discard() {{ [ ! -e "$1" ] || {{ chmod -R u+w -- "$1" && rm -rf -- "$1"; }}; }}
 rm_old() {{ [ ! -d "$to" ] || {{ mv -T -- "$to" "$to.old.$$" && discard "$to.old.$$"; }}; }}
+for at in "$to" "${{to%/*}}"; do
+  [ ! -L "$at" ] || {{ printf '%s is a link, and no folder of ours: take it away\n' "$at" >&2; exit 1; }}
+done
 {again}
 mkdir -p -- "$aside" || exit
 trap 'discard "$aside"' EXIT
@@ -193,5 +196,12 @@ def _link(wanted: Wanted, tree: str) -> str:
 to={shell(anchors.checkout(wanted, tree))}
 if [ -L "$at" ] && [ "$(readlink -- "$at")" = "$to" ]; then exit 0; fi
 if [ -d "$at" ] && [ ! -L "$at" ]; then rmdir -- "$at" 2>/dev/null || {{ echo {quote(wanted.manifest.repo.path)} 'is a folder of yours: left as it is' >&2; exit 1; }}; fi
-mkdir -p -- "$(dirname -- "$at")" && ln -s -- "$to" "$at.new.$$" && mv -T -- "$at.new.$$" "$at"
+above=${{at%/*}}
+mkdir -p -- "$above" || exit
+root=$(cd -P -- {shell(anchors.workspace(wanted))} && pwd) || exit
+case $(cd -P -- "$above" && pwd)/ in
+  "${{root%/}}"/*) ;;
+  *) printf '%s leads out of the workspace: take the link away\n' "$above" >&2; exit 1 ;;
+esac
+ln -s -- "$to" "$at.new.$$" && mv -T -- "$at.new.$$" "$at"
 """

@@ -36,7 +36,7 @@ def load(said: Said) -> Wanted:
     path = os.path.abspath(said.manifest)
     folder = os.path.dirname(path)
     root = root_of(folder)
-    document = parse_manifest(read_source(path, shown=said.manifest))
+    document = parse_manifest(read_source(path, shown=said.manifest, root=root))
     extends = _beside(document, document.extends, folder, root, "extends")
     document = with_overlays(
         document,

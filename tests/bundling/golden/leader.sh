@@ -1,7 +1,7 @@
-# The job of all-of-it, plan d8ab5f4f3ce6f83f594991a13e63019313977ffcad97d8655287a6af91a2fd76: everything long runs here, under the supervisor.
+# The job of all-of-it, plan 9d548e0e5d1aed7475ad211876656e01e0fb69224343b8fded2b851ed4d7f3a0: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
-  "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
+  "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return
   echo "srpo-manifest: preparation step $1 failed (steps/$2)" >&2
   exit 70
 }

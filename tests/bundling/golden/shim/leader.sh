@@ -1,7 +1,7 @@
-# The job of a-run, plan c881601c09d3c2b39c462ddc1f254292fcec461655b21ad44d14e8fcda742e79: everything long runs here, under the supervisor.
+# The job of a-run, plan 335d160633c9fb0d59f5abf4d49ac7f322cefea45357dde0fceab09fd2d75c4b: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
-  "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
+  "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return
   echo "srpo-manifest: preparation step $1 failed (steps/$2)" >&2
   exit 70
 }
