@@ -1,4 +1,4 @@
-# The job of all-of-it, plan 9d548e0e5d1aed7475ad211876656e01e0fb69224343b8fded2b851ed4d7f3a0: everything long runs here, under the supervisor.
+# The job of all-of-it, plan 8bcff31e5e0013b331ddb2516e83cf7d7069ec98ba4a16e1c7307457ba5ad144: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return
