@@ -48,9 +48,10 @@ def test_words_and_values_arrive_byte_for_byte(place, say, chance):
     """Ten thousand, half of them arguments and half of them variables, in one run."""
     words, values = texts(chance, 5_000, []), texts(chance, 5_000, [])
     env = {f"VALUE_{number}": value for number, value in enumerate(values)}
-    place.write("args.json", json.dumps({"args": words, "env": env}))
+    place.write("args.json", json.dumps({"args": words[:1_000], "env": env}))
+    place.write("extra.toml", f"[entry]\nextra_args = {json.dumps(words[1_000:2_000], ensure_ascii=False)}\n")
     place.write("srpo.toml", MANIFEST)
-    said = say("apply")
+    said = say("apply", "--with", "extra.toml", "--", *words[2_000:])
     assert said.status == 0, said.err[-2000:]
     argv, found = json.loads((place.folder / "seen").read_text(encoding="utf-8"))
     assert argv == words
