@@ -148,7 +148,7 @@ want={want}
 is_ready() {{ [ "$(cat "$home/.srpo-ready" 2>/dev/null)" = "$want" ]; }}
 ! is_ready || exit 0
 mkdir -p -- "$(dirname -- "$home")" && exec 9>>"$home.building" || exit
-"$SRPO_PYTHON" -I -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' || exit
+"${{SRPO_PYTHON:-python3}}" -I -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' || exit
 ! is_ready || exit 0
 anew=
 if [ -s "$home.building" ]; then

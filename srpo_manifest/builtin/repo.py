@@ -54,6 +54,7 @@ class GitRepo:
         if isinstance(pin, Unknown):
             return
         yield TargetProbe(name="target.workspace", script=writable(shell(anchors.workspace(wanted))))
+        yield TargetProbe(name="target.store", script=_whose(wanted))
         yield TargetProbe(
             name="target.checkout",
             script=f"[ -d {shell(anchors.checkout(wanted, pin.tree))} ] && echo present || echo absent",
@@ -83,6 +84,17 @@ class GitRepo:
             value="writable",
             message=f"the workspace {ticked(anchors.workspace(wanted))} cannot be written on the target",
             hints=("set `paths.workspace` to a folder of yours",),
+            key="paths.workspace",
+        )
+        store = anchors.workspace(wanted) + "/.srpo"
+        yield Check(
+            code="store-foreign",
+            level="deny",
+            fact="target.store",
+            op="equals",
+            value="ours",
+            message=f"others can write to {ticked(store)} on the target ({{found}}): what lies there would be run as yours",
+            hints=("set `paths.workspace` to a folder of yours, or take the rights of others away: `chmod go-w`",),
             key="paths.workspace",
         )
         yield Put(
@@ -156,6 +168,18 @@ def writable(folder: str) -> str:
         f'at={folder}\nwhile [ ! -e "$at" ]; do at=$(dirname -- "$at"); done\n'
         '[ -d "$at" ] && [ -w "$at" ] && echo writable || echo "$at"'
     )
+
+
+def _whose(wanted: Wanted) -> str:
+    """Prints `ours` where nobody else can write to our folder, or it is not there yet; links are followed."""
+    return f"""at={shell(anchors.workspace(wanted))}/.srpo
+if [ ! -e "$at" ]; then echo ours
+elif [ ! -O "$at" ]; then echo 'it belongs to another user'
+else
+  mode=$(stat -L -c %A -- "$at") || exit
+  case $mode in ?????w*|????????w*) echo "its mode is $mode" ;; *) echo ours ;; esac
+fi
+"""
 
 
 def _look_at_vendor(wanted: Wanted) -> str:

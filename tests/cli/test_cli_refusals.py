@@ -172,7 +172,11 @@ def test_what_linux_would_not_pass_on(place, say):
     said = say("apply")
     assert said.status == 2
     assert "error[env-too-long]: the value of `TOKEN` is 200,000 bytes long" in said.err
-    assert not list(place.folder.glob(".srpo/runs/*"))
+    place.write("srpo.toml", command("true", '[env]\nTOKEN = { target_file = "token" }\n'))
+    said = say("apply")
+    assert said.status == 5
+    assert "error[env-too-long]: the value of `TOKEN` in" in said.err
+    assert not list(place.folder.glob(".srpo/runs/own-*"))
 
 
 @pytest.mark.fault(33, "invalid-value")
@@ -377,6 +381,26 @@ def test_a_checkout_that_became_a_link_is_not_run(place, say):
     assert "leads out of the workspace: take the link away" in say("logs").out
     (place.folder / "third_party").unlink()
     assert say("apply", "--again").status == 0
+
+
+def test_a_store_that_others_can_write_to_is_not_used(place, say, need):
+    """By its mode, or as another user's, behind a link as well: what lies there would run."""
+    place.write("srpo.toml", command("true"))
+    store, elsewhere = place.folder / ".srpo", place.folder / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    store.symlink_to(elsewhere)
+    assert say("plan").status == 0
+    for mode in (0o770, 0o702):
+        elsewhere.chmod(mode)
+        said = say("plan")
+        assert (said.status, "error[store-foreign]" in said.err) == (4, True)
+    elsewhere.chmod(0o755)
+    assert say("plan").status == 0
+    need("root")
+    os.chown(elsewhere, 54321, 54321)
+    said = say("apply")
+    assert (said.status, "it belongs to another user" in said.err) == (4, True)
+    assert not list(elsewhere.iterdir())
 
 
 @pytest.mark.fault(44, "runs through bash")

@@ -43,6 +43,8 @@ LINE_BYTES = 16 << 10
 LONGEST_HEADER = 100_000_000
 """Source: safetensors' own limit."""
 SHORTEST_SECRET = 6
+LONGEST_WORD = 131_071
+"""Source: execve(2), MAX_ARG_STRLEN."""
 COARSE_SECONDS = 2.5
 """How long files must rest that tell little: times in whole seconds, or no marker that was written after the weights."""
 TORN_SECONDS = 10.0
@@ -1030,6 +1032,16 @@ def target_secrets(node: Node, rules: Record) -> dict[str, str]:
         except OSError as error:
             message = f"`{path}`, which holds `{name}`, cannot be read: {error.strerror}"
             raise Refused("secret-missing", message, "put the value into that file on this machine", 2) from error
+        size = len(os.fsencode(f"{name}={values[name]}"))
+        if size > LONGEST_WORD or "\0" in values[name]:
+            told = (
+                "holds a NUL"
+                if "\0" in values[name]
+                else f"has {size} bytes with the name, and Linux takes {LONGEST_WORD}"
+            )
+            raise Refused(
+                "env-too-long", f"the value of `{name}` in `{path}` {told}", "give the trainer the file's name", 2
+            )
     return values
 
 

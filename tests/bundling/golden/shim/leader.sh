@@ -1,4 +1,4 @@
-# The job of a-run, plan 0ec9260639ac6f10f352d41e58fb1e8bcdf3da2bfd5f58b88edef61b5e32ab74: everything long runs here, under the supervisor.
+# The job of a-run, plan 36165a379cc738d033a7a6a4e68b5206910f9afa79071949fa96586268a71905: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return
