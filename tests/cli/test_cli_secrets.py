@@ -96,7 +96,7 @@ def test_no_secret_is_told_or_written_by_us(place, many, tmp_path_factory, cache
     """But in the job's own log. Each form, each verb, each failure; the seed is told."""
     seed = int(os.environ.get("SRPO_MANIFEST_TEST_SEED", "0")) or int.from_bytes(os.urandom(4), "big")
     print("seed", seed)
-    chance = random.Random(seed)  # noqa: S311 - they open nothing
+    chance = random.Random(seed)
     files = tmp_path_factory.mktemp("secrets")
     rounds, each = many(1, 10), many(400, 1_000)
     secrets: list[str] = []

@@ -39,7 +39,7 @@ def texts(chance: random.Random, count: int, more: list[str]) -> list[str]:
 def chance() -> random.Random:
     seed = int(os.environ.get("SRPO_MANIFEST_TEST_SEED", "0")) or int.from_bytes(os.urandom(4), "big")
     print("seed", seed)
-    return random.Random(seed)  # noqa: S311 - awkward, not secret
+    return random.Random(seed)
 
 
 @pytest.mark.slow

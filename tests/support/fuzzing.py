@@ -85,7 +85,7 @@ def main() -> None:
     """Read so many, each twice."""
     count, seed, *files = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
-    chance = random.Random(seed)  # noqa: S311 - accidents, no secrets
+    chance = random.Random(seed)
     corpus = [(path.rpartition(".")[2], Path(path).read_bytes()) for path in files]
     texts = [data for _, data in corpus]
     weights = [1 if len(data) > LARGE else 20 for data in texts]

@@ -1,4 +1,4 @@
-# The job of all-of-it, plan b3a368c0737085b71dad3295b52b16632c7196399ae88c6e97528704e3ad3e92: everything long runs here, under the supervisor.
+# The job of all-of-it, plan 0947140707ff8a85e00a2abe30a1277fd8bf49dce9ea91892d7ca2f96cfa0115: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return

@@ -1,4 +1,4 @@
-# The job of a-run, plan 36165a379cc738d033a7a6a4e68b5206910f9afa79071949fa96586268a71905: everything long runs here, under the supervisor.
+# The job of a-run, plan c3a95e07bd426d027b13acec75d9feb3c1cbb8bc3af925c4b46c48492f590ee2: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return

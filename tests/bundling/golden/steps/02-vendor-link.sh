@@ -7,7 +7,6 @@ mkdir -p -- "$above" || exit
 root=$(cd -P -- '/srv/it'\''s here' && pwd) || exit
 case $(cd -P -- "$above" && pwd)/ in
   "${root%/}"/*) ;;
-  *) printf '%s leads out of the workspace: take the link away
-' "$above" >&2; exit 1 ;;
+  *) printf '%s leads out of the workspace: take the link away\n' "$above" >&2; exit 1 ;;
 esac
 ln -s -- "$to" "$at.new.$$" && mv -T -- "$at.new.$$" "$at"
