@@ -61,7 +61,7 @@ class Cut:
 
     def __init__(self, whole, seed: int) -> None:
         self.whole, self.cuts = whole, 0
-        self.dice, self.is_good = random.Random(seed), True  # noqa: S311 - repeatable is what it must be
+        self.dice, self.is_good = random.Random(seed), True
 
     def exec(self, script, data=(), *, timeout_seconds):
         answer = self.whole.exec(script, data, timeout_seconds=timeout_seconds)

@@ -73,6 +73,14 @@ watch_over() { # start who decides
   began "$watcher" && watched=$REPLY
 }
 
+go_on() { # NODE_DIR: decide in place of both who died; the status is lost with the one who waited for it
+  place "$1"
+  exec 9>>"$node/lock"
+  flock -n 9 && slots "$node" || exit
+  [[ ${slot[0]} =~ \"pid\":\ ([0-9]+),\ \"start\":\ ([0-9]+),.*\"outer\":\ \[([0-9]+),\ ([0-9]+) ]] || exit
+  watch "$1" "${BASH_REMATCH[@]:1}" 1 ''
+}
+
 holder_named() {
   slots "$node"
   words "${slot[0]}" time
@@ -322,7 +330,7 @@ gather() { # secrets by name, into `given`: from standard input or the environme
 declare -A given=() before=() seen=() since=() whole=() whole_before=() partial=() pictures=() results=() reminded=() target_files=()
 hidden=() unkillable=() damaged=() slot=() torn='' phase='' status='' asked='' started='' cause='' reason='' killing='' deadline=0 clock=0 looked=0
 case ${1-} in
-  launch | hold | watch) "$@" ;;
-  status | stop | follow | seek | tidy | runs | checks | port) . "$here/bash/answers.sh" && "$@" ;;
-  *) refuse 2 usage "unknown verb \`${1-}\`" 'give one of `launch`, `status`, `stop`, `follow`, `seek`, `tidy`, `runs`, `checks` or `port`' ;;
+  launch | hold | watch | go_on) "$@" ;;
+  status | stop | follow | seek | tidy | adopt | runs | checks | port) . "$here/bash/answers.sh" && "$@" ;;
+  *) refuse 2 usage "unknown verb \`${1-}\`" 'give one of `launch`, `status`, `stop`, `follow`, `seek`, `tidy`, `adopt`, `runs`, `checks` or `port`' ;;
 esac

@@ -1,7 +1,7 @@
-# The job of all-of-it, plan 0c1ba714098acfc5eb8c84951693095d964f237235dce0c98abf29818709f5b7: everything long runs here, under the supervisor.
+# The job of all-of-it, plan 442146da33f0ccef30b26ac68e2b41cc344ad9ee385672b27b7c800ada691d68: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
-  "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
+  "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return
   echo "srpo-manifest: preparation step $1 failed (steps/$2)" >&2
   exit 70
 }

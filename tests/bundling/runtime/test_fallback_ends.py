@@ -162,6 +162,23 @@ def test_without_supervisors_a_run_is_lost_until_tidied(plain, supervise):
     assert plain.processes(run) == []
 
 
+def test_a_lost_run_is_adopted(plain, supervise):
+    """Another supervisor goes on: the done rule holds as before, and only the status is lost."""
+    run = plain.start("say:ready", "await:go", "checkpoint:1-1", "forever")
+    run.until_event("job.started")
+    for victim in ("outer", "inner"):
+        os.kill(plain.supervisor(run, victim), signal.SIGKILL)
+    run.until(lambda: not supervise.is_held(run.node / "lock"))
+    assert run.status()["unfinished"]
+    adopted = json.loads(run.ask("adopt").stdout)
+    assert (adopted["state"], adopted["unfinished"], adopted["alive"]) == ("running", False, True)
+    (run.node / "go").touch()
+    ended = run.end()
+    assert (ended["outcome"], ended["exit"], ended["unfinished"]) == ("succeeded", None, False)
+    assert plain.processes(run) == []
+    assert json.loads(run.ask("adopt").stdout) == ended
+
+
 def test_an_emptied_environment_escapes(plain):
     """Weaker: without the marker a process is nobody's; the other supervisor would see it by its parents."""
     plain.before = f"(env -i {sys.executable} -I -c \"import os, time; open('escaped', 'w').write(str(os.getpid())); time.sleep(600)\" &) &"

@@ -23,7 +23,7 @@ attend() { # show the log until the end; an interruption asks for a stop
 describe() { # the state as JSON, in REPLY, and its parts
   local alive=false phase started ended code line size result checkpoints=() warnings
   local -A every=()
-  state=pending outcome=null reason=null
+  state=pending outcome=null reason=null unfinished=false
   ! held "$node/lock" || alive=true
   slots "$node"
   { result=$(<"$node/result.json"); } 2>/dev/null
@@ -38,7 +38,7 @@ describe() { # the state as JSON, in REPLY, and its parts
     state=ended outcome='"lost"'
     read -r line </proc/sys/kernel/random/boot_id
     if [ -z "${slot[0]}" ]; then reason='"its supervisors died before the job started"'
-    elif [[ ${slot[0]} == *"$line"* ]]; then reason='"its supervisors died"'
+    elif [[ ${slot[0]} == *"$line"* ]]; then reason='"its supervisors died"' unfinished=true
     else reason='"the machine was restarted"'; fi
   elif [ "${slot[1]}${slot[2]}" ] || [ "$phase" = '"ending"' ] || [ -e "$node/stop.req" ] || told stop.asked; then
     state=stopping
@@ -57,7 +57,7 @@ describe() { # the state as JSON, in REPLY, and its parts
   while IFS= read -r line; do checkpoints+=("{$line}"); done < <(grep -oE "\"path\": $TEXT, \"bytes\": [0-9]+, \"whole\": false" <<<"$result")
   mapfile -t warnings < <(sed -nE 's/^\{"format": 1, ("time": "[^"]*"), "event": "warning.raised", "run": "[^"]*", (.*)$/{\1, \2/p' "$events" 2>/dev/null)
   size=$(sed -nE "s/.*\"event\": \"image.written\".*(\"path\": $TEXT).*/\1/p" "$events" 2>/dev/null | sort -u | wc -l)
-  REPLY="{\"format\": 1, \"run\": \"$run\", \"state\": \"$state\", \"outcome\": $outcome, \"exit\": $code, \"reason\": $reason, \"phase\": $phase, \"alive\": $alive, \"progress\": null, \"checkpoints\": [$(listed "${checkpoints[@]}")], \"images\": $size, \"warnings\": [$(listed "${warnings[@]}")], \"started\": $started, \"ended\": $ended, \"damaged\": [$(listed "${damaged[@]}")]}"
+  REPLY="{\"format\": 1, \"run\": \"$run\", \"state\": \"$state\", \"outcome\": $outcome, \"exit\": $code, \"reason\": $reason, \"phase\": $phase, \"alive\": $alive, \"progress\": null, \"checkpoints\": [$(listed "${checkpoints[@]}")], \"images\": $size, \"warnings\": [$(listed "${warnings[@]}")], \"started\": $started, \"ended\": $ended, \"damaged\": [$(listed "${damaged[@]}")], \"unfinished\": $unfinished}"
 }
 
 status() { # NODE_DIR
@@ -103,7 +103,7 @@ follow() { # NODE_DIR --events N [--log N] [--wait SECONDS]
   done
   describe
   [ -z "$alive" ] || [ "$state" != ended ] || state=stopping
-  printf '{"events": %d, "log": %d, "state": "%s"}\n' "$new" "$written" "$state"
+  printf '{"events": %d, "log": %d, "state": "%s", "unfinished": %s}\n' "$new" "$written" "$state" "$unfinished"
   ((new == 0)) || tail -c "+$((events_at + 1))" -- "$events" | head -c "$new"
   ((written == 0)) || tail -c "+$((log_at + 1))" -- "$node/log" | head -c "$written"
 }
@@ -120,6 +120,18 @@ seek() { # NODE_DIR [--lines N] [...]: where the log's last lines begin; nobody 
   size=$(stat -c %s -- "$node/log" 2>/dev/null)
   [ "${2-}" != --lines ] || offset=$((${size:-0} - $(head -c "${size:-0}" -- "$node/log" 2>/dev/null | tail -n "$3" | wc -c)))
   printf '{"format": 1, "offset": %d, "timed": false}\n' "$offset"
+}
+
+adopt() { # NODE_DIR: go on with a run that lost both supervisors
+  local tries=0
+  place "$1" && describe
+  if [ "$unfinished" = true ]; then
+    exec 7<> <(:)
+    (set -- setsid "$BASH" --noprofile --norc "$0" go_on "$node" && as_inherited && exec "$@" </dev/null >/dev/null 2>&1 7>&-) &
+    until held "$node/lock" || ((++tries > 100)); do idle 0.05; done
+    describe
+  fi
+  printf '%s\n' "$REPLY"
 }
 
 tidy() { # NODE_DIR [--grace SECONDS]: end what a lost run left behind

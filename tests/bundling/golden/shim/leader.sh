@@ -1,7 +1,7 @@
-# The job of a-run, plan 8fdbfdc2e3ff363a8e8e8506c5ef163bb9e7538d2d34f54c9ae49421396160e4: everything long runs here, under the supervisor.
+# The job of a-run, plan 5bdbdde1567926cefabe4e4772bfb552025d4ad88151ce14814b5cdde727851c: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
-  "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
+  "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return
   echo "srpo-manifest: preparation step $1 failed (steps/$2)" >&2
   exit 70
 }
