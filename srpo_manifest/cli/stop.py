@@ -31,7 +31,7 @@ def command(*, run: str, grace_seconds: float | None, no_wait: bool, as_json: bo
                 if chunk.state == "ended":
                     break
         status = contact.status()
-    if status.outcome == "lost":
+    if status.outcome == "lost" and status.unfinished is None:
         contact.tidy()
     records.saw(contact.record.id, status)
     if as_json:
