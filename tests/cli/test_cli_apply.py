@@ -8,6 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 
 def pids_of(run: str) -> list[int]:
     """Processes that carry the run's id."""

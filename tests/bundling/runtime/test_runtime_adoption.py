@@ -70,6 +70,7 @@ def test_a_trainer_that_lives_on_is_watched_again(bundle):
     """Nothing is told twice, what comes later counts, and the status of somebody else's child is the true one."""
     run = bundle.start("progress:2", "image:a.png=one", "await:go", "checkpoint:1-1", "exit:7")
     run.until_event("image.written")
+    run.until(lambda: (run.status()["progress"] or {}).get("step") == 2)
     lost(bundle, run)
     found = adopt(run)
     assert (found["state"], found["alive"], found["unfinished"], found["progress"]["step"]) == (
