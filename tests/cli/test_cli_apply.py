@@ -318,17 +318,20 @@ def kill_supervisors(run):
 ENDLESS = ("--set", "entry.set.max_train_steps=1000", "--set", "entry.set.checkpointing_steps=999")
 
 
-@pytest.mark.parametrize("verb", [("status",), ("runs", "--refresh"), ("plan",), ("wait", "--timeout", "0.1")])
-def test_a_run_that_lost_its_supervisors_is_taken_over(place, say, verb):
-    """Both are killed and the trainer goes on: whoever asks next takes it over, and a stop ends it."""
+@pytest.mark.slow
+def test_a_run_that_lost_its_supervisors_is_taken_over(place, say):
+    """Both are killed and the trainer goes on: whoever asks next takes it over, again and again, and a stop ends it."""
     run = say("apply", "--detach", *ENDLESS).out.strip()
     until(lambda: say("status", "--json").json["state"] == "running")
-    kill_supervisors(run)
-    say(*verb)
     (node,) = place.folder.glob(f".srpo/runs/{run}/attempt-1/node-0")
-    assert '"code": "run-adopted"' in (node / "events.jsonl").read_text()
-    assert say("status", "--json").json["state"] == "running"
-    assert say("apply", *ENDLESS).status == 4
+    for times, verb in enumerate([("status",), ("runs", "--refresh"), ("wait", "--timeout", "0.1"), ("plan",)], 1):
+        kill_supervisors(run)
+        say(*verb)
+        assert (node / "events.jsonl").read_text().count('"code": "run-adopted"') == times
+    kill_supervisors(run)
+    said = say("apply", *ENDLESS)
+    assert (said.status, "already-running" in said.err) == (4, True)
+    kill_supervisors(run)
     assert say("stop", run).out.startswith(f"{run} stopped")
     assert not pids_of(run)
 
