@@ -84,8 +84,9 @@ def test_a_kernel_without_pidfd_ends_runs_as_well(bundle, need):
 
 
 @pytest.fixture
-def freezer():
+def freezer(need):
     """A folder of the freezer of version 1, whose processes not even KILL ends."""
+    need("root")
     folder = Path("/sys/fs/cgroup/freezer") / f"srpo-test-{os.getpid()}"
     if not folder.parent.is_dir():
         pytest.skip("no freezer of cgroup version 1 is mounted here")
@@ -99,9 +100,8 @@ def freezer():
 
 
 @pytest.mark.fault(56, "unkillable")
-def test_a_process_that_kill_does_not_reach_is_given_up(bundle, need, freezer):
+def test_a_process_that_kill_does_not_reach_is_given_up(bundle, freezer):
     """Its pid is told in the result, the slot and the last warning; the supervisors end, and so does who waits for them."""
-    need("root")
     bundle.rules["stop"] |= {"grace_seconds": 0.3, "kill_seconds": 0.5}
     run = bundle.start("worker:say:worker", "forever")
     run.until_said("worker")
