@@ -11,7 +11,7 @@ from srpo_manifest.errors import LaunchError
 from srpo_manifest.ports.probes import Answer
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.manifest import DirectOptions, LauncherOptions
-from srpo_manifest.values.run import FORMAT, Raised, Status
+from srpo_manifest.values.run import FORMAT, Mark, Raised, Status
 
 _NEVER = """if [ ! -e "$run/python" ]; then
   printf '{"format": 1, "run": "%s", "state": "ended", "outcome": "lost", "reason": "it was never started", "unfinished": false}' "${run##*/}"
@@ -70,6 +70,10 @@ class DirectLauncher:
         return (
             f'run={folder}\n{PYTHON}SRPO_BASH=$BASH exec "$python" -I "$run/bundle/supervise.py" adopt "$run/{NODE}"\n'
         )
+
+    def mark(self, folder: str, what: Mark) -> str:
+        """Leave the mark durably."""
+        return f'run={folder}\n{PYTHON}exec "$python" "$run/bundle/supervise.py" mark "$run/{NODE}" {what}\n'
 
     def tidy(self, folder: str) -> str:
         """A verb that supervisors have no more since they adopt."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from srpo_manifest.ports.probes import Answer
-from srpo_manifest.values.run import Status
+from srpo_manifest.values.run import Mark, Status
 
 
 class Launcher(Protocol):
@@ -28,6 +28,9 @@ class Launcher(Protocol):
 
     def tidy(self, folder: str) -> str:
         """End what a lost run left that cannot be taken over, as its supervisor is of an older version."""
+
+    def mark(self, folder: str, what: Mark) -> str:
+        """Say that the outputs came home, or that the machine is kept: `[end]` waits for that."""
 
     def stop(self, folder: str, *, grace_seconds: float | None, reason: str) -> str:
         """Ask for a stop and return at once."""
