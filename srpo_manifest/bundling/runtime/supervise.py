@@ -3,7 +3,8 @@
 
 Two processes supervise, `outer` above `inner`, and both are subreapers: when one dies, the kernel hands the job to
 the other, which goes on from what the files and one shared page tell. When both die, `adopt` starts two new ones.
-Readers (`status`, `follow`) need the files alone. Standard library only, Python 3.9 or newer, Linux. The files are described in `docs/run-folder.md`.
+Readers (`status`, `follow`) need the files alone. Standard library only, Python 3.9 or newer, Linux. The files are
+described in `docs/run-folder.md`.
 """
 
 from __future__ import annotations
@@ -1145,10 +1146,10 @@ class Job:
         self.unknown: list[str] = []
         """Secrets that went with the leader."""
         self.artifacts = Artifacts(node, self.rules, self.words)
+        self.page.began, self.page.dry_run, self.page.umask = time.monotonic(), dry_run, umask
         if self.adopted:
             self._recall()
         else:
-            self.page.began, self.page.dry_run, self.page.umask = time.monotonic(), dry_run, umask
             self.keep_page()
             self._remember()
         self.dry_run = self.page.dry_run
@@ -1173,7 +1174,7 @@ class Job:
             self.events.append("warning.raised", code="before-unwritten", message=message, hints=[hint])
 
     def _recall(self) -> None:
-        kept = os.pread(self.copy, ctypes.sizeof(Page), 0)
+        kept = os.pread(self.copy, ctypes.sizeof(Page) + 1, 0)
         if len(kept) == ctypes.sizeof(Page):
             ctypes.memmove(ctypes.addressof(self.page), kept, len(kept))
         else:
@@ -2070,17 +2071,19 @@ def go_on(node: Node) -> None:
     lock, umask = claim(node)
     try:
         left, _, end = read_slots(node.path("slots"))[0]
-        if not end:
-            take_over(node, lock, umask, left or {})
+        living = not end and take_over(node, lock, umask, left or {})
     finally:
         os.close(lock)
-    until = time.monotonic() + ADOPT_SECONDS
+    until = time.monotonic() + (0 if living else ADOPT_SECONDS)
     while is_held(node.path("lock")) and time.monotonic() < until:
         time.sleep(0.02)
 
 
-def take_over(node: Node, lock: int, umask: int, left: Record) -> None:
-    """Start two supervisors in place of those in slot 0, *left*; a secret is asked of the leader's own environment."""
+def take_over(node: Node, lock: int, umask: int, left: Record) -> bool:
+    """Start two supervisors in place of those in slot 0, *left*; secrets come from the leader's own environment.
+
+    Returns: whether that one lives.
+    """
     living = same(left["pid"], left["start"]) if left.get("boot") == boot_id() else None
     variables = environment_of(living.pid) if living else {}
     names = secret_names(node)
@@ -2093,11 +2096,11 @@ def take_over(node: Node, lock: int, umask: int, left: Record) -> None:
     if living:
         with contextlib.suppress(OSError):
             job.witness = open_pidfd(living.pid)
-    told = "a trainer that still runs" if living and living.state not in "ZX" else "what is left"
-    job.events.append(
-        "warning.raised", code="run-adopted", message=f"both supervisors died; new ones go on with {told}"
-    )
+    lives = living is not None and living.state not in "ZX"
+    told = f"both supervisors died; new ones go on with {'a trainer that still runs' if lives else 'what is left'}"
+    job.events.append("warning.raised", code="run-adopted", message=told)
     start_supervisors(job)
+    return lives
 
 
 def is_unfinished(node: Node) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -193,6 +195,25 @@ def test_a_body_that_nobody_reaps_counts_as_gone(bundle, keep):
     leader = bundle.supervise.read_slots(run.node / "slots")[0][0]["pid"]
     assert bundle.supervise.process(leader).state == "Z"
     assert ended["warnings"][-1]["code"] == "run-adopted"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_both_may_die_at_any_moment(bundle, seed):
+    """The next client finds the true status or says that it is unknown; nothing is left, and the end is told once."""
+    chance = random.Random(seed)  # noqa: S311 - a seed to repeat
+    run = bundle.start("worker:say:hears", "sleep:0.4", "exit:7")
+    time.sleep(chance.uniform(0, 0.8))
+    if stopped := chance.random() < 0.5:
+        run.stop()
+    bundle.lose(run)
+    adopt(run)
+    run.until(lambda: not run.status()["alive"])
+    ended = run.status()
+    assert ended["state"] == "ended"
+    assert ended["exit"] in ((7, -15, None) if stopped else (7, None))
+    assert ended["outcome"] in (("failed", "stopped", "lost") if stopped else ("failed", "lost"))
+    assert bundle.processes(run) == []
+    assert len(run.events("run.ended")) <= 1
 
 
 def test_of_two_that_take_over_one_does(bundle):
