@@ -37,7 +37,7 @@ KILL_SECONDS = 20.0
 """From the first KILL to giving up on processes that even KILL does not reach; rules may say `kill_seconds`."""
 ADOPT_SECONDS = 2.0
 """How long `adopt` waits for the end of a run that may have ended already."""
-LONGEST_CGROUP = 200
+LONGEST_CGROUP = 150
 """Bytes of a path that slot 0 has room for."""
 BYPASS_SECONDS = 30.0
 """How long a script's program may run before its launch was handed over: a wrapper like `timeout` shows its words first."""
@@ -401,7 +401,7 @@ def members(cgroup: str) -> set[int]:
 
 def own_cgroups() -> Iterator[str]:
     """The folder of this process's cgroup of version 2, wherever that is mounted. Source: cgroups(7)."""
-    with open("/proc/self/cgroup", encoding="utf-8") as file:
+    with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
         own = [line[3:].rstrip("\n") for line in file if line.startswith("0::/")]
     with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as file:
         mounts = [fields[1] for fields in map(str.split, file) if fields[2] == "cgroup2"]
@@ -1315,8 +1315,7 @@ def run_inner(job: Job, outer: list[int], ack: int) -> None:
     os.setsid()
     become_subreaper()
     both = {"outer": outer, "inner": identity(os.getpid())}
-    gate = None
-    if not job.adopted:
+    if job.left is None:
         leader, gate = fork_bash(job, "leader.sh", {}, ack)
         record = {
             "format": FORMAT,
@@ -1325,17 +1324,17 @@ def run_inner(job: Job, outer: list[int], ack: int) -> None:
             "boot": boot_id(),
             **both,
             "time": now(),
+            "host": os.uname().nodename,
         }
-        cgroup = enclose(job.node.run, leader)
-        record = {**record, "cgroup": cgroup} if cgroup else record
+        if cgroup := enclose(job.node.run, leader):
+            record["cgroup"] = cgroup
         job.slots.write(IDENTITY, record)
-    else:
-        record = {**(job.left or {}), **both} if job.left and not job.restarted else {}
-        if record:
-            with contextlib.suppress(OSError):
-                job.slots.write(IDENTITY, record)
-    if gate is not None:
         open_gate(gate)
+    else:
+        record = {**job.left, **both} if job.left and not job.restarted else {}
+        with contextlib.suppress(OSError):
+            if record:
+                job.slots.write(IDENTITY, record)
     os.write(ack, b"g")
     os.close(ack)
     Supervisor(job, record or None).run()
@@ -2071,6 +2070,8 @@ def go_on(node: Node) -> None:
     lock, umask = claim(node)
     try:
         left, _, end = read_slots(node.path("slots"))[0]
+        if left and is_elsewhere(left):
+            raise Refused("run-elsewhere", lost_reason(left), "ask on that machine: only there its end can be told", 75)
         living = not end and take_over(node, lock, umask, left or {})
     finally:
         os.close(lock)
@@ -2329,7 +2330,14 @@ def lost_reason(identity: Optional[Record]) -> str:
     """Why no supervisor lives and none left an end."""
     if not identity:
         return "its supervisors died before the job started"
+    if is_elsewhere(identity):
+        return f"it was started on `{identity['host']}`, and no supervisor of it is seen from here"
     return "its supervisors died" if identity.get("boot") == boot_id() else "the machine was restarted"
+
+
+def is_elsewhere(identity: Record) -> bool:
+    """Whether another machine that shares this folder started the run: locks of there may not be seen here."""
+    return identity.get("boot") != boot_id() and identity.get("host", os.uname().nodename) != os.uname().nodename
 
 
 def status(node: Node) -> int:

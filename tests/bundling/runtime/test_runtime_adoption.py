@@ -287,6 +287,21 @@ def test_after_a_restart_no_process_is_touched(bundle, supervise):
     assert supervise.read_slots(run.node / "slots")[0][0] == identity
 
 
+def test_a_run_of_another_machine_is_left_to_it(bundle, supervise):
+    """Who sees the folder from elsewhere may not see its lock: no end is written, and the reason names the machine."""
+    run = bundle.start("say:ready", "forever")
+    run.until_said("ready")
+    bundle.lose(run)
+    identity = supervise.read_slots(run.node / "slots")[0][0] | {"boot": "another", "host": "far-away"}
+    supervise.Slots(str(run.node / "slots"), there=True).write(supervise.IDENTITY, identity)
+    refused = run.ask("adopt")
+    assert (refused.returncode, refused.stderr.split(b":")[0]) == (75, b"error[run-elsewhere]")
+    told = run.status()
+    assert told["reason"] == "it was started on `far-away`, and no supervisor of it is seen from here"
+    assert supervise.read_slots(run.node / "slots")[0] == [identity, None, None]
+    assert len(bundle.processes(run)) == 1
+
+
 def test_without_a_record_of_before_only_what_was_told_counts(bundle):
     """A full disk kept it from being written: that is told at once, and no older file is taken for the run's."""
     (bundle.cwd / "pictures").mkdir(parents=True)
