@@ -2053,6 +2053,9 @@ def go_on(node: Node) -> None:
         return
     if newer := newer_parts(node, Story(node.path("events.jsonl")), read_slots(node.path("slots"))[0], None):
         raise newer_run(node, newer)
+    if os.stat(node.folder).st_uid != os.geteuid():
+        message = f"run `{node.run}` lost its supervisors, and belongs to another user"
+        raise Refused("run-foreign", message, "let that user ask for its state: then it is taken over", 77)
     lock, umask = claim(node)
     try:
         left, _, end = read_slots(node.path("slots"))[0]
