@@ -40,6 +40,7 @@ def adopt(run):
 
 
 def lost(bundle, run):
+    run.until_event("job.started")
     bundle.lose(run)
     found = run.status()
     assert (found["state"], found["outcome"], found["exit"], found["unfinished"]) == ("ended", "lost", None, True)
