@@ -201,7 +201,7 @@ def test_a_body_that_nobody_reaps_counts_as_gone(bundle, keep):
 @pytest.mark.parametrize("seed", range(3))
 def test_both_may_die_at_any_moment(bundle, seed):
     """The next client finds the true status or says that it is unknown; nothing is left, and the end is told once."""
-    chance = random.Random(seed)  # noqa: S311 - a seed to repeat
+    chance = random.Random(seed)
     run = bundle.start("worker:say:hears", "sleep:0.4", "exit:7")
     time.sleep(chance.uniform(0, 0.8))
     if stopped := chance.random() < 0.5:
