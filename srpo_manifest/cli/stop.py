@@ -8,6 +8,7 @@ import platform
 import click
 
 from srpo_manifest.cli.output import data, say
+from srpo_manifest.cli.status import told
 from srpo_manifest.cli.view import View
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact

@@ -108,9 +108,9 @@ def test_who_took_over_may_die_as_well(bundle):
     run.until(lambda: not bundle.supervise.is_held(run.node / "lock"))
     assert run.stop("--grace", "0.5", "--reason", "holds a-very-secret-value")["state"] == "stopping"
     ended = run.end()
-    assert (ended["outcome"], ended["reason"]) == ("stopped", "holds ***")
+    assert (ended["outcome"], ended["reason"]) == ("stopped", "holds ***; killed after the grace")
     assert run.log().endswith("last steps with a-very-secret-value\n")
-    assert codes(run) == ["run-adopted", "supervisor-died", "run-adopted"]
+    assert codes(run) == ["run-adopted", "supervisor-died", "run-adopted", "grace-shortened", "grace-passed"]
     assert bundle.processes(run) == []
 
 
@@ -123,7 +123,7 @@ def test_a_stop_that_lost_its_supervisors_goes_on(bundle):
     bundle.lose(run)
     adopt(run)
     ended = run.end()
-    assert (ended["outcome"], ended["reason"]) == ("stopped", "enough")
+    assert (ended["outcome"], ended["reason"]) == ("stopped", "enough; killed after the grace")
     assert len(run.events("stop.asked")) == 1
 
 

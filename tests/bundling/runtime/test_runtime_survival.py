@@ -61,7 +61,7 @@ def test_an_heir_knows_why_the_leader_ended(bundle):
     run.until(lambda: bundle.supervise.read_slots(run.node / "slots")[0][1])
     os.kill(bundle.supervisor(run, "inner"), signal.SIGKILL)
     ended = run.end()
-    assert (ended["outcome"], ended["exit"], ended["reason"]) == ("stopped", -15, "enough")
+    assert (ended["outcome"], ended["exit"], ended["reason"]) == ("stopped", -15, "enough; killed after the grace")
     assert bundle.processes(run) == []
 
 
