@@ -110,7 +110,7 @@ def test_who_took_over_may_die_as_well(bundle):
     ended = run.end()
     assert (ended["outcome"], ended["reason"]) == ("stopped", "holds ***; killed after the grace")
     assert run.log().endswith("last steps with a-very-secret-value\n")
-    assert codes(run) == ["run-adopted", "supervisor-died", "run-adopted", "grace-shortened", "grace-passed"]
+    assert codes(run) == ["run-adopted", "supervisor-died", "run-adopted", "grace-passed"]
     assert bundle.processes(run) == []
 
 
