@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from srpo_manifest import piped
+from srpo_manifest.engine.locks import held
 from srpo_manifest.engine.urls import checked_ref, checked_url
 from srpo_manifest.errors import ManifestError, TransportError
 from srpo_manifest.ports.probes import Answer
@@ -289,23 +290,10 @@ class Mirror:
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
-        """One process at a time; the lock is the kernel's, and never stale."""
-        from filelock import FileLock, Timeout  # noqa: PLC0415 - a locked plan needs no mirror
-
-        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        holder = self.folder.with_name(f"{self.folder.name}.holder")
-        try:
-            with FileLock(f"{self.folder}.lock", timeout=self._patience_seconds, mode=0o600):
-                holder.write_text(f"process {os.getpid()}")
-                self._clear()
-                yield
-        except Timeout as late:
-            who = holder.read_text() if holder.exists() else "another process"
-            raise TransportError(
-                "mirror-held",
-                f"{who} has held {ticked(self.folder)} for more than {self._patience_seconds:g} seconds",
-                "wait for it, or end it",
-            ) from late
+        """One process at a time."""
+        with held(self.folder, code="mirror-held", patience_seconds=self._patience_seconds):
+            self._clear()
+            yield
 
     def _git(self, *arguments: str, timeout_seconds: float = ASK_SECONDS) -> Answer:
         return _checked(*arguments, at=self.folder, timeout_seconds=timeout_seconds)

@@ -52,6 +52,8 @@ TORN_TOLD = 3
 PICTURE_BYTES = 32 << 20
 """A picture that is larger is told of, not copied."""
 DIGEST_SECONDS = 300.0
+GATE_SECONDS = 120.0
+"""How long a launch waits for another one of its name."""
 SPINNING_SHARE = 0.1
 """Of a core: what waits uses less, and what goes round in a loop more."""
 RESTARTS = 2
@@ -1000,17 +1002,54 @@ def target_secrets(node: Node, rules: Record) -> dict[str, str]:
 
 def take_lock(node: Node) -> int:
     """The lock's file, held for as long as any process has it open. A reader holds it for a moment only."""
-    lock = os.open(node.path("lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(node.path("lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     for _ in range(10):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             time.sleep(0.1)
         else:
+            sign(lock)
             return lock
-    holder = read_slots(node.path("slots"))[0][IDENTITY] or {"outer": ["?"], "time": "?"}
-    message = f"process {holder['outer'][0]} has supervised run `{node.run}` since {holder['time']}"
+    message = f"run `{node.run}` is supervised by {supervisor_of(node)}"
     raise Refused("run-busy", message, "follow it, or stop it first", 75)
+
+
+def sign(lock: int) -> None:
+    """Write into a lock that this process holds who holds it; a full disk keeps only the name from others."""
+    program = [os.path.basename(word) for word in sys.argv[:1]]
+    holder = {
+        "pid": os.getpid(),
+        "start": identity(os.getpid())[1],
+        "boot": boot_id(),
+        "host": os.uname().nodename,
+        "command": " ".join(program + sys.argv[1:2]),
+        "since": now(),
+    }
+    with contextlib.suppress(OSError):
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, json.dumps(holder).encode() + b"\n", 0)
+
+
+def signed(path: str) -> str:
+    """Who holds the lock, by what it wrote; a process that is gone is not named."""
+    holder = read_json(path) or {}
+    with contextlib.suppress(LookupError, TypeError):
+        here = holder["boot"] == boot_id()
+        if same(holder["pid"], holder["start"]) if here else holder["host"] != os.uname().nodename:
+            return f"process {holder['pid']} on `{holder['host']}` (`{holder['command']}`, since {holder['since']})"
+    return "a process that did not tell its name"
+
+
+def supervisor_of(node: Node) -> str:
+    """Who holds the run's lock: a supervisor that lives, else whoever signed it."""
+    holder = read_slots(node.path("slots"))[0][IDENTITY]
+    if holder and holder["boot"] == boot_id():
+        for name in ("outer", "inner"):
+            if same(*holder[name]):
+                command = f"supervise.py, {name}"
+                return f"process {holder[name][0]} on `{os.uname().nodename}` (`{command}`, since {holder['time']})"
+    return signed(node.path("lock"))
 
 
 def is_held(path: str) -> bool:
@@ -1687,18 +1726,38 @@ def launch(node: Node, detach: bool, dry_run: bool, names: list[str], on_stdin: 
 def alone(node: Node) -> Iterator[None]:
     """While no other launch of the name goes on, and no run of it. Raises: Refused where one runs."""
     folder, name = os.path.dirname(node.run_folder), node.rules()["name"]
-    gate = os.open(os.path.join(folder, f".{name}.launch"), os.O_RDWR | os.O_CREAT, 0o600)
+    path = os.path.join(folder, f".{name}.launch")
+    gate = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(gate, fcntl.LOCK_EX)
+        take_gate(gate, path)
         for run in runs_of(folder, name):
-            locks = glob.glob(os.path.join(glob.escape(os.path.join(folder, run)), "attempt-*", "node-*", "lock"))
-            if run != node.run and any(map(is_held, locks)):
-                raise Refused(
-                    "already-running", f"run `{run}` of this name has not ended", "attach to it, or stop it", 75
-                )
+            nodes = glob.glob(os.path.join(glob.escape(os.path.join(folder, run)), "attempt-*", "node-*"))
+            held = [one for one in nodes if is_held(os.path.join(one, "lock"))]
+            if run != node.run and held:
+                message = f"run `{run}` of this name has not ended; it is supervised by {supervisor_of(Node(held[0]))}"
+                raise Refused("already-running", message, "attach to it, or stop it", 75)
         yield
     finally:
         os.close(gate)
+
+
+def take_gate(gate: int, path: str) -> None:
+    """Hold the gate of a name; say for whom we wait. Raises: Refused where it stays closed."""
+    until, told = time.monotonic() + GATE_SECONDS, False
+    while True:
+        try:
+            fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                message = f"{signed(path)} has been launching a run of this name for more than {GATE_SECONDS:g} seconds"
+                raise Refused("launch-busy", message, "wait for it, or end it; no file has to be deleted", 75) from None
+            if not told and time.monotonic() >= until - GATE_SECONDS + 0.2:
+                told = True
+                print(f"waiting for {signed(path)}, which launches a run of this name", file=sys.stderr, flush=True)
+            time.sleep(0.05)
+        else:
+            sign(gate)
+            return
 
 
 def launch_secrets(names: list[str], on_stdin: bool) -> dict[str, str]:
