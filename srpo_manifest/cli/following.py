@@ -67,7 +67,7 @@ def stay(contact: Contact, emit: Reporter, view: View, *, told_before: list[int]
             stopped_by_us = True
     view.close()
     status = contact.status()
-    records.saw(contact.record.id, status)
+    records.saw(contact.record, status)
     if ended is None:
         emit.emit("run.ended", run=contact.record.id, outcome=status.outcome, exit=status.exit, reason=status.reason)
     return STOPPED if stopped_by_us else 0 if status.outcome == "succeeded" else 1

@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from srpo_manifest.cli.output import data, say
+from srpo_manifest.cli.output import data, say, tell
 from srpo_manifest.engine import records
+from srpo_manifest.engine.records import Brief
 from srpo_manifest.errors import SrpoManifestError
 from srpo_manifest.finding import visible
+from srpo_manifest.values.run import FORMAT as RECORD_FORMAT
 from srpo_manifest.values.run import Record, Status
 from srpo_manifest.values.said import Said
 
@@ -27,22 +29,28 @@ def command(*, refresh: bool, manifest: str | None, as_json: bool) -> int:
     """List the runs on record here, newest first, with what was last seen of each."""
     if manifest is not None:
         return _on_target(manifest, as_json=as_json)
-    found = records.load_all()[::-1]
+    known = records.survey()
+    found = known.records[::-1]
     if refresh:
         with ThreadPoolExecutor(max_workers=16) as pool:
             rows = list(pool.map(_asked, found))
     else:
-        rows = [_row(record, records.seen(record.id), "not-asked") for record in found]
+        rows = [_row(record, records.seen_briefly(record.id), "not-asked") for record in found]
     if as_json:
-        data({"format": FORMAT, "runs": rows, "damaged": records.damaged()})
+        damaged = [
+            {"id": one.id, "code": one.finding.code, "message": one.finding.message, "hints": one.finding.hints}
+            for one in known.damaged
+        ]
+        data({"format": FORMAT, "runs": rows, "damaged": damaged})
         return 0
     for row in rows:
         lost = "  (no contact)" if row["contact"] == "lost" else ""
-        print(f"{row['id']}  {row['outcome'] or row['state'] or 'not asked yet'}{lost}  {visible(row['manifest'])}")
+        newer = "  (newer record)" if row["newer"] else ""
+        state = row["outcome"] or row["state"] or "not asked yet"
+        print(visible(f"{row['id']}  {state}{lost}{newer}  {row['manifest']}"))
     if not rows:
         say("no run is on record here")
-    for name in records.damaged():
-        say(f"warning[record-damaged]: the record of {name} cannot be read")
+    tell(one.finding for one in known.damaged)
     return 0
 
 
@@ -65,21 +73,22 @@ def _asked(record: Record) -> dict[str, Any]:
     from srpo_manifest.engine.contact import Contact  # noqa: PLC0415 - only --refresh needs the backends
 
     try:
-        status = Contact(record).status()
+        status = Contact(records.usable(record)).status()
     except SrpoManifestError:
-        return _row(record, records.seen(record.id), "lost")
-    records.saw(record.id, status)
+        return _row(record, records.seen_briefly(record.id), "lost")
+    records.saw(record, status)
     return _row(record, status, "ok")
 
 
-def _row(record: Record, status: Status | None, contact: str) -> dict[str, Any]:
+def _row(record: Record, status: Status | Brief, contact: str) -> dict[str, Any]:
     return {
         "id": record.id,
         "name": record.name,
         "plan": record.plan,
         "manifest": record.manifest,
         "started": record.started,
-        "state": status.state if status else None,
-        "outcome": status.outcome if status else None,
+        "state": status.state,
+        "outcome": status.outcome,
         "contact": contact,
+        "newer": record.format > RECORD_FORMAT,
     }

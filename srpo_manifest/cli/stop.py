@@ -36,7 +36,7 @@ def command(*, run: str, grace_seconds: float | None, no_end: bool, no_wait: boo
         status = contact.status()
     if status.outcome == "lost":
         contact.tidy()
-    records.saw(contact.record.id, status)
+    records.saw(contact.record, status)
     if as_json:
         data(status)
     else:
