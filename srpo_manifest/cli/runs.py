@@ -15,6 +15,7 @@ from srpo_manifest.finding import visible
 from srpo_manifest.values.run import FORMAT as RECORD_FORMAT
 from srpo_manifest.values.run import Record, Status
 from srpo_manifest.values.said import Said
+from srpo_manifest.wording import plural
 
 FORMAT = 1
 
@@ -22,7 +23,10 @@ FORMAT = 1
 @click.command("runs")
 @click.option("--refresh", is_flag=True, help="Ask every run's target, in parallel.")
 @click.option(
-    "-m", "--manifest", metavar="MANIFEST", help="List the runs of this manifest's name on its target instead."
+    "-m",
+    "--manifest",
+    metavar="MANIFEST",
+    help="List the runs of this manifest's name on its target instead, and restore their records where they are missing here.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def command(*, refresh: bool, manifest: str | None, as_json: bool) -> int:
@@ -58,14 +62,20 @@ def _on_target(manifest: str, *, as_json: bool) -> int:
     """What the target knows: runs that were started from another machine, or by hand, among them."""
     from srpo_manifest.runner import Runner  # noqa: PLC0415 - a list from records needs no manifest
 
-    found = Runner(Said(manifest=manifest)).runs()
+    runner = Runner(Said(manifest=manifest))
+    found = runner.runs()
+    restored = [record.id for record in runner.restore(found)]
     if as_json:
-        data({"format": FORMAT, "runs": found, "damaged": []})
+        data({"format": FORMAT, "runs": found, "damaged": [], "restored": restored})
         return 0
     for run in found:
-        print(f"{run.id}  {run.outcome or run.state}{'  whole' if run.whole else ''}")
+        why = f": {run.reason}" if run.reason else ""
+        print(visible(f"{run.id}  {run.outcome or run.state}{why}{'  whole' if run.whole else ''}"))
     if not found:
         say("no run of this name is on the target")
+    if restored:
+        told = ", ".join(restored[:5]) + (" …" if len(restored) > 5 else "")
+        say(f"{plural(len(restored), 'record')} restored here from the target: {told}")
     return 0
 
 

@@ -15,6 +15,7 @@ from srpo_manifest.bundling.render import render, secrets
 from srpo_manifest.engine.packing import LAST
 from srpo_manifest.errors import LaunchError, ManifestError, TransportError
 from srpo_manifest.planning.anchors import RUNS_FOLDER
+from srpo_manifest.ports.arrival import SLOTS, SWEEP, TAGS
 from srpo_manifest.ports.launcher import Launcher
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.values.bundle import Bundle
@@ -26,15 +27,20 @@ from srpo_manifest.wording import ticked
 LAUNCH_SECONDS = 600.0
 # GNU tar reads its pipe to the end: the secrets come first, and `read` takes them byte by byte.
 _RECEIVE = """run={folder}
+runs=${{run%/*}} id=${{run##*/}}
 IFS= read -r secrets
-(umask 077 && mkdir -p -- "${{run%/*}}" && mkdir -- "$run" "$run/bundle") || exit 73
-(umask 077 && tar -x --no-same-owner -f - -C "$run/bundle") || {{ rm -rf -- "$run"; exit 74; }}
+{tags}me=$(tag $$) new=$runs/.$id.$me.new
+discard() {{ mv -T -- "$1" "$runs/.${{1##*/}}.$me.gone" && rm -rf -- "$runs/.${{1##*/}}.$me.gone"; }}
+{sweep}(umask 077 && mkdir -p -- "$runs" && mkdir -- "$new" "$new/bundle") || exit 73
+(umask 077 && tar -x --no-same-owner -f - -C "$new/bundle") || {{ rm -rf -- "$new"; exit 74; }}
 # A stream that was cut off between two files is good tar, and no bundle.
-rm -- "$run/bundle/{last}" || {{ rm -rf -- "$run"; echo 'the bundle arrived cut off' >&2; exit 74; }}
+rm -- "$new/bundle/{last}" || {{ rm -rf -- "$new"; echo 'the bundle arrived cut off' >&2; exit 74; }}
+(umask 077 && echo "$me" >"$new/starting" && mv -T -- "$new" "$run") || {{ rm -rf -- "$new"; exit 73; }}
 printf '%s\\n' "$secrets" | (
+{{ tag "$BASHPID" && echo; }} >>"$run/starting"
 {start})
 status=$?
-[ "$status" -eq 0 ] || [ -e "$run/attempt-1/node-0/slots" ] || rm -rf -- "$run"
+if [ "$status" -eq 0 ] || [ -e "$run/{slots}" ]; then rm -f -- "$run/starting"; else discard "$run"; fi
 exit "$status"
 """
 
@@ -85,7 +91,14 @@ def launch(
     Raises: LaunchError `launch-failed` when the target says no, or `launch-unsure` when
     contact broke before its answer.
     """
-    script = _RECEIVE.format(folder=folder, last=LAST, start=launcher.start(folder, dry_run=dry_run))
+    script = _RECEIVE.format(
+        folder=folder,
+        last=LAST,
+        tags=TAGS,
+        sweep=SWEEP,
+        slots=SLOTS,
+        start=launcher.start(folder, dry_run=dry_run),
+    )
     try:
         answer = transport.exec(
             script, chain((msgspec.json.encode(values) + b"\n",), stream), timeout_seconds=LAUNCH_SECONDS
@@ -96,6 +109,12 @@ def launch(
             f"contact with {transport.place} broke during the launch: {error}",
             "`srpo-manifest status last` asks whether it started",
         ) from error
+    if not 0 <= answer.status < 128:
+        raise LaunchError(
+            "launch-unsure",
+            f"the bash on {transport.place} was ended during the launch (exit status {answer.status})",
+            "`srpo-manifest status last` asks whether it started",
+        )
     if answer.status != 0:
         lines = answer.error.decode("utf-8", "replace").strip().splitlines()[-10:]
         raise LaunchError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -70,19 +71,49 @@ def new_id(name: str) -> str:
     return f"{name}-{stamp}-{''.join(secrets.choice(_LETTERS) for _ in range(6))}"
 
 
-def save(record: Record, plan: bytes | None = None) -> None:
-    """Write the record, and the plan beside it; what killed clients left unfinished goes.
+def save(record: Record, plan: bytes) -> None:
+    """Write the record and the plan beside it, durably; what killed clients left unfinished goes.
 
     Raises: TransportError `home-unwritable` or `home-unsafe`.
     """
     runs = _runs()
-    files = {"record.json": msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"}
+    with _writing(record):
+        _open_store(runs)
+        make_folder(runs / record.id, {"record.json": _spelled(record), "plan.json": plan})
+
+
+def restore(records: Iterable[tuple[Record, Brief]]) -> None:
+    """Write records anew that their runs have told, in place of torn ones, with how they were.
+
+    Raises: TransportError `home-unwritable` or `home-unsafe`.
+    """
+    runs = _runs()
+    for number, (record, brief) in enumerate(records):
+        seen = {"format": FORMAT, "run": record.id, "state": brief.state, "outcome": brief.outcome}
+        with _writing(record):
+            if number == 0:
+                _open_store(runs)
+            if (runs / record.id).exists():
+                remove_folder(runs / record.id)
+            files = {"record.json": _spelled(record), "seen.json": msgspec.json.encode(seen)}
+            make_folder(runs / record.id, files, durable=False)
+
+
+def _open_store(runs: Path) -> None:
+    runs.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    runs.mkdir(mode=0o700, exist_ok=True)
+    check_home(runs.parent, runs)
+    clean(runs)
+
+
+def _spelled(record: Record) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+
+
+@contextlib.contextmanager
+def _writing(record: Record) -> Iterator[None]:
     try:
-        runs.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        runs.mkdir(mode=0o700, exist_ok=True)
-        check_home(runs.parent, runs)
-        clean(runs)
-        make_folder(runs / record.id, files | ({} if plan is None else {"plan.json": plan}))
+        yield
     except OSError as error:
         raise TransportError(
             "home-unwritable",
@@ -116,16 +147,8 @@ def seen_briefly(run: str) -> Brief:
 
 def discard(record: Record) -> None:
     """Take a record away whose run is not there. Raises: TransportError `home-unwritable`."""
-    try:
+    with _writing(record), contextlib.suppress(FileNotFoundError):
         remove_folder(_runs() / record.id)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise TransportError(
-            "home-unwritable",
-            f"the record of run {ticked(record.id)} cannot be removed: {error.strerror}",
-            "give yourself the right to change it",
-        ) from error
 
 
 def load_all() -> list[Record]:

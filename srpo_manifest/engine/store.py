@@ -84,20 +84,22 @@ def write_own(path: Path, data: bytes) -> None:
     _sync(path.parent)
 
 
-def make_folder(folder: Path, files: dict[str, bytes]) -> None:
+def make_folder(folder: Path, files: dict[str, bytes], *, durable: bool = True) -> None:
     """Make a folder with its files, all at once: a name without a dot is whole. Raises: OSError."""
     aside = folder.with_name(f".{folder.name}.{own_tag()}.new")
     shutil.rmtree(aside, ignore_errors=True)
     try:
         aside.mkdir(mode=0o700)
         for name, data in files.items():
-            _write(aside / name, data)
-        _sync(aside)
+            _write(aside / name, data, durable=durable)
+        if durable:
+            _sync(aside)
         aside.rename(folder)
     except OSError:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-    _sync(folder.parent)
+    if durable:
+        _sync(folder.parent)
 
 
 def remove_folder(folder: Path) -> None:
@@ -115,12 +117,13 @@ def clean(parent: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes, *, durable: bool = True) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
 
 
 def _sync(folder: Path) -> None:

@@ -2070,9 +2070,25 @@ def mark(node: Node, what: str) -> int:
 
 
 def runs(folder: str, name: str) -> int:
-    """Print the runs of one name, the newest first."""
-    print(json.dumps([told_run(os.path.join(folder, one)) for one in runs_of(folder, name)]))
+    """Print the runs of one name, the newest first; one that cannot be read hides no other."""
+    print(json.dumps([told_or_why(os.path.join(folder, one)) for one in runs_of(folder, name)]))
     return 0
+
+
+def told_or_why(folder: str) -> Record:
+    """The run as `told_run` has it, or why it cannot be read."""
+    try:
+        return told_run(folder)
+    except (OSError, LookupError, TypeError, ValueError) as error:
+        why = short(str(error) if isinstance(error, OSError) else f"its files have another shape: {error!r}")
+    return {
+        "id": os.path.basename(folder),
+        "plan": "",
+        "state": "unreadable",
+        "outcome": None,
+        "whole": False,
+        "reason": why,
+    }
 
 
 def runs_of(folder: str, name: str) -> list[str]:
@@ -2082,24 +2098,26 @@ def runs_of(folder: str, name: str) -> list[str]:
 
 
 def told_run(folder: str) -> Record:
-    """The newest attempt's state, and whether all that it left is still there."""
-    attempts = sorted(glob.glob(os.path.join(glob.escape(folder), "attempt-*", "node-0")))
-    node = Node(attempts[-1] if attempts else os.path.join(folder, "attempt-1", "node-0"))
-    rules = read_json(os.path.join(node.bundle, "rules.json")) or {}
-    found = status_of(node)
-    result = read_json(node.path("result.json"))
-    there = result is not None and all(
-        size_of(listing(left["path"])) == left["bytes"]
-        for left in [*result["checkpoints"], *result["files"]]
-        if left.get("whole", True)
-    )
+    """The newest attempt's state, and whether all that it left is still there; the story of one that is over is not read."""
+    attempts = sorted(name for name in os.listdir(folder) if name.startswith("attempt-"))
+    node = Node(os.path.join(folder, attempts[-1] if attempts else "attempt-1", "node-0"))
+    result, end = read_json(node.path("result.json")), read_slots(node.path("slots"))[0][END]
+    over = (end or result) and not is_held(node.path("lock"))
+    found = {"state": "ended", "outcome": (end or result or {})["outcome"]} if over else status_of(node)
+    rules = result or read_json(os.path.join(node.bundle, "rules.json")) or {}
+    whole = found["outcome"] == "succeeded" and result is not None and not result["dry_run"]
     return {
         "id": node.run,
         "plan": rules.get("plan", ""),
         "state": found["state"],
         "outcome": found["outcome"],
-        "whole": there and found["outcome"] == "succeeded" and not result["dry_run"],
+        "whole": whole and all(map(is_there, (*result["checkpoints"], *result["files"]))),
     }
+
+
+def is_there(left: Record) -> bool:
+    """Whether what a run left whole has as many bytes as then."""
+    return not left.get("whole", True) or size_of(listing(left["path"])) == left["bytes"]
 
 
 def follow(node: Node, events: int, log: Optional[int], wait: float) -> int:
