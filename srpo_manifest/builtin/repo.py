@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from srpo_manifest.plugin import (
     PIN,
+    TAGS,
     Answer,
     Check,
     Content,
@@ -177,9 +178,10 @@ def _unpack(wanted: Wanted, tree: str) -> str:
     """Aside, read-only, then renamed: a checkout that is there is whole."""
     again = "rm_old" if wanted.manifest.repo.refresh == "always" else '[ -d "$to" ] && exit 0'
     return f"""to={shell(anchors.checkout(wanted, tree))}
-aside=$to.aside.$$
-discard() {{ [ ! -e "$1" ] || {{ chmod -R u+w -- "$1" && rm -rf -- "$1"; }}; }}
-rm_old() {{ [ ! -d "$to" ] || {{ mv -T -- "$to" "$to.old.$$" && discard "$to.old.$$"; }}; }}
+{TAGS}me=$(tag $$) aside=$to.aside.$me
+discard() {{ if [ -L "$1" ]; then rm -- "$1"; elif [ -e "$1" ]; then chmod -R u+w -- "$1" && rm -rf -- "$1"; fi; }}
+rm_old() {{ [ ! -d "$to" ] || {{ mv -T -- "$to" "$to.old.$me" && discard "$to.old.$me"; }}; }}
+for left in "$to".aside.* "$to".old.*; do lives "${{left##*.}}" || discard "$left"; done
 {again}
 mkdir -p -- "$aside" || exit
 trap 'discard "$aside"' EXIT

@@ -8,23 +8,28 @@ from __future__ import annotations
 
 SLOTS = "attempt-1/node-0/slots"
 TAGS = """tag() {
-  local stat boot
+  local stat boot fields
   { read -r stat <"/proc/$1/stat" && read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || return
-  set -- "$1" ${stat##*) }
-  case $2 in Z | X) return 1 ;; esac
-  printf '%s-%s-%s' "$1" "${21}" "${boot%%-*}"
+  read -r -a fields <<<"${stat##*) }"
+  case ${fields[0]} in Z | X) return 1 ;; esac
+  printf '%s-%s-%s' "$1" "${fields[19]}" "${boot%%-*}"
 }
 lives() { [ -n "$1" ] && [ "$(tag "${1%%-*}")" = "$1" ]; }
-begun() {
+"""
+"""Bash: the tag of a process, and whether the process of a tag lives. Source: proc_pid_stat(5), fields 3 and 22."""
+
+BEGUN = """begun() {
   local mark=${1%.*}
   if [ ! -f "$1" ]; then lives "${mark##*.}"; return; fi
   while read -r mark; do lives "$mark" && return; done <"$1"
   return 1
 }
 """
-"""Bash: the tag of a process; whether the process of a tag lives; whether one of those that a folder or `starting` names does. Source: proc_pid_stat(5), field 22."""
+"""Bash: whether a process lives that a folder or the lines of `starting` name."""
 
-SWEEP = """for left in "$runs"/.*.new "$runs"/.*.gone "$runs"/*/starting; do
+SWEEP = (
+    BEGUN
+    + """for left in "$runs"/.*.new "$runs"/.*.gone "$runs"/*/starting; do
   at=${left%/starting}
   if [ ! -e "$left" ] || [ -L "$at" ]; then continue; fi
   if begun "$left"; then continue; fi
@@ -37,12 +42,13 @@ SWEEP = """for left in "$runs"/.*.new "$runs"/.*.gone "$runs"/*/starting; do
   fi
 done 2>/dev/null
 """.replace("SLOTS", SLOTS)
+)
 """Bash: remove from `$runs` what dead processes left half done."""
 
 
 def unstarted(pending: str, never: str) -> str:
     """Bash for the run in `$run`: print *pending* while it comes and *never* where it came to nothing, and end there."""
-    return f"""{TAGS}left='' coming=''
+    return f"""{TAGS}{BEGUN}left='' coming=''
 for mark in "${{run%/*}}/.${{run##*/}}".*.new "$run/starting"; do
   [ -e "$mark" ] || continue
   left=yes
