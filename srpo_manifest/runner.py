@@ -25,7 +25,7 @@ from srpo_manifest.engine.deciding import (
 )
 from srpo_manifest.engine.loading import load, load_plugins, unsaved
 from srpo_manifest.engine.repositories import Repositories
-from srpo_manifest.errors import LaunchError, ManifestError, TransportError
+from srpo_manifest.errors import ManifestError, SrpoManifestError, TransportError
 from srpo_manifest.planning.anchors import RUNS_FOLDER, workspace
 from srpo_manifest.planning.runs import RUNS, runs_probe, started_of
 from srpo_manifest.values.base import Value
@@ -221,7 +221,7 @@ class Runner:
                 self.registry.launcher(backend.launcher.kind).open(backend.launcher),
                 dry_run=dry_run,
             )
-        except LaunchError as error:
+        except SrpoManifestError as error:
             if error.code != "launch-unsure":
                 records.discard(record)
             raise

@@ -58,6 +58,17 @@ def held(path: Path, *, code: str, patience_seconds: float) -> Iterator[None]:
         lock.release()
 
 
+def is_held(path: Path) -> bool:
+    """Whether some process holds the lock of *path*."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - likewise
+
+    try:
+        with FileLock(f"{path}.lock", timeout=0, mode=0o600):
+            return False
+    except Timeout:
+        return True
+
+
 def _who(record: Path) -> str:
     """The holder by its own record; that of a process which is gone is not believed."""
     try:
