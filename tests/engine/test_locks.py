@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from srpo_manifest.engine import lockfiles
 from srpo_manifest.engine.holders import Holder, lives_by_tag, own_tag, this_process
 from srpo_manifest.engine.locks import held
 from srpo_manifest.engine.mirror import Mirror
 from srpo_manifest.errors import TransportError
+from srpo_manifest.values.lock import Pin
 
 HOLD = """
 import sys
@@ -161,6 +163,22 @@ def test_writers_of_a_lock_lose_no_entry(tmp_path: Path, monkeypatch):
     assert [lockfiles.read(str(path)).find(url, None) is not None for url in urls] == [True] * 6
     assert (tmp_path / "precious").read_text() == "x"
     assert [one.name for one in tmp_path.glob("srpo.lock*")] == ["srpo.lock"]
+
+
+def test_a_lock_that_somebody_writes_for_too_long_is_told(tmp_path: Path, monkeypatch):
+    """The holder is named; the file is as it was."""
+    monkeypatch.setenv("SRPO_MANIFEST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(lockfiles, "PATIENCE_SECONDS", 0.3)
+    path = str(tmp_path / "srpo.lock")
+    pin = Pin(url="https://example.org/x.git", ref=None, commit="c" * 40, tree="e" * 40)
+    lockfiles.write(path, pin)
+    (guard,) = (tmp_path / "cache/locks").glob("*.lock")
+    holder = holding(guard.with_suffix(""), "told")
+    with pytest.raises(TransportError, match=f"process {holder.pid} on ") as caught:
+        lockfiles.write(path, replace(pin, commit="d" * 40))
+    assert caught.value.code == "lock-held"
+    assert not lockfiles.write(path, pin)
+    holder.communicate("")
 
 
 def test_a_cache_that_cannot_be_used_is_told(tmp_path: Path):
