@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ class Store:
         (folder / "runs").mkdir(parents=True)
         (folder / "checkouts").mkdir()
 
-    def ask(self, *words: str) -> Any:
+    def ask(self, *words: str, first: Sequence[str] = ("-",)) -> Any:
         done = subprocess.run(
-            [sys.executable, "-I", "-", *words],
+            [sys.executable, "-I", *first, *words],
             cwd=self.folder,
             input=(RUNTIME / "prune.py").read_bytes(),
             capture_output=True,
@@ -215,3 +216,15 @@ def test_what_cannot_be_told_stays(store, need):
     need("root")
     os.chown(path, 12345, 12345)
     assert store.kept() == {RUN: "it belongs to user 12345"}
+
+
+def test_a_read_only_checkout_goes_for_a_user_without_rights(store, need):
+    """Root would not notice the modes."""
+    need("root")
+    store.checkout("b" * 40)
+    for path in [store.folder, *store.folder.rglob("*")]:
+        os.chown(path, 12345, 12345)
+    request = json.dumps([{"kind": "checkout", "path": f"checkouts/{'b' * 40}"}])
+    drop = "import __future__, contextlib, fcntl, json, os, re, stat, sys, time, typing, zlib; open(os.devnull, encoding='ascii').close(); os.setgid(12345); os.setuid(12345); exec(sys.stdin.read())"
+    (done,) = store.ask("remove", request, first=("-c", drop))["done"]
+    assert (done["reason"], list((store.folder / "checkouts").iterdir())) == (None, [])
