@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import click
 
+from srpo_manifest.cli.options import overlaid, overlay_options
 from srpo_manifest.cli.output import data, say, tell
 from srpo_manifest.engine import lockfiles, pruning, records
 from srpo_manifest.engine.loading import load
@@ -31,12 +33,16 @@ LEFT = 5
 )
 @click.option("--cache", is_flag=True, help="The repositories in this machine's cache instead.")
 @click.option("--yes", is_flag=True, help="Delete; without it only tell what would go.")
+@overlay_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def command(*, manifest: str | None, keep: int, days: float, cache: bool, yes: bool, as_json: bool) -> int:
+def command(
+    *, manifest: str | None, keep: int, days: float, cache: bool, yes: bool, as_json: bool, **given: Any
+) -> int:
     """Tell which run folders, checkouts and records can go, and with --yes remove them.
 
     What runs, or cannot be asked, stays; so does every result outside the workspace's .srpo folder.
     """
+    said = overlaid(manifest, given)
     wish = Wish(keep=keep, older_than_seconds=days * DAY_SECONDS)
     going: list[tuple[str, Item]] = []
     staying: list[tuple[str, Item]] = []
@@ -52,7 +58,7 @@ def command(*, manifest: str | None, keep: int, days: float, cache: bool, yes: b
         _told(going, as_json=as_json)
         done += pruning.take_mirrors(choice) if yes else ()
     else:
-        found = list(_looked(manifest, wish))
+        found = list(_looked(said, wish))
         for one in found:
             looked_at(one.place, one.choice)
         _told(going, as_json=as_json)
@@ -61,10 +67,10 @@ def command(*, manifest: str | None, keep: int, days: float, cache: bool, yes: b
     return _ended(going, staying, done, yes=yes, as_json=as_json)
 
 
-def _looked(manifest: str | None, wish: Wish) -> Iterable[pruning.Looked]:
+def _looked(said: Said | None, wish: Wish) -> Iterable[pruning.Looked]:
     known = records.survey().records
-    if manifest is not None:
-        wanted = load(Said(manifest=manifest))
+    if said is not None:
+        wanted = load(said)
         yield pruning.look(pruning.of_manifest(wanted, lockfiles.find(wanted.folder, None), wish, known))
         return
     for target in pruning.of_records(known, wish):

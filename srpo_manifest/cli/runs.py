@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from srpo_manifest.cli.options import overlaid, overlay_options
 from srpo_manifest.cli.output import data, say, tell
 from srpo_manifest.engine import records
 from srpo_manifest.engine.records import Brief
@@ -28,11 +29,13 @@ FORMAT = 1
     metavar="MANIFEST",
     help="List the runs of this manifest's name on its target instead, and restore their records where they are missing here.",
 )
+@overlay_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def command(*, refresh: bool, manifest: str | None, as_json: bool) -> int:
+def command(*, refresh: bool, manifest: str | None, as_json: bool, **given: Any) -> int:
     """List the runs on record here, newest first, with what was last seen of each."""
-    if manifest is not None:
-        return _on_target(manifest, as_json=as_json)
+    said = overlaid(manifest, given)
+    if said is not None:
+        return _on_target(said, as_json=as_json)
     known = records.survey()
     found = known.records[::-1]
     if refresh:
@@ -58,11 +61,11 @@ def command(*, refresh: bool, manifest: str | None, as_json: bool) -> int:
     return 0
 
 
-def _on_target(manifest: str, *, as_json: bool) -> int:
+def _on_target(said: Said, *, as_json: bool) -> int:
     """What the target knows: runs that were started from another machine, or by hand, among them."""
     from srpo_manifest.runner import Runner  # noqa: PLC0415 - a list from records needs no manifest
 
-    runner = Runner(Said(manifest=manifest))
+    runner = Runner(said)
     found = runner.runs()
     restored = [record.id for record in runner.restore(found)]
     if as_json:

@@ -85,3 +85,14 @@ def test_a_store_of_others_is_refused(place, say):
         5, f"error[home-unsafe]: records are not read here: others may write `{place.home}`",
     )  # fmt: skip
     place.home.chmod(0o700)
+
+
+def test_overlays_belong_to_a_manifest(place, say):
+    """`runs` and `prune` of a target that a profile or a value names."""
+    place.write("other/.srpo/runs/x", "")
+    told = say("runs", "-m", "srpo.toml", "--set", "paths.workspace=other")
+    assert (told.status, told.err) == (0, "no run of this name is on the target\n")
+    assert say("prune", "-m", "srpo.toml", "--set", "paths.workspace=other", "--json").json["going"] == []
+    for verb in ("runs", "prune"):
+        refused = say(verb, "--set", "name=x")
+        assert (refused.status, refused.err.splitlines()[1]) == (2, "hint: name it with `-m MANIFEST`")

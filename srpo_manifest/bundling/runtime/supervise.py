@@ -2104,6 +2104,8 @@ def told_run(folder: str) -> Record:
     result, end = read_json(node.path("result.json")), read_slots(node.path("slots"))[0][END]
     over = (end or result) and not is_held(node.path("lock"))
     found = {"state": "ended", "outcome": (end or result or {})["outcome"]} if over else status_of(node)
+    if found["state"] == "pending" and not is_starting(folder):
+        found = {"state": "ended", "outcome": "lost"}
     rules = result or read_json(os.path.join(node.bundle, "rules.json")) or {}
     whole = found["outcome"] == "succeeded" and result is not None and not result["dry_run"]
     return {
@@ -2113,6 +2115,17 @@ def told_run(folder: str) -> Record:
         "outcome": found["outcome"],
         "whole": whole and all(map(is_there, (*result["checkpoints"], *result["files"]))),
     }
+
+
+def is_starting(folder: str) -> bool:
+    """Whether a process lives that `starting` names: number, start, and the beginning of the boot id."""
+    boot = boot_id()
+    with contextlib.suppress(OSError, ValueError), open(os.path.join(folder, "starting"), encoding="ascii") as lines:
+        for pid, start, of in (line.strip().split("-") for line in lines):
+            found = same(int(pid), int(start)) if boot.startswith(of) else None
+            if found and found.state not in "ZX":
+                return True
+    return False
 
 
 def is_there(left: Record) -> bool:
