@@ -29,9 +29,11 @@ LAUNCH_SECONDS = 600.0
 _RECEIVE = """run={folder}
 runs=${{run%/*}} id=${{run##*/}}
 IFS= read -r secrets
-{tags}me=$(tag $$) new=$runs/.$id.$me.new
+TAGS
+me=$(tag $$) new=$runs/.$id.$me.new
 discard() {{ mv -T -- "$1" "$runs/.${{1##*/}}.$me.gone" && rm -rf -- "$runs/.${{1##*/}}.$me.gone"; }}
-{sweep}(umask 077 && mkdir -p -- "$runs" && mkdir -- "$new" "$new/bundle") || exit 73
+SWEEP
+(umask 077 && mkdir -p -- "$runs" && mkdir -- "$new" "$new/bundle") || exit 73
 (umask 077 && tar -x --no-same-owner -f - -C "$new/bundle") || {{ rm -rf -- "$new"; exit 74; }}
 # A stream that was cut off between two files is good tar, and no bundle.
 rm -- "$new/bundle/{last}" || {{ rm -rf -- "$new"; echo 'the bundle arrived cut off' >&2; exit 74; }}
@@ -40,9 +42,11 @@ printf '%s\\n' "$secrets" | (
 {{ tag "$BASHPID" && echo; }} >>"$run/starting"
 {start})
 status=$?
-if [ "$status" -eq 0 ] || [ -e "$run/{slots}" ]; then rm -f -- "$run/starting"; else discard "$run"; fi
+if [ "$status" -eq 0 ] || [ -e "$run/SLOTS" ]; then rm -f -- "$run/starting"; else discard "$run"; fi
 exit "$status"
 """
+for _name, _text in (("TAGS", TAGS), ("SWEEP", SWEEP), ("SLOTS", SLOTS)):
+    _RECEIVE = _RECEIVE.replace(_name, _text.rstrip().replace("{", "{{").replace("}", "}}"))
 
 
 def bundle_of(planned: Planned) -> Bundle:
@@ -91,14 +95,7 @@ def launch(
     Raises: LaunchError `launch-failed` when the target says no, or `launch-unsure` when
     contact broke before its answer.
     """
-    script = _RECEIVE.format(
-        folder=folder,
-        last=LAST,
-        tags=TAGS,
-        sweep=SWEEP,
-        slots=SLOTS,
-        start=launcher.start(folder, dry_run=dry_run),
-    )
+    script = _RECEIVE.format(folder=folder, last=LAST, start=launcher.start(folder, dry_run=dry_run))
     try:
         answer = transport.exec(
             script, chain((msgspec.json.encode(values) + b"\n",), stream), timeout_seconds=LAUNCH_SECONDS

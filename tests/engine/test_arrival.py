@@ -78,10 +78,8 @@ def run(tmp_path: Path) -> Path:
 
 def killed_launch(run: Path, tmp_path: Path, start: str, *, after_start: bool) -> None:
     """A launch whose bash is killed: while it unpacks, or when the bundle is there and its supervisor is not."""
-    script = launching._RECEIVE.format(
-        folder=quote(str(run)), last=launching.LAST, tags=launching.TAGS, sweep=launching.SWEEP,
-        slots=SLOTS, start=f"echo $PPID >{quote(str(tmp_path / 'begun'))}\n{start}\n",
-    )  # fmt: skip
+    start = f"echo $PPID >{quote(str(tmp_path / 'begun'))}\n{start}\n"
+    script = launching._RECEIVE.format(folder=quote(str(run)), last=launching.LAST, start=start)
     process = subprocess.Popen(
         ["bash", "--noprofile", "--norc", "-c", script], stdin=subprocess.PIPE, start_new_session=True
     )
@@ -118,7 +116,7 @@ def test_what_a_killed_launch_left_is_never_started_and_goes_with_the_next(run, 
 def test_a_launch_that_goes_on_without_its_bash_is_left_alone(run, tmp_path: Path):
     """The supervisor may come yet: the process that becomes it lives. The client says that it is not sure."""
     begun, go = tmp_path / "begun", tmp_path / "go"
-    waits = f"echo $$ >{quote(str(begun))}; exec <&- >&- 2>&-; until [ -e {quote(str(go))} ]; do sleep 0.05; done"
+    waits = f"echo $$ >{quote(str(begun))}; exec <&- >&- 2>&-; for _ in {{1..600}}; do [ ! -e {quote(str(go))} ] || exit; sleep 0.05; done"
 
     def end_the_bash() -> None:
         until(lambda: begun.exists() and begun.read_text().strip())
