@@ -37,6 +37,8 @@ def held(path: Path, *, code: str, patience_seconds: float) -> Iterator[None]:
         try:
             lock.acquire(timeout=min(MOMENT_SECONDS, patience_seconds))
         except Timeout:
+            if patience_seconds <= MOMENT_SECONDS:
+                raise
             _LOG.warning("%s", visible(f"waiting for {_who(record)}, which holds {ticked(path)}"))
             lock.acquire(timeout=max(0.0, until - time.monotonic()))
     except Timeout as late:

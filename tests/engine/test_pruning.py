@@ -11,6 +11,7 @@ import pytest
 
 from srpo_manifest.cli import prune as verb
 from srpo_manifest.engine import pruning
+from srpo_manifest.engine.locks import held
 from srpo_manifest.errors import LaunchError
 from srpo_manifest.values.pruned import Wish
 
@@ -68,3 +69,19 @@ def test_a_workspace_without_runs_is_not_taken_for_an_empty_one(target):
     nowhere = pruning.Target(transport=target.transport, workspace=f"{target.workspace}/x", wish=target.wish)
     choice = pruning.look(nowhere).choice
     assert (choice.going, choice.staying) == ((), ())
+
+
+def test_a_mirror_that_is_in_use_stays(tmp_path: Path):
+    """When it is looked at, and when it would go."""
+    folder = tmp_path / "cache/repositories/x.git"
+    (folder / "objects").mkdir(parents=True)
+    choice = pruning.mirrors(0.0)
+    assert [item.id for item in choice.going] == ["x.git"]
+    with held(folder, code="mirror-held", patience_seconds=1):
+        assert [item.reason for item in pruning.mirrors(0.0).staying] == ["a process works at it"]
+        (kept,) = pruning.take_mirrors(choice)
+    assert (kept.removed, folder.is_dir()) == (False, True)
+    assert "has held" in str(kept.reason)
+    assert [one.removed for one in pruning.take_mirrors(choice)] == [True]
+    assert list(folder.parent.glob("*x.git*.gone")) == []
+    assert not folder.exists()
