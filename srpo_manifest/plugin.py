@@ -17,7 +17,6 @@ from srpo_manifest.planning.forecast import forecast, wasted_steps
 from srpo_manifest.planning.names import secret_name
 from srpo_manifest.planning.rules import pattern as artifact_pattern
 from srpo_manifest.planning.workers import GPUS, gpus_per_node
-from srpo_manifest.ports.arrival import TAGS
 from srpo_manifest.ports.backend import LauncherKind, TransportKind
 from srpo_manifest.ports.direct import DirectLauncher
 from srpo_manifest.ports.hookspecs import hookimpl
@@ -85,7 +84,6 @@ __all__ = [
     "GPUS",
     "PIN",
     "PYTHONS",
-    "TAGS",
     "Answer",
     "ArgumentContract",
     "Arrived",

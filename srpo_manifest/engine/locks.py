@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import time
@@ -48,10 +49,12 @@ def held(path: Path, *, code: str, patience_seconds: float) -> Iterator[None]:
             "wait for it, or end it; no file has to be deleted",
         ) from late
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
         raise TransportError(
             "cache-unwritable",
-            f"{ticked(path.parent)} cannot be used: {error.strerror}",
-            "mend it, or set SRPO_MANIFEST_CACHE to a folder of yours",
+            f"the cache of repositories cannot be written: {error}",
+            "set SRPO_MANIFEST_CACHE to a folder of yours",
         ) from error
     try:
         _tell(record)

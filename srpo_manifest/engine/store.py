@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import stat
+import time
 from pathlib import Path
 
 from srpo_manifest.engine.holders import lives_by_tag, own_tag
@@ -13,6 +14,7 @@ from srpo_manifest.errors import TransportError
 from srpo_manifest.wording import ticked
 
 LIMIT_BYTES = 4 << 20
+DAY_SECONDS = 86400.0
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -113,8 +115,17 @@ def clean(parent: Path) -> None:
     """Remove what processes left that were killed while they made or removed a folder."""
     for left in parent.glob(".*"):
         tag = left.name.rpartition(".")[0].rpartition(".")[2]
-        if left.suffix in (".new", ".gone") and not lives_by_tag(tag):
+        if left.suffix in (".new", ".gone") and not lives_by_tag(tag) and not (_is_abroad(tag) and _is_young(left)):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_abroad(tag: str) -> bool:
+    """Whether its process is one of another machine, or boot: such cannot be seen from here."""
+    return tag.rpartition("-")[2] != own_tag().rpartition("-")[2]
+
+
+def _is_young(path: Path) -> bool:
+    return time.time() - path.lstat().st_mtime < DAY_SECONDS
 
 
 def _write(path: Path, data: bytes, *, durable: bool = True) -> None:

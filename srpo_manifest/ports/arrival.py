@@ -29,10 +29,15 @@ BEGUN = """begun() {
 
 SWEEP = (
     BEGUN
-    + """for left in "$runs"/.*.new "$runs"/.*.gone "$runs"/*/starting; do
+    + """abroad() {
+  local words=$1
+  [ ! -f "$1" ] || read -r words <"$1"
+  case $words in *-"${me##*-}" | *-"${me##*-}".*) return 1 ;; esac
+}
+for left in "$runs"/.*.new "$runs"/.*.gone "$runs"/*/starting; do
   at=${left%/starting}
   if [ ! -e "$left" ] || [ -L "$at" ]; then continue; fi
-  if begun "$left"; then continue; fi
+  if begun "$left" || { abroad "$left" && [ -z "$(find "$left" -maxdepth 0 -mmin +1440)" ]; }; then continue; fi
   if [ "$at" = "$left" ]; then
     rm -rf -- "$at"
   elif [ -e "$at/SLOTS" ]; then
@@ -43,7 +48,7 @@ SWEEP = (
 done 2>/dev/null
 """.replace("SLOTS", SLOTS)
 )
-"""Bash: remove from `$runs` what dead processes left half done."""
+"""Bash: remove from `$runs` what dead processes left half done; those of another machine, or boot, cannot be seen, and get a day."""
 
 
 def unstarted(pending: str, never: str) -> str:

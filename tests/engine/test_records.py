@@ -180,15 +180,18 @@ def test_what_killed_clients_left_goes_with_the_next_record(home: Path):
     """Folders that were being made or removed; those of a process that lives stay."""
     gone = subprocess.Popen(["true"])
     gone.wait()
-    for name in (f".x.{gone.pid}-1-abc.new", f".y.{gone.pid}-1-abc.gone", ".z.new"):
+    boot = own_tag().rpartition("-")[2]
+    for name in (f".x.{gone.pid}-1-{boot}.new", f".y.{gone.pid}-1-{boot}.gone", ".z.1-1-abroad.new"):
         (home / name).mkdir()
         (home / name / "record.json").write_text("")
+    os.utime(home / ".z.1-1-abroad.new", (1, 1))
+    (home / ".v.1-1-abroad.new").mkdir()
     living = home / f".w.{own_tag()}.new"
     living.mkdir()
     assert (len(records.load_all()), records.survey().damaged) == (2, [])
     three = a_record("three")
     records.save(three, b"")
-    assert {path.name for path in home.iterdir()} == {ONE.id, TWO.id, three.id, living.name}
+    assert {path.name for path in home.iterdir()} == {ONE.id, TWO.id, three.id, living.name, ".v.1-1-abroad.new"}
     records.discard(three)
     records.discard(three)
-    assert {path.name for path in home.iterdir()} == {ONE.id, TWO.id, living.name}
+    assert {path.name for path in home.iterdir()} == {ONE.id, TWO.id, living.name, ".v.1-1-abroad.new"}

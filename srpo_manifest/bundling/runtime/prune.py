@@ -19,6 +19,7 @@ from typing import Any, Iterator, Optional
 
 FORMAT = 1
 SLOT_BYTES = 512
+DAY_SECONDS = 86400.0
 STARTING_SECONDS = 3600.0
 """A folder without a supervisor that is younger may be one that a person is starting by hand."""
 LINKLESS = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
@@ -93,8 +94,17 @@ def leftovers(folder: str) -> Iterator[Record]:
         found = (TAGGED if folder == "runs" else ASIDE).fullmatch(name)
         path = os.path.join(folder, name)
         if found and os.path.isdir(path) and not os.path.islink(path):
-            alive = "a process works at it" if lives(found["tag"]) else None
-            yield {"path": path, "id": found["id"], "bytes": size(path), "kept": alive}
+            yield {"path": path, "id": found["id"], "bytes": size(path), "kept": worked_at(path, found["tag"])}
+
+
+def worked_at(path: str, mark: str) -> Optional[str]:
+    """Why it may not be left: its process lives; one of another machine, or boot, cannot be seen, and gets a day."""
+    place, dot, pid = mark.rpartition(".")
+    if lives(mark) or (dot and place == os.uname().nodename and os.path.exists(f"/proc/{pid}")):
+        return "a process works at it"
+    ours = place == os.uname().nodename if dot else mark.rpartition("-")[2] == boot_id()[:8]
+    young = time.time() - (modified(path) or 0.0) < DAY_SECONDS
+    return "a process of another machine may work at it" if young and not ours else None
 
 
 def settled(name: str, marked: set[str]) -> None:

@@ -1,4 +1,4 @@
-# The job of all-of-it, plan 5fd3c1f83049e3776206a354522cc60357c8ad38db3310cc8be891db9a6bf2ba: everything long runs here, under the supervisor.
+# The job of all-of-it, plan 171d01caa39a73f95e1d46f0c686d47e29b59aaedacf0d669602e30889ef0793: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return

@@ -177,8 +177,13 @@ def test_checkouts_go_where_no_run_uses_them(store):
 def test_what_a_killed_pruner_left_is_no_run_and_goes(store):
     """It is renamed before anything in it goes."""
     path = store.run()
-    path.rename(path.with_name(f".{RUN}.1-1-0.gone"))
-    store.checkout("c" * 40).rename(store.folder / f"checkouts/{'c' * 40}.gone.1-1-0")
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+    path.rename(path.with_name(f".{RUN}.1-1-{boot}.gone"))
+    store.checkout("c" * 40).rename(store.folder / f"checkouts/{'c' * 40}.gone.1-1-{boot}")
+    store.checkout("d" * 40).rename(store.folder / f"checkouts/{'d' * 40}.aside.{os.uname().nodename}.999999999")
+    (store.folder / "runs/.x.1-1-0.new").mkdir()
+    assert store.ask("survey")["coming"] == ["x"]  # of another machine, perhaps: it gets a day
+    os.utime(store.folder / "runs/.x.1-1-0.new", (1, 1))
     found = store.ask("survey")
     assert (found["runs"], found["checkouts"]) == ([], [])
     for left in found["leftovers"]:

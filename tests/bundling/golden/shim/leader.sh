@@ -1,4 +1,4 @@
-# The job of a-run, plan e327c8a3ffe1bdff525a5b784d40ee3324da5323094b4855fd4ee521f90ec72b: everything long runs here, under the supervisor.
+# The job of a-run, plan a75c4c7c355e59cdd98e47917ac9dd2d234fc53b8d254ceec6274e26f6926f6a: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
