@@ -59,8 +59,9 @@ def asked(folder: Path) -> dict[str, Any]:
 
 
 def followed(folder: Path) -> str:
-    text = following.follow(quote(str(folder)), events=0, log=0, wait_seconds=0)
-    return following.parse_follow(PipedTransport().exec(text, timeout_seconds=30), events=0, log=0).state
+    at = following.Offsets(log=0)
+    text = following.follow(quote(str(folder)), at, wait_seconds=0)
+    return following.parse_follow(PipedTransport().exec(text, timeout_seconds=30), at).state
 
 
 def until(holds, seconds: float = 30.0) -> None:
