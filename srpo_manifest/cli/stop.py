@@ -47,7 +47,7 @@ def command(*, run: str, grace_seconds: float | None, no_end: bool, no_wait: boo
             f"run `{status.run}` lost its supervisors and cannot be taken over: {why.message}",
             *(why.hints or ("see its folder on the target; `status` tries again",)),
         )
-    records.saw(contact.record.id, status)
+    records.saw(contact.record, status)
     if as_json:
         data(status)
     else:

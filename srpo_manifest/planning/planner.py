@@ -277,7 +277,7 @@ def _action(wanted: Wanted, facts: Facts, plan: Plan, *, again: bool) -> tuple[A
     if isinstance(past, Unknown):
         return "run", []
     for run in past:
-        if run.state != "ended":
+        if run.state not in ("ended", "unreadable"):
             return "run", [
                 Finding(
                     code="already-running",

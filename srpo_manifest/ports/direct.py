@@ -8,13 +8,16 @@ import msgspec
 
 from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.errors import LaunchError
+from srpo_manifest.ports.arrival import unstarted
 from srpo_manifest.ports.probes import Answer
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.manifest import DirectOptions, LauncherOptions
 from srpo_manifest.values.run import FORMAT, Mark, Raised, Status
 
-_NEVER = """if [ ! -e "$run/python" ]; then
-  printf '{"format": 1, "run": "%s", "state": "ended", "outcome": "lost", "reason": "it was never started", "unfinished": false}' "${run##*/}"
+_PENDING = """printf '{"format": 1, "run": "%s", "state": "pending", "unfinished": false}' "${run##*/}\""""
+_LOST = """printf '{"format": 1, "run": "%s", "state": "ended", "outcome": "lost", "reason": "it was never started", "unfinished": false}' "${run##*/}\""""
+_NEVER = f"""{unstarted(_PENDING, _LOST)}if [ ! -e "$run/python" ]; then
+  {_LOST}
   exit
 fi
 """

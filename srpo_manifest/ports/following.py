@@ -10,11 +10,13 @@ import msgspec
 
 from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.errors import LaunchError, TransportError
+from srpo_manifest.ports.arrival import unstarted
 from srpo_manifest.ports.direct import NODE, PYTHON
 from srpo_manifest.ports.probes import Answer
 from srpo_manifest.values.base import Value
 
-_NEVER = """[ -e "$run/python" ] || { echo '{"events": 0, "log": 0, "state": "ended"}'; exit; }
+_HEAD = """echo '{"events": 0, "log": 0, "state": "%s"}'"""
+_NEVER = f"""{unstarted(f"sleep 0.5; {_HEAD % 'pending'}", _HEAD % "ended")}[ -e "$run/python" ] || {{ {_HEAD % "ended"}; exit; }}
 """
 KILLED = 128
 

@@ -82,6 +82,8 @@ class PastRun(Value):
     """Its checkpoints and files are still there."""
     unfinished: bool | None = None
     """As in `Status`."""
+    reason: str = ""
+    """Why its state is `unreadable`."""
 
 
 class Vendor(Value):

@@ -63,6 +63,8 @@ TORN_TOLD = 3
 PICTURE_BYTES = 32 << 20
 """A picture that is larger is told of, not copied."""
 DIGEST_SECONDS = 300.0
+GATE_SECONDS = 120.0
+"""How long a launch waits for another one of its name."""
 SPINNING_SHARE = 0.1
 """Of a core: what waits uses less, and what goes round in a loop more."""
 RESTARTS = 2
@@ -1295,17 +1297,54 @@ def claim(node: Node) -> tuple[int, int]:
 
 def take_lock(node: Node) -> int:
     """The lock's file, held for as long as any process has it open. A reader holds it for a moment only."""
-    lock = os.open(node.path("lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(node.path("lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     for _ in range(10):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             time.sleep(0.1)
         else:
+            sign(lock)
             return lock
-    holder = read_slots(node.path("slots"))[0][IDENTITY] or {"outer": ["?"], "time": "?"}
-    message = f"process {holder['outer'][0]} has supervised run `{node.run}` since {holder['time']}"
+    message = f"run `{node.run}` is supervised by {supervisor_of(node)}"
     raise Refused("run-busy", message, "follow it, or stop it first", 75)
+
+
+def sign(lock: int) -> None:
+    """Write into a lock that this process holds who holds it; a full disk keeps only the name from others."""
+    program = [os.path.basename(word) for word in sys.argv[:1]]
+    holder = {
+        "pid": os.getpid(),
+        "start": identity(os.getpid())[1],
+        "boot": boot_id(),
+        "host": os.uname().nodename,
+        "command": " ".join(program + sys.argv[1:2]),
+        "since": now(),
+    }
+    with contextlib.suppress(OSError):
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, json.dumps(holder).encode() + b"\n", 0)
+
+
+def signed(path: str) -> str:
+    """Who holds the lock, by what it wrote; a process that is gone is not named."""
+    holder = read_json(path) or {}
+    with contextlib.suppress(LookupError, TypeError):
+        here = holder["boot"] == boot_id()
+        found = same(holder["pid"], holder["start"]) if here else None
+        if (found and found.state not in "ZX") if here else holder["host"] != os.uname().nodename:
+            return f"process {holder['pid']} on `{holder['host']}` (`{holder['command']}`, since {holder['since']})"
+    return "a process that did not tell its name"
+
+
+def supervisor_of(node: Node) -> str:
+    """Who holds the run's lock: a supervisor that lives, else whoever signed it."""
+    holder = read_slots(node.path("slots"))[0][IDENTITY]
+    if holder and holder["boot"] == boot_id():
+        for name in ("outer", "inner"):
+            if (found := same(*holder[name])) and found.state not in "ZX":
+                return f"process {found.pid} on `{os.uname().nodename}` (`supervise.py`, since {holder['time']})"
+    return signed(node.path("lock"))
 
 
 def is_held(path: str, how: int = fcntl.LOCK_SH) -> bool:
@@ -2214,14 +2253,15 @@ def secret_names(node: Node) -> list[str]:
 def alone(node: Node) -> Iterator[None]:
     """While no other launch of the name goes on, and no run of it. Raises: Refused where one runs."""
     folder, name = os.path.dirname(node.run_folder), node.rules()["name"]
-    gate = os.open(os.path.join(folder, f".{name}.launch"), os.O_RDWR | os.O_CREAT, 0o600)
+    path = os.path.join(folder, f".{name}.launch")
+    gate = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(gate, fcntl.LOCK_EX)
+        take_gate(gate, path)
         for run in runs_of(folder, name):
             nodes = map(Node, glob.glob(os.path.join(glob.escape(os.path.join(folder, run)), "attempt-*", "node-*")))
             for other in nodes if run != node.run else ():
                 if is_held(other.path("lock")):
-                    message = f"run `{run}` of this name has not ended"
+                    message = f"run `{run}` of this name has not ended; it is supervised by {supervisor_of(other)}"
                     raise Refused("already-running", message, "attach to it, or stop it", 75)
                 if left := remains(other):
                     message = f"run `{run}` of this name lost its supervisors, and its processes live: {left}"
@@ -2241,6 +2281,25 @@ def remains(node: Node) -> str:
     else:
         found = tree(node.run)
     return ", ".join(str(one.pid) for one in found)
+
+
+def take_gate(gate: int, path: str) -> None:
+    """Hold the gate of a name; say for whom we wait. Raises: Refused where it stays closed."""
+    until, told = time.monotonic() + GATE_SECONDS, False
+    while True:
+        try:
+            fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                message = f"{signed(path)} has been launching a run of this name for more than {GATE_SECONDS:g} seconds"
+                raise Refused("launch-busy", message, "wait for it, or end it; no file has to be deleted", 75) from None
+            if not told and time.monotonic() >= until - GATE_SECONDS + 0.2:
+                told = True
+                print(f"waiting for {signed(path)}, which launches a run of this name", file=sys.stderr, flush=True)
+            time.sleep(0.05)
+        else:
+            sign(gate)
+            return
 
 
 def launch_secrets(names: list[str], on_stdin: bool) -> dict[str, str]:
@@ -2482,16 +2541,36 @@ def mark(node: Node, what: str) -> int:
 
 
 def runs(folder: str, name: str) -> int:
-    """Go on with those runs of one name that lost their supervisors, and print all of them, the newest first."""
+    """Go on with those runs of one name that lost their supervisors, and print all of them, the newest first.
+
+    One that cannot be read hides no other.
+    """
     told = []
     for run in runs_of(folder, name):
-        told.append(told_run(os.path.join(folder, run)))
+        told.append(told_or_why(os.path.join(folder, run)))
         if told[-1]["unfinished"]:
             with contextlib.suppress(Refused, OSError):
                 go_on(newest_attempt(os.path.join(folder, run)))
-            told[-1] = told_run(os.path.join(folder, run))
+            told[-1] = told_or_why(os.path.join(folder, run))
     print(json.dumps(told))
     return 0
+
+
+def told_or_why(folder: str) -> Record:
+    """The run as `told_run` has it, or why it cannot be read."""
+    try:
+        return told_run(folder)
+    except (OSError, LookupError, TypeError, ValueError) as error:
+        why = short(str(error) if isinstance(error, OSError) else f"its files have another shape: {error!r}")
+    return {
+        "id": os.path.basename(folder),
+        "plan": "",
+        "state": "unreadable",
+        "outcome": None,
+        "whole": False,
+        "unfinished": False,
+        "reason": why,
+    }
 
 
 def runs_of(folder: str, name: str) -> list[str]:
@@ -2502,33 +2581,49 @@ def runs_of(folder: str, name: str) -> list[str]:
 
 def newest_attempt(folder: str) -> Node:
     """Its first node."""
-    attempts = sorted(glob.glob(os.path.join(glob.escape(folder), "attempt-*", "node-0")))
-    return Node(attempts[-1] if attempts else os.path.join(folder, "attempt-1", "node-0"))
+    attempts = sorted(name for name in os.listdir(folder) if name.startswith("attempt-"))
+    return Node(os.path.join(folder, attempts[-1] if attempts else "attempt-1", "node-0"))
 
 
 def told_run(folder: str) -> Record:
-    """The newest attempt's state, and whether all that it left is still there."""
+    """The newest attempt's state, and whether all that it left is still there; the story of one that is over is not read."""
     node = newest_attempt(folder)
-    rules = read_json(os.path.join(node.bundle, "rules.json")) or {}
-    found = status_of(node)
-    result = read_json(node.path("result.json"))
-    there = (
-        result is not None
-        and format_of(result) <= FORMAT
-        and all(
-            size_of(listing(left["path"])) == left["bytes"]
-            for left in [*result["checkpoints"], *result["files"]]
-            if left.get("whole", True)
-        )
+    result, end = read_json(node.path("result.json")), read_slots(node.path("slots"))[0][END]
+    result = result if result and format_of(result) <= FORMAT else None
+    over = (end or result) and not is_held(node.path("lock"))
+    found = (
+        {"state": "ended", "outcome": (end or result or {})["outcome"], "unfinished": False}
+        if over
+        else status_of(node)
     )
+    if found["state"] == "pending" and not is_starting(folder):
+        found = {"state": "ended", "outcome": "lost", "unfinished": False}
+    rules = result or read_json(os.path.join(node.bundle, "rules.json")) or {}
+    whole = found["outcome"] == "succeeded" and result is not None and not result["dry_run"]
     return {
         "id": node.run,
         "plan": rules.get("plan", ""),
         "state": found["state"],
         "outcome": found["outcome"],
-        "whole": there and found["outcome"] == "succeeded" and not result["dry_run"],
+        "whole": whole and all(map(is_there, (*result["checkpoints"], *result["files"]))),
         "unfinished": found["unfinished"],
     }
+
+
+def is_starting(folder: str) -> bool:
+    """Whether a process lives that `starting` names: number, start, and the beginning of the boot id."""
+    boot = boot_id()
+    with contextlib.suppress(OSError, ValueError), open(os.path.join(folder, "starting"), encoding="ascii") as lines:
+        for pid, start, of in (line.strip().split("-") for line in lines):
+            found = same(int(pid), int(start)) if boot.startswith(of) else None
+            if found and found.state not in "ZX":
+                return True
+    return False
+
+
+def is_there(left: Record) -> bool:
+    """Whether what a run left whole has as many bytes as then."""
+    return not left.get("whole", True) or size_of(listing(left["path"])) == left["bytes"]
 
 
 def follow(node: Node, events: int, log: Optional[int], wait: float, events_mark: str = "", log_mark: str = "") -> int:
