@@ -32,6 +32,7 @@ IDENTITY, EXIT, END = range(3)
 NEVER_STARTED, CHECKS_REFUSED = 71, 78
 LOOK_SECONDS = 0.5
 """Between two looks at files: what did not change in between is taken to be finished."""
+TOLD_PROCESSES = 240
 KILL_SECONDS = 20.0
 """From the first KILL to giving up on processes that even KILL does not reach."""
 BYPASS_SECONDS = 30.0
@@ -921,7 +922,10 @@ class Page(ctypes.Structure):
         ("log", ctypes.c_uint64),
         ("phases", ctypes.c_uint64),
         ("deadline", ctypes.c_double),
+        ("group_told", ctypes.c_bool),
         ("script_begun", ctypes.c_bool),
+        ("told", ctypes.c_uint64 * (2 * TOLD_PROCESSES)),
+        ("told_count", ctypes.c_uint32),
     ]
     log: int
     """How many bytes of the log have been read."""
@@ -929,8 +933,20 @@ class Page(ctypes.Structure):
     """Likewise of `phases`."""
     deadline: float
     """When KILL follows, on the monotonic clock; 0 before anything was told to end."""
+    group_told: bool
+    """Whether the leader's group heard TERM."""
     script_begun: bool
     """Whether `on_stop.sh` was started: it runs once."""
+
+    def note(self, target: Process) -> None:
+        """TERM goes to it; of very many processes the last ones may hear it again from another supervisor."""
+        if self.told_count < TOLD_PROCESSES:
+            self.told[2 * self.told_count : 2 * self.told_count + 2] = target[:2]
+            self.told_count += 1
+
+    def noted(self) -> set[tuple[int, ...]]:
+        """Pid and start of who was told."""
+        return {tuple(self.told[2 * at : 2 * at + 2]) for at in range(self.told_count)}
 
 
 class Job:
@@ -954,7 +970,7 @@ class Job:
             raise Refused("run-used", f"run `{node.run}` was started before", "start a new run", 73) from None
         self.events = Events(node, secrets.values())
         self.log = os.open(node.path("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self.page = Page.from_buffer(mmap.mmap(-1, mmap.PAGESIZE))
+        self.page = Page.from_buffer(mmap.mmap(-1, ctypes.sizeof(Page)))
         self.artifacts = Artifacts(node, self.rules, self.words)
         self.began = time.monotonic()
 
@@ -1094,10 +1110,10 @@ def run_inner(job: Job, outer: list[int], ack: int) -> None:
         "time": now(),
     }
     job.slots.write(IDENTITY, record)
-    os.write(opened, b"g")
-    os.close(opened)
-    os.write(ack, b"g")
-    os.close(ack)
+    for waiting in (opened, ack):
+        with contextlib.suppress(BrokenPipeError):  # the leader, or who launched, was killed meanwhile
+            os.write(waiting, b"g")
+        os.close(waiting)
     Supervisor(job, record).run()
 
 
@@ -1218,7 +1234,7 @@ class Supervisor:
         self.asked: Optional[Record] = None
         self.grace = float(self.stop.get("grace_seconds") or 0)
         self.begun = self.patience = 0.0
-        self.told = {one[:2] for one in self._tree()} if self.page.deadline else set()
+        self.told = self.page.noted()
         self.killing: Optional[float] = None
         self.unkillable: list[int] = []
         self.progress: Optional[Record] = None
@@ -1257,12 +1273,13 @@ class Supervisor:
                 self._warn(f"{name}-unwatched", f"watching the {name} met {type(error).__name__}: {error}")
 
     def _read_phases(self, last: bool) -> None:
-        names, self.page.phases = lines_after(self.job.node.path("phases"), self.page.phases, last)
+        names, after = lines_after(self.job.node.path("phases"), self.page.phases, last)
         for name in names:
             self._enter(name)
-            if name == "job":
+            if name == "job" and not self.story.started:
                 self.story.started = True
                 self.job.events.append("job.started")
+        self.page.phases = after
 
     def _enter(self, phase: str, **more: object) -> None:
         if phase != self.story.phase:
@@ -1439,10 +1456,10 @@ class Supervisor:
 
         Returns: whether the tree is empty, or KILL reached nobody for too long.
         """
-        if not self.page.deadline:
-            if self._saving():
+        if not self.page.group_told:
+            if not self.page.deadline and self._saving():
                 return False
-            self.page.deadline = time.monotonic() + self.grace
+            self.page.deadline = self.page.deadline or time.monotonic() + self.grace
             self._tell_group()
         left = self._tree()
         if not left and not self._lives():
@@ -1453,14 +1470,21 @@ class Supervisor:
         if not any(found[:2] in self.told for found in left):
             for found in left:
                 send(found, signal.SIGTERM)
-                self.told.add(found[:2])
+                self._note(found)
         return False
 
     def _tell_group(self) -> None:
         if self.leader and self._lives():
-            self.told = {found[:2] for found in self._tree() if found.group == self.leader[0]}
+            for found in self._tree():
+                if found.group == self.leader[0]:
+                    self._note(found)
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.leader[0], signal.SIGTERM)
+        self.page.group_told = True
+
+    def _note(self, found: Process) -> None:
+        self.told.add(found[:2])
+        self.page.note(found)
 
     def _kill(self, left: list[Process]) -> bool:
         self.killing = self.killing or time.monotonic()
