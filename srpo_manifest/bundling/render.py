@@ -78,6 +78,8 @@ def render(planned: Planned, *, launch: bytes, supervise: bytes, deliver: bytes 
                 "on_stop.sh", "".join(f'"$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/{end.name}"\n' for end in ends)
             )
         )
+    if planned.plan.rules.end:
+        files.append(_text("end.sh", f"exec {' '.join(map(quote, planned.plan.rules.end.command))}\n"))
     return Bundle(plan=planned.plan.id, files=tuple(sorted(files, key=lambda file: file.name)))
 
 
@@ -165,6 +167,7 @@ def _rules(planned: Planned) -> dict[str, object]:
             if isinstance(value, SecretRef) and value.target_file is not None
         },
         "port": planned.port,
+        "end": plan.rules.end,
         "repo": str(planned.checkout),
         **_shim(planned),
     }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 import msgspec
 
+from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.cli.output import data
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.errors import TransportError
 from srpo_manifest.finding import visible
-from srpo_manifest.values.run import CheckpointFile, Status
+from srpo_manifest.values.run import CheckpointFile, End, Status
 from srpo_manifest.wording import gigabytes
 
 
@@ -50,11 +51,26 @@ def lines(status: Status, where: str) -> list[str]:
         found += [digest(file) for file in checkpoint.files if checkpoint.whole]
     if status.images:
         found.append(f"  previews    {status.images}")
+    if status.end:
+        found.append(end(status.run, status.end))
     for warning in status.warnings:
         found.append(f"  warning     [{warning.code}] {warning.time}: {warning.message}")
         found += [f"    hint: {hint}" for hint in warning.hints]
     found += [f"  damaged     {what}" for what in status.damaged]
     return [visible(line) for line in [*found, f"  folder      {where}"]]
+
+
+def end(run: str, told: End) -> str:
+    """The command after the end as a line for people."""
+    shown, reason = " ".join(map(quote, told.command)), f": {told.reason}" if told.reason else ""
+    match told.state:
+        case "waiting":
+            state = f"runs at {told.due} at the latest; `srpo-manifest stop --no-end {run}` calls it off"
+        case "ended":
+            state = f"ended with status {told.exit}{reason}"
+        case _:
+            state = f"{told.state}{reason}"
+    return f"  end         `{shown}` {state}"
 
 
 def digest(file: CheckpointFile) -> str:

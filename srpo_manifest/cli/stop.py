@@ -17,11 +17,14 @@ from srpo_manifest.engine.contact import Contact
 @click.option(
     "--grace", "grace_seconds", type=click.FloatRange(min=0), help="Seconds from TERM to KILL, beside the manifest's."
 )
+@click.option("--no-end", is_flag=True, help="Call the manifest's [end] off; also where the run has ended.")
 @click.option("--no-wait", is_flag=True, help="Return once the request lies on the target.")
 @click.option("--json", "as_json", is_flag=True, help="The run's state as one JSON document.")
-def command(*, run: str, grace_seconds: float | None, no_wait: bool, as_json: bool) -> int:
+def command(*, run: str, grace_seconds: float | None, no_end: bool, no_wait: bool, as_json: bool) -> int:
     """Ask RUN to end: it waits for a checkpoint being written, then reaches every process of the run."""
     contact = Contact(records.find(run))
+    if no_end:
+        contact.mark("keep")
     status = contact.status()
     if status.state != "ended":
         contact.stop(grace_seconds=grace_seconds, reason=f"asked for by {_who()}")

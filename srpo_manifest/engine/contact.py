@@ -17,7 +17,8 @@ from srpo_manifest.ports.probes import Answer
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.reading.words import parse_word
 from srpo_manifest.values.facts import Facts
-from srpo_manifest.values.run import Record, Status
+from srpo_manifest.values.run import Mark, Record, Status
+from srpo_manifest.wording import ticked
 
 ASK_SECONDS = 60.0
 WAIT_SECONDS = 20.0
@@ -56,6 +57,14 @@ class Contact:
         answer = self._exec(self.launcher.stop(self._folder, grace_seconds=grace_seconds, reason=reason))
         if answer.status != 0:
             raise LaunchError("stop-failed", f"the request to stop was not taken: {answer.complaint}")
+
+    def mark(self, what: Mark) -> None:
+        """Leave a mark that `[end]` of the run heeds. Raises: TransportError; LaunchError."""
+        answer = self._exec(self.launcher.mark(self._folder, what))
+        if answer.status != 0:
+            raise LaunchError(
+                "mark-failed", f"the mark {ticked(what)} was not taken: {answer.complaint}", "see the run's folder"
+            )
 
     def tidy(self) -> None:
         """End what a lost run left behind. Raises: TransportError; LaunchError where something cannot be ended."""

@@ -15,6 +15,7 @@ from srpo_manifest.builtin import (
     command,
     dead_code,
     earlier_results,
+    end,
     environment,
     interpreter,
     launcher_program,
@@ -57,6 +58,7 @@ _STAGES = (
     earlier_results,
     dead_code,
     command,
+    end,
 )
 _ONE_ANSWER = ("resolve-repo", "resolve-bash", "launch")
 _PROPOSALS: tuple[type, ...] = Proposal.__args__

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from srpo_manifest.planning import anchors
 from srpo_manifest.upstream.arriving import Arriving
-from srpo_manifest.values.plan import Rules
+from srpo_manifest.values.plan import EndRule, Rules
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.values.words import Arrived, Text, Word, joined, word
+
+WAIT_HOURS = 1.0
+"""How long the end waits for the outputs to be fetched, where the manifest does not say."""
 
 
 def rules(wanted: Wanted, values: Arriving) -> Rules:
@@ -36,7 +40,17 @@ def rules(wanted: Wanted, values: Arriving) -> Rules:
         "collect_images": artifacts.collect_images,
         "fetch": list(manifest.outputs.fetch),
     }
-    return Rules(done=done, stop=stop, outputs=outputs)
+    return Rules(done=done, stop=stop, outputs=outputs, end=end(wanted))
+
+
+def end(wanted: Wanted) -> EndRule | None:
+    """What follows the end. What a job of this machine made need not be waited for: it is at home."""
+    given = wanted.manifest.end
+    if given is None:
+        return None
+    waits = given.when == "fetched" and not anchors.is_local(wanted)
+    hours = given.wait_hours or WAIT_HOURS
+    return EndRule(command=given.command, wait_seconds=hours * 3600 if waits else 0.0)
 
 
 def pattern(template: str | None, values: Arriving) -> str | None:

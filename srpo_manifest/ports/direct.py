@@ -8,7 +8,7 @@ from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.errors import LaunchError
 from srpo_manifest.ports.probes import Answer
 from srpo_manifest.values.manifest import DirectOptions, LauncherOptions
-from srpo_manifest.values.run import Status
+from srpo_manifest.values.run import Mark, Status
 
 _NEVER = """if [ ! -e "$run/python" ]; then
   printf '{"format": 1, "run": "%s", "state": "ended", "outcome": "lost", "reason": "it was never started"}' "${run##*/}"
@@ -46,6 +46,10 @@ class DirectLauncher:
         """Write the request durably and wake the supervisor."""
         grace = "" if grace_seconds is None else f"--grace {grace_seconds:g} "
         return f'run={folder}\n{PYTHON}exec "$python" "$run/bundle/supervise.py" stop "$run/{NODE}" {grace}--reason {quote(reason)}\n'
+
+    def mark(self, folder: str, what: Mark) -> str:
+        """Leave the mark durably."""
+        return f'run={folder}\n{PYTHON}exec "$python" "$run/bundle/supervise.py" mark "$run/{NODE}" {what}\n'
 
     def tidy(self, folder: str) -> str:
         """End what a lost run left behind."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from srpo_manifest.ports.probes import Answer
-from srpo_manifest.values.run import Status
+from srpo_manifest.values.run import Mark, Status
 
 
 class Launcher(Protocol):
@@ -25,6 +25,9 @@ class Launcher(Protocol):
 
     def tidy(self, folder: str) -> str:
         """End the processes that a lost run left behind; ends 0 when none is left."""
+
+    def mark(self, folder: str, what: Mark) -> str:
+        """Say that the outputs came home, or that the machine is kept: `[end]` waits for that."""
 
     def stop(self, folder: str, *, grace_seconds: float | None, reason: str) -> str:
         """Ask for a stop and return at once."""

@@ -231,6 +231,27 @@ class Outputs(Strict):
     to: Annotated[Line, Meta(description="The folder on the controller.")] = "runs"
 
 
+class End(Strict):
+    """What the target does when the run is over: it may turn itself off."""
+
+    command: Annotated[
+        Annotated[tuple[Line, ...], Meta(min_length=1, max_length=1000)],
+        Meta(description="The command and its arguments, run on the target after every end of the run."),
+    ]
+    when: Annotated[
+        Literal["ended", "fetched"],
+        Meta(description="`fetched`: once the outputs came home, or `wait_hours` have passed."),
+    ] = "ended"
+    wait_hours: Annotated[
+        Annotated[float, Meta(gt=0, le=8760)] | None,
+        Meta(description='With `when = "fetched"`: how long to wait for that; absent: 1 hour.'),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.wait_hours is not None and self.when != "fetched":
+            raise ValueError('`wait_hours` needs `when = "fetched"`')
+
+
 class KindOptions(Strict):
     """The parent of a transport's or a launcher's options: a plugin adds its own keys to it."""
 
@@ -294,6 +315,7 @@ class Manifest(Strict, Generic[T, L]):
     done: Annotated[Done | None, Meta(description="When it is done; absent: the trainer description's rule.")] = None
     stop: Annotated[Stop, Meta(description="How it is ended.")] = Stop()
     outputs: Annotated[Outputs, Meta(description="Where results go.")] = Outputs()
+    end: Annotated[End | None, Meta(description="What the target does when the run is over.")] = None
     lints: Annotated[dict[Code, Literal["deny", "warn", "allow"]], Meta(description="Levels of checks by code.")] = {}
 
 

@@ -130,12 +130,20 @@ class Assumption(Value):
     predicate: Predicate
 
 
+class EndRule(Value):
+    """What the target runs after the end, and how long it waits for the outputs to be fetched before that."""
+
+    command: tuple[str, ...]
+    wait_seconds: float
+
+
 class Rules(Value):
-    """When it is done, how it stops, where results go: as the supervisor reads them."""
+    """When it is done, how it stops, where results go, what follows the end: as the supervisor reads them."""
 
     done: dict[str, object]
     stop: dict[str, object]
     outputs: dict[str, object]
+    end: EndRule | None = None
 
 
 class Plan(Value):

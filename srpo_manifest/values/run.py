@@ -10,6 +10,8 @@ FORMAT = 1
 State: TypeAlias = Literal["pending", "preparing", "running", "stopping", "ended"]
 Outcome: TypeAlias = Literal["succeeded", "failed", "stopped", "unverified", "lost"]
 
+Mark: TypeAlias = Literal["fetched", "keep"]
+
 
 class Record(Value):
     """`runs/ID/record.json` of the controller: enough to ask, stop and read the run without its manifest.
@@ -62,6 +64,16 @@ class Raised(Value):
     hints: tuple[str, ...] = ()
 
 
+class End(Value):
+    """How the command stands that the manifest wants after the end; `due` is when it runs at the latest."""
+
+    command: tuple[str, ...]
+    state: Literal["waiting", "started", "ended", "called-off", "lost"]
+    due: str
+    reason: str | None = None
+    exit: int | None = None
+
+
 class Status(Value):
     """What the target says: the answer of the supervisor's `status`."""
 
@@ -80,3 +92,4 @@ class Status(Value):
     started: str | None = None
     ended: str | None = None
     damaged: tuple[str, ...] = ()
+    end: End | None = None

@@ -188,3 +188,11 @@ def test_a_word_joins_texts():
     assert str(word("$") + late("run.id")) == "$$${run.id}"
     assert msgspec.json.decode(msgspec.json.encode(word("a") + late("run.id")), type=Word) == word("a") + late("run.id")
     assert Facts().get("nothing", str)
+
+
+def test_what_follows_the_end_is_a_script(make):
+    """Word for word, and the supervisor reads how long it waits."""
+    planned = bundle(make, end={"command": ["bash", "-c", "it's $HOME"], "when": "ended"})
+    files = {file.name: file.data for file in render(planned, launch=b"", supervise=b"").files}
+    assert files["end.sh"] == b"exec bash -c 'it'\\''s $HOME'\n"
+    assert json.loads(files["rules.json"])["end"] == {"command": ["bash", "-c", "it's $HOME"], "wait_seconds": 0.0}

@@ -9,6 +9,8 @@ from srpo_manifest.planning.evidence import settled
 from srpo_manifest.planning.rules import rules
 from srpo_manifest.planning.workers import gpus_per_node
 from srpo_manifest.reading.canonical import digest
+from srpo_manifest.values.manifest import TransportOptions
+from srpo_manifest.values.plan import EndRule
 from srpo_manifest.values.trainer import Advice, DoneRule, Evidence, Trainer
 from srpo_manifest.values.words import late, word
 
@@ -70,3 +72,22 @@ def test_advice_rests_on_evidence_too(make, holds):
     assert [advice.text for advice in wanted.trainer.afterwards] == ["copy"] * holds
     notes = [note.message for note in make.planned(wanted, facts).plan.notes if note.code == "afterwards"]
     assert notes == ["when it is done: copy"] * holds
+
+
+@pytest.mark.parametrize(
+    ("table", "wait_seconds"),
+    [({"command": ["off"]}, 0.0), ({"command": ["off"], "when": "fetched", "wait_hours": 2.0}, 0.0)],
+)
+def test_the_end_of_a_local_run_waits_for_nothing(make, table, wait_seconds):
+    """What it made is at home."""
+    assert rules(make.wanted(end=table), {}).end == EndRule(command=("off",), wait_seconds=wait_seconds)
+    assert rules(make.wanted(), {}).end is None
+
+
+@pytest.mark.parametrize(("hours", "wait_seconds"), [({}, 3600.0), ({"wait_hours": 0.5}, 1800.0)])
+def test_the_end_elsewhere_waits_for_what_is_fetched(make, hours, wait_seconds):
+    """An hour where nothing is said."""
+    wanted = make.wanted(end={"command": ["off"], "when": "fetched"} | hours)
+    backend = msgspec.structs.replace(wanted.manifest.backend, transport=TransportOptions(kind="elsewhere"))
+    wanted = msgspec.structs.replace(wanted, manifest=msgspec.structs.replace(wanted.manifest, backend=backend))
+    assert rules(wanted, {}).end == EndRule(command=("off",), wait_seconds=wait_seconds)

@@ -15,6 +15,7 @@ from srpo_manifest.values.manifest import (
     Backend,
     DirectOptions,
     Done,
+    End,
     Entry,
     Model,
     Outputs,
@@ -71,6 +72,7 @@ def test_the_full_manifest_decodes_to_what_it_says(reading) -> None:
         done=Done(checkpoints=1, images=8, files=("output/**/config.json",)),
         stop=Stop(grace_seconds=60, checkpoint_seconds=600, max_hours=12.0, stall_minutes=15.5),
         outputs=Outputs(per_run=False, fetch=("images", "last-checkpoint"), to="results"),
+        end=End(command=("sudo", "-n", "poweroff"), when="fetched", wait_hours=2.5),
         lints={"gpu-count": "warn"},
         backend=Backend(transport=transport, launcher=DirectOptions(kind="direct")),
     )
@@ -116,7 +118,7 @@ def test_a_saved_manifest_decodes_to_the_same(reading) -> None:
 
 TAKES = (
     "hint: the manifest takes `schema`, `name`, `model`, `backend`, `extends`, `plugins`, `repo`, `paths`, `entry`, "
-    "`env`, `python`, `resources`, `files`, `done`, `stop`, `outputs`, or `lints`"
+    "`env`, `python`, `resources`, `files`, `done`, `stop`, `outputs`, `end`, or `lints`"
 )
 FAULTS = {
     "[resource]\nnodes = 1": f"""\

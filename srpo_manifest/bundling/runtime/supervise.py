@@ -62,6 +62,10 @@ REASON_BYTES, TOLD_BYTES = 120, 400
 TORN_HINT = "see whether the disk is full, or the trainer was killed while saving; the files are kept"
 SAVING_PHASE = "saving-checkpoint"
 DIGESTS = "checkpoints.sha256"
+FETCHED, KEEP = "fetched", "keep"
+"""Marks: the outputs came home; the command after the end is called off."""
+END_SECONDS = 1.0
+"""Between two looks while the command after the end waits."""
 WAKE = signal.SIGUSR1
 STOPS = {signal.SIGTERM, signal.SIGINT}
 SIGNALS = STOPS | {WAKE, signal.SIGCHLD}
@@ -109,7 +113,12 @@ class Node:
 
 def now() -> str:
     """The wall clock, for people."""
-    seconds = time.time()
+    return moment(0)
+
+
+def moment(later: float) -> str:
+    """The wall clock in so many seconds."""
+    seconds = time.time() + later
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1000):03}Z"
 
 
@@ -923,6 +932,7 @@ class Page(ctypes.Structure):
         ("phases", ctypes.c_uint64),
         ("deadline", ctypes.c_double),
         ("group_told", ctypes.c_bool),
+        ("due", ctypes.c_double),
         ("script_begun", ctypes.c_bool),
         ("told", ctypes.c_uint64 * (2 * TOLD_PROCESSES)),
         ("told_count", ctypes.c_uint32),
@@ -935,6 +945,8 @@ class Page(ctypes.Structure):
     """When KILL follows, on the monotonic clock; 0 before anything was told to end."""
     group_told: bool
     """Whether the leader's group heard TERM."""
+    due: float
+    """When the command after the end is run at the latest, likewise."""
     script_begun: bool
     """Whether `on_stop.sh` was started: it runs once."""
 
@@ -1029,14 +1041,14 @@ def take_lock(node: Node) -> int:
     raise Refused("run-busy", message, "follow it, or stop it first", 75)
 
 
-def is_held(path: str) -> bool:
-    """Whether a supervisor lives."""
+def is_held(path: str, how: int = fcntl.LOCK_SH) -> bool:
+    """Whether a run is supervised; asked with LOCK_EX, whether a supervisor lives at all."""
     try:
         lock = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:
@@ -1090,8 +1102,10 @@ def run_outer(job: Job, ack: int) -> None:
         message = "the inner supervisor died; the outer one goes on"
         job.events.append("warning.raised", code="supervisor-died", message=message)
         Supervisor(job, found).run()
-    elif not Story(job.node.path("events.jsonl")).ended:
+        return
+    if not Story(job.node.path("events.jsonl")).ended:
         job.events.ended(end["outcome"], ended["code"] if ended else None, end["reason"])
+    follow_up(job, end["outcome"])
 
 
 def run_inner(job: Job, outer: list[int], ack: int) -> None:
@@ -1128,7 +1142,12 @@ def in_child(job: Job, work: Callable[[], None]) -> NoReturn:
 
 
 def fork_bash(
-    job: Job, script: str, more: dict[str, str], gate: Optional[int] = None, close: Iterable[int] = ()
+    job: Job,
+    script: str,
+    more: dict[str, str],
+    gate: Optional[int] = None,
+    close: Iterable[int] = (),
+    log: Optional[int] = None,
 ) -> int:
     """Start a script of the bundle in a session of its own, its output to the log; with a *gate*, once that says `g`."""
     pid = os.fork()
@@ -1139,8 +1158,8 @@ def fork_bash(
         for opened in close:
             os.close(opened)
         os.setsid()
-        os.dup2(job.log, 1)
-        os.dup2(job.log, 2)
+        for output in (1, 2):
+            os.dup2(job.log if log is None else log, output)
         if gate is None or os.read(gate, 1) == b"g":
             status = 126
             become_bash(job, os.path.join(job.node.bundle, script), {**job.environment, **more})
@@ -1262,6 +1281,7 @@ class Supervisor:
         outcome, reason = self._verdict()
         self._run_script(outcome)
         self._record(outcome, self.job.events.redacted(reason))
+        follow_up(self.job, outcome)
 
     # what it sees
 
@@ -1683,6 +1703,76 @@ class Supervisor:
             self._warn("slot-unwritten", f"slot {slot} could not be written: {error.strerror}")
 
 
+# After the end ------------------------------------------------------------------------------------------------------
+
+
+def follow_up(job: Job, outcome: str) -> None:
+    """Run the command that is wanted after the end, once; `end.json` tells how that stands.
+
+    The run is over: its lock is shared from here on, so that readers find it free and nobody else takes it.
+    """
+    wish, story = job.rules.get("end"), read_json(job.node.path("end.json")) or {}
+    if not wish or job.dry_run or story.get("state", "waiting") != "waiting":
+        return
+    fcntl.flock(job.lock, fcntl.LOCK_SH)
+    job.page.due = job.page.due or time.monotonic() + wish["wait_seconds"]
+    story = {"format": FORMAT, "command": wish["command"], "due": moment(job.page.due - time.monotonic())}
+
+    def tell(state: str, reason: str, status: Optional[int] = None) -> None:
+        with contextlib.suppress(OSError):
+            write_json(job.node.path("end.json"), {**story, "state": state, "reason": reason, "exit": status})
+
+    tell("waiting", "the outputs have not been fetched")
+    off, node = called_off(job.node), job.node
+    while off is None and time.monotonic() < job.page.due and not os.path.exists(node.path(FETCHED)):
+        received = signal.sigtimedwait(SIGNALS, END_SECONDS)
+        told = received is not None and received.si_signo in STOPS
+        off = f"signal {received.si_signo} to the supervisor" if told else called_off(node)
+    other = other_run(node)
+    if off or other:
+        tell("called-off", off or f"run `{other}` needs this machine")
+        return
+    why = "the outputs were fetched" if os.path.exists(node.path(FETCHED)) else "the time for it has come"
+    tell("started", why)
+    log = os.open(node.path("end.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    child = fork_bash(job, "end.sh", {"SRPO_RUN_OUTCOME": outcome}, log=log)
+    ended: dict[int, int] = {}
+    while child not in ended:
+        signal.sigtimedwait(SIGNALS, END_SECONDS)
+        ended.update(ended_children())
+    tell("ended", why, ended[child])
+
+
+def called_off(node: Node) -> Optional[str]:
+    """Why the command after the end must not run."""
+    return "somebody called it off" if os.path.exists(node.path(KEEP)) else None
+
+
+def other_run(node: Node) -> Optional[str]:
+    """A run of this workspace that goes on, or one that ended later and whose own command is still to come."""
+    folder = os.path.dirname(node.run_folder)
+    for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*", "attempt-*", "node-*"))):
+        other = Node(path)
+        waits = (read_json(other.path("end.json")) or {}).get("state") == "waiting"
+        if other.run != node.run and (is_held(other.path("lock")) or (waits and ended_at(other) > ended_at(node))):
+            return other.run
+    return None
+
+
+def ended_at(node: Node) -> str:
+    """When the end was recorded; empty where it was not."""
+    end = read_slots(node.path("slots"))[0][END]
+    return end["time"] if end else ""
+
+
+def end_of(node: Node) -> Optional[Record]:
+    """How the command after the end stands; None before the end, and where none is wanted."""
+    story = read_json(node.path("end.json"))
+    if story and story["state"] in ("waiting", "started") and not is_held(node.path("lock"), fcntl.LOCK_EX):
+        story.update(state="lost", reason="the supervisors died")
+    return story
+
+
 # Verbs --------------------------------------------------------------------------------------------------------------
 
 
@@ -1884,6 +1974,7 @@ def status_of(node: Node) -> Record:
         "started": identity and identity["time"],
         "ended": (end or {}).get("time", (result or {}).get("ended")),
         "damaged": damaged,
+        "end": end_of(node),
     }
 
 
@@ -1930,6 +2021,16 @@ def stop(node: Node, reason: str, grace: Optional[float]) -> int:
         ask_stop(node, reason, grace)
         found = status_of(node)
     print(json.dumps(found))
+    return 0
+
+
+def mark(node: Node, what: str) -> int:
+    """Say that the outputs came home, or that the command after the end is called off, and print the state."""
+    if not os.path.isdir(node.folder):
+        raise Refused("run-unknown", f"there is no run in `{node.folder}`", "name the folder of one of its nodes", 66)
+    os.close(os.open(node.path(what), os.O_WRONLY | os.O_CREAT, 0o600))
+    sync_folder(node.folder)
+    print(json.dumps(status_of(node)))
     return 0
 
 
@@ -2032,6 +2133,8 @@ def parsed() -> Record:
     one = verb(stop, node=True)
     one.add_argument("--grace", type=float, metavar="SECONDS")
     one.add_argument("--reason", default="a stop was asked for")
+    one = verb(mark, node=True)
+    one.add_argument("what", choices=(FETCHED, KEEP))
     one = verb(follow, node=True)
     one.add_argument("--events", type=int, required=True, metavar="OFFSET")
     one.add_argument("--log", type=int, metavar="OFFSET")

@@ -1,4 +1,4 @@
-# The job of all-of-it, plan d8ab5f4f3ce6f83f594991a13e63019313977ffcad97d8655287a6af91a2fd76: everything long runs here, under the supervisor.
+# The job of all-of-it, plan 5c2442a9f92f5488f7800db94dfba95246223d4217da7ec0e3612c79f23d2bb4: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return

@@ -1,4 +1,4 @@
-# The job of a-run, plan c881601c09d3c2b39c462ddc1f254292fcec461655b21ad44d14e8fcda742e79: everything long runs here, under the supervisor.
+# The job of a-run, plan af759de91490c4f1b76b00d8a1bffcfbe3b6d4a605c1ad4e3e8b771afd7b6bc1: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
