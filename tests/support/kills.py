@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import secrets
 import shutil
 import signal
 import subprocess
@@ -28,7 +29,6 @@ ROUTES = ("none", "none", "none", "done", "verb", "verb", "by-hand", "signal", "
 VICTIMS = ("client", "outer", "inner", "inner", "outer", "leader", "worker", "launcher")
 PAIRS = ("client", "leader", "worker", "launcher")
 ANCHORS = ("started", "said", "identity", "exit", "exit", "stop.asked", "job.started", "image.written")
-NAME = "demo-20260101T000000Z-{:06x}"
 
 
 class Act(NamedTuple):
@@ -93,7 +93,7 @@ class Doing:
         self.trial, self.folder, self.supervise = trial, folder, supervise
         self.bundle = Bundle(folder, supervise)
         self.bundle.program = program or self.bundle.program
-        self.run = NAME.format(trial.seed % (1 << 24))
+        self.run = f"demo-20260101T000000Z-{secrets.token_hex(3)}"
         self.node = supervise.Node(str(self.bundle.workspace / ".srpo/runs" / self.run / "attempt-1/node-0"))
         self.hit: list[str] = []
         self.faults: list[str] = []
@@ -101,7 +101,7 @@ class Doing:
         self.seen: dict[str, float] = {}
         self.looked = 0.0
         self.acted: list[str] = []
-        self.began = time.monotonic()
+        self.began = 0.0
         self.runs_on: list[subprocess.Popen[bytes]] = []
 
     def write(self) -> None:
@@ -130,7 +130,7 @@ class Doing:
                 [*command, self.bundle.folder / "launch.sh", *flags],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
             )  # fmt: skip
-        self.seen["started"] = time.monotonic()
+        self.began = self.seen["started"] = time.monotonic()
 
     # what is seen of it
 

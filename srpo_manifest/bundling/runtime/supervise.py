@@ -938,7 +938,7 @@ class Page(ctypes.Structure):
         ("told_count", ctypes.c_uint32),
     ]
     log: int
-    """How many bytes of the log have been read."""
+    """How many bytes of the log have been read, and all that they say was told."""
     phases: int
     """Likewise of `phases`."""
     deadline: float
@@ -1256,6 +1256,7 @@ class Supervisor:
         self.told = self.page.noted()
         self.killing: Optional[float] = None
         self.unkillable: list[int] = []
+        self.read = self.page.log
         self.progress: Optional[Record] = None
         self.progressed = self.stepped = self.looked = self.peeked = 0.0
         self.passing: Optional[float] = None
@@ -1308,18 +1309,23 @@ class Supervisor:
             self.job.events.append("phase.started", phase=phase, **more)
 
     def _read_log(self, last: bool) -> None:
+        phase = self.story.phase
         while True:
-            lines, after = lines_after(self.job.node.path("log"), self.page.log, last)
+            lines, after = lines_after(self.job.node.path("log"), self.read, last)
             for line in lines:
                 self._read_line(line)
-            grown, self.page.log = after != self.page.log, after
+            grown, self.read = after != self.read, after
             if grown:
                 self.rest.moved()
             if not (last and grown):
                 break
-        if self.progress and (last or time.monotonic() - self.progressed >= 1):
-            self.job.events.append("progress.made", **self.progress)
-            self.progress, self.progressed = None, time.monotonic()
+        due = last or phase != self.story.phase or time.monotonic() - self.progressed >= 1
+        if self.progress and due:
+            if self.progress != self.story.progress:
+                self.job.events.append("progress.made", **self.progress)
+            self.story.progress, self.progress, self.progressed = self.progress, None, time.monotonic()
+        if not self.progress:
+            self.page.log = self.read
 
     def _read_line(self, line: str) -> None:
         for rule, pattern in self.job.patterns:
