@@ -34,7 +34,7 @@ def command(*, run: str, grace_seconds: float | None, no_end: bool, no_wait: boo
                 if chunk.state == "ended":
                     break
         status = contact.status()
-    if status.outcome == "lost":
+    if status.outcome == "lost" and status.unfinished is None:
         contact.tidy()
     records.saw(contact.record.id, status)
     if as_json:

@@ -25,12 +25,15 @@ class Chunk(Value):
     events_offset: int
     log_offset: int
     state: str
+    unfinished: bool = False
+    """As in `Status`: all that there is has been shown, and more comes once the run is taken over."""
 
 
 class _Head(Value):
     events: int
     log: int
     state: str
+    unfinished: bool = False
 
 
 def follow(folder: str, *, events: int, log: int | None, wait_seconds: float) -> str:
@@ -62,6 +65,7 @@ def parse_follow(answer: Answer, *, events: int, log: int) -> Chunk:
         events_offset=events + head.events,
         log_offset=log + head.log,
         state=head.state,
+        unfinished=head.unfinished,
     )
 
 

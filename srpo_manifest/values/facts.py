@@ -80,6 +80,8 @@ class PastRun(Value):
     outcome: str | None = None
     whole: bool = False
     """Its checkpoints and files are still there."""
+    unfinished: bool | None = None
+    """As in `Status`."""
 
 
 class Vendor(Value):

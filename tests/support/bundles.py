@@ -84,6 +84,14 @@ for word in sys.argv[1:]:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     elif act == "worker":
         workers.append(subprocess.Popen([sys.executable, "-I", __file__, *value.split(","), "forever"], start_new_session=True))
+    elif act == "flee":
+        subprocess.run([sys.executable, "-I", __file__, "fled", "forever"], env={}, start_new_session=True)
+    elif act == "fled":
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+        open("fled.new", "w").write(str(os.getpid()))
+        os.rename("fled.new", "fled")
     elif act in ("hand-on", "count"):
         signal.signal(signal.SIGTERM, hand_on if act == "hand-on" else count)
     elif act == "touch":
@@ -268,16 +276,25 @@ class Bundle:
         pid: int = slots[0][name][0]
         return pid
 
+    def lose(self, run: Run) -> None:
+        """Kill both supervisors of it."""
+        for name in ("outer", "inner"):
+            if found := self.supervise.process(self.supervisor(run, name)):
+                self.supervise.send(found, signal.SIGKILL)
+        run.until(lambda: not self.supervise.is_held(run.node / "lock"))
+
     def clean(self) -> None:
         for run in self.runs():
             identity = self.supervise.read_slots(run.node / "slots")[0][0]
             for name in ("outer", "inner") if identity else ():
                 if found := self.supervise.same(*identity[name]):
                     self.supervise.send(found, signal.SIGKILL)
-            while left := self.supervise.tree(run.id):
+            cgroup = (identity or {}).get("cgroup")
+            while left := self.supervise.tree(run.id, (), None, cgroup):
                 for found in left:
                     self.supervise.send(found, signal.SIGKILL)
                 time.sleep(0.02)
+            self.supervise.remove_cgroup(cgroup or "")
 
 
 def load_supervise(path: Path = RUNTIME / "supervise.py") -> ModuleType:

@@ -151,7 +151,7 @@ def test_the_clients_record_on_a_disk_that_fails(tmp_path, need):
             for number in range(1, most):
                 failing = ("strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}")
                 said = save("new", *failing, f"--inject={call}:error={error}:when={number}+")
-                told += "home-unwritable" in said.stderr
+                told += "cannot be written" in said.stderr
                 assert msgspec.json.decode(record.read_bytes())["plan"] in ("old", "new")
                 assert save("old").returncode == 0
     assert told >= len(ERRORS) * 3

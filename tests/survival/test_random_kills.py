@@ -11,7 +11,7 @@ from kills import all_done, summary
 
 PLANTED = {
     "no acknowledgement": (
-        ("        os.read(acked, 1)\n", ""),
+        ("    os.read(acked, 1)\n", ""),
         ('    if read_slots(node.path("slots"))[0][IDENTITY] is None:\n        raise Refused(\n            "not-started"', '    if False:\n        raise Refused(\n            "not-started"'),
     ),
     "no adoption of a recorded exit": (

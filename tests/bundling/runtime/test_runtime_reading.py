@@ -119,7 +119,10 @@ def test_runs_are_listed_newest_first(bundle):
         return json.loads(answer.stdout)
 
     newest, oldest = listed()
-    assert newest == {"id": ids[1], "plan": "0123abcd", "state": "ended", "outcome": "succeeded", "whole": True}
+    assert newest == {"id": ids[1], "plan": "0123abcd", "state": "ended", "outcome": "succeeded"} | {
+        "whole": True,
+        "unfinished": False,
+    }
     assert oldest["id"] == ids[0]
     weights = bundle.cwd / "out" / ids[1] / "checkpoint-1-1" / "model.safetensors"
     weights.write_bytes(b"cut")
