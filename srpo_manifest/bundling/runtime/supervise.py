@@ -34,6 +34,8 @@ NEVER_STARTED, CHECKS_REFUSED = 71, 78
 LOOK_SECONDS = 0.5
 """Between two looks at files: what did not change in between is taken to be finished."""
 TOLD_PROCESSES = 240
+FROZEN_SECONDS = 1.0
+"""Who comes to its next step later than that did not run meanwhile."""
 KILL_SECONDS = 20.0
 """From the first KILL to giving up on processes that even KILL does not reach; rules may say `kill_seconds`."""
 ADOPT_SECONDS = 2.0
@@ -1487,6 +1489,7 @@ class Supervisor:
         self.asked: Optional[Record] = stop_request("a stop was asked for", None) if self.page.asked else None
         self.grace = float(self.stop.get("grace_seconds") or 0)
         self.begun = self.patience = 0.0
+        self.awake = time.monotonic()
         self.told = self.page.noted()
         self.killing: Optional[float] = None
         self.unkillable: list[int] = []
@@ -1737,6 +1740,7 @@ class Supervisor:
             self.page.deadline = self.page.deadline or time.monotonic() + self.grace
             self._tell_group()
         left = self._tree()
+        self._woke()
         if not left and not self._lives():
             return True
         if time.monotonic() >= self.page.deadline:
@@ -1783,12 +1787,23 @@ class Supervisor:
         """Until a signal, or for as long as suits what is going on."""
         self.job.keep_page()
         busy = self.cause or self.rest.seconds() < 5
-        received = signal.sigtimedwait(SIGNALS, 0.1 if self.page.deadline else 0.25 if busy else 1.0)
+        seconds = 0.1 if self.page.deadline else 0.25 if busy else 1.0
+        self._woke()
+        received = signal.sigtimedwait(SIGNALS, seconds)
+        self._woke(seconds)
         if received and received.si_signo in STOPS and self.asked is None:
             self.asked = stop_request(f"signal {received.si_signo} to the supervisor", None)
             self.page.asked = True
             with contextlib.suppress(OSError):
                 write_json(self.job.node.path("stop.req"), self.asked)
+
+    def _woke(self, slept: float = 0.0) -> None:
+        """A machine that was frozen has not given the job its time: what is due comes later by as much."""
+        moment = time.monotonic()
+        late, self.awake = moment - self.awake - slept, moment
+        if late > FROZEN_SECONDS:
+            self.patience += late
+            self.page.deadline += late if self.page.deadline else 0.0
 
     # how it ends
 
@@ -1868,6 +1883,7 @@ class Supervisor:
             told = "did not end inside the grace" if status is None else f"ended with {status}"
             self._warn("on-stop-failed", f"the steps for the end {told}")
         self.page.deadline, self.killing = time.monotonic(), None
+        self.awake = self.page.deadline
         while not self._emptied():
             self._pause()
             self._reap()
