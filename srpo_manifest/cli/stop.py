@@ -10,6 +10,7 @@ import click
 from srpo_manifest.cli.output import data, say
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
+from srpo_manifest.errors import LaunchError
 
 
 @click.command("stop")
@@ -36,6 +37,13 @@ def command(*, run: str, grace_seconds: float | None, no_end: bool, no_wait: boo
         status = contact.status()
     if status.outcome == "lost" and status.unfinished is None:
         contact.tidy()
+    if status.unfinished:
+        told = status.warnings[-1]
+        raise LaunchError(
+            told.code,
+            f"run `{status.run}` lost its supervisors and cannot be taken over: {told.message}",
+            *(told.hints or ("see its folder on the target; `status` tries again",)),
+        )
     records.saw(contact.record.id, status)
     if as_json:
         data(status)

@@ -60,7 +60,13 @@ class Contact:
         found = self._status()
         if adopted.status == 0 or not found.unfinished:
             return found
-        told = Raised(time=found.started or "", code="run-unadopted", message=adopted.complaint)
+        lines = adopted.error.decode("utf-8", "replace").splitlines()
+        told = Raised(
+            time=found.started or "",
+            code="run-unadopted",
+            message=next((line for line in lines if line.startswith("error[")), adopted.complaint),
+            hints=tuple(line.removeprefix("hint: ") for line in lines if line.startswith("hint: ")),
+        )
         return msgspec.structs.replace(found, warnings=(*found.warnings, told))
 
     def stop(self, *, grace_seconds: float | None, reason: str) -> None:

@@ -368,6 +368,19 @@ def test_an_older_supervisor_is_asked_for_what_it_can(place, say):
     until(lambda: not pids_of(run))
 
 
+def test_a_run_that_cannot_be_taken_over_is_not_said_to_be_stopped(place, say):
+    """The target's own words say why; `status` shows them as a warning, and a stop fails."""
+    run = say("apply", "--detach").out.strip()
+    assert say("wait").status == 0
+    answer = f'{{"format": 1, "run": "{run}", "state": "ended", "outcome": "lost", "unfinished": true}}'
+    refuses = f"import sys\nif sys.argv[1] == 'adopt': sys.exit('error[run-foreign]: it is of another user')\nprint({answer!r})"
+    (place.folder / ".srpo/runs" / run / "bundle/supervise.py").write_text(refuses)
+    said = say("status")
+    assert (said.status, "[run-unadopted]" in said.out, "of another user" in said.out) == (0, True, True)
+    said = say("stop")
+    assert (said.status, "error[run-unadopted]" in said.err, "of another user" in said.err) == (5, True, True)
+
+
 @pytest.mark.fault(72, "run-newer")
 @pytest.mark.parametrize(("state", "status"), [("running", 0), ("levitating", 5)])
 def test_a_newer_supervisor_is_told_to_be_one(place, say, state, status):

@@ -289,12 +289,12 @@ class Bundle:
             for name in ("outer", "inner") if identity else ():
                 if found := self.supervise.same(*identity[name]):
                     self.supervise.send(found, signal.SIGKILL)
-            cgroup = (identity or {}).get("cgroup")
-            while left := self.supervise.tree(run.id, (), None, cgroup):
+            cgroup = (identity or {}).get("cgroup", "")
+            while left := self.supervise.tree(run.id, (), (), cgroup):
                 for found in left:
                     self.supervise.send(found, signal.SIGKILL)
                 time.sleep(0.02)
-            self.supervise.remove_cgroup(cgroup or "")
+            self.supervise.remove_cgroup(cgroup)
 
 
 def load_supervise(path: Path = RUNTIME / "supervise.py") -> ModuleType:

@@ -149,13 +149,13 @@ def format_of(record: Optional[Record]) -> float:
     return found if isinstance(found, (int, float)) else math.inf
 
 
-def newer_parts(node: Node, story: Story) -> list[str]:
+def newer_parts(node: Node, story: Story, slots: Sequence[Optional[Record]], result: Optional[Record]) -> list[str]:
     """Files that a later version of this one wrote: they are read as far as they are understood, and never rewritten."""
     parts = {
         "rules.json": format_of(read_json(os.path.join(node.bundle, "rules.json"))),
-        "slots": max(map(format_of, read_slots(node.path("slots"))[0])),
+        "slots": max(map(format_of, slots)),
         "events.jsonl": story.format,
-        "result.json": format_of(read_json(node.path("result.json"))),
+        "result.json": format_of(result),
     }
     return [name for name, found in parts.items() if found > FORMAT]
 
@@ -418,19 +418,19 @@ def enclose(run: str, pid: int) -> Optional[str]:
             made = os.path.join(own, f"srpo-{run}")
             if len(os.fsencode(made)) <= LONGEST_CGROUP and os.getpid() in members(own):
                 os.mkdir(made)
-                try:
-                    tell_cgroup(made, "cgroup.procs", pid)
-                except OSError:
-                    os.rmdir(made)
-                else:
+                if tell_cgroup(made, "cgroup.procs", pid):
                     return made
+                os.rmdir(made)
     return None
 
 
-def tell_cgroup(cgroup: str, name: str, value: int) -> None:
-    """Write one number to a file of a cgroup."""
-    with open(os.path.join(cgroup, name), "wb", buffering=0) as file:
-        file.write(b"%d" % value)
+def tell_cgroup(cgroup: str, name: str, value: int) -> bool:
+    """Write one number to a file of a cgroup, where there is one. Returns: whether it was taken."""
+    with contextlib.suppress(OSError):
+        if cgroup:
+            with open(os.path.join(cgroup, name), "wb", buffering=0) as file:
+                return file.write(b"%d" % value) > 0
+    return False
 
 
 def remove_cgroup(cgroup: str) -> None:
@@ -441,10 +441,7 @@ def remove_cgroup(cgroup: str) -> None:
 
 
 def tree(
-    run: str,
-    supervisors: Iterable[Sequence[int]] = (),
-    leader: Optional[Sequence[int]] = None,
-    cgroup: Optional[str] = None,
+    run: str, supervisors: Iterable[Sequence[int]] = (), leader: Sequence[int] = (), cgroup: str = ""
 ) -> list[Process]:
     """Every living process of the run, without its supervisors.
 
@@ -453,7 +450,7 @@ def tree(
     every = {pid: found for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if (found := process(pid))}
     roots = {pid for pid, start in supervisors if pid in every and every[pid].start == start}
     strangers = roots | {os.getpid()}
-    own = {pid for at, _, _ in os.walk(cgroup or "") for pid in members(at)}
+    own = {pid for at, _, _ in os.walk(cgroup) for pid in members(at)}
     if leader and leader[0] in every and every[leader[0]].start == leader[1]:
         roots = roots | {leader[0]}
         own.add(leader[0])
@@ -1335,15 +1332,8 @@ def run_inner(job: Job, outer: list[int], ack: int) -> None:
     both = {"outer": outer, "inner": identity(os.getpid())}
     if job.left is None:
         leader, gate = fork_bash(job, "leader.sh", {}, ack)
-        record = {
-            "format": FORMAT,
-            "pid": leader,
-            "start": identity(leader)[1],
-            "boot": boot_id(),
-            **both,
-            "time": now(),
-            "host": os.uname().nodename,
-        }
+        record = {"format": FORMAT, "pid": leader, "start": identity(leader)[1], "boot": boot_id(), **both}
+        record.update(time=now(), host=os.uname().nodename)
         if cgroup := enclose(job.node.run, leader):
             record["cgroup"] = cgroup
         job.slots.write(IDENTITY, record)
@@ -1477,7 +1467,7 @@ class Supervisor:
         found = None if job.restarted else found
         self.leader = (found["pid"], found["start"]) if found else None
         self.supervisors = [found["outer"], found["inner"]] if found else [identity(os.getpid())]
-        self.cgroup: Optional[str] = found.get("cgroup") if found else None
+        self.cgroup: str = (found or {}).get("cgroup", "")
         self.story = Story(job.node.path("events.jsonl"))
         self.artifacts.images = dict.fromkeys(self.story.images)
         ended = read_slots(job.node.path("slots"))[0][EXIT]
@@ -1522,7 +1512,7 @@ class Supervisor:
         self._watch(last=True)
         outcome, reason = self._verdict()
         self._run_script(outcome)
-        remove_cgroup(self.cgroup or "")
+        remove_cgroup(self.cgroup)
         self._record(outcome, self.job.events.redacted(reason))
         follow_up(self.job, outcome)
 
@@ -1630,7 +1620,7 @@ class Supervisor:
     def _tree(self) -> list[Process]:
         if self.job.restarted:
             return []
-        return tree(self.job.node.run, self.supervisors, self.leader, self.cgroup)
+        return tree(self.job.node.run, self.supervisors, self.leader or (), self.cgroup)
 
     def _reap(self) -> list[tuple[int, int]]:
         ended = []
@@ -1774,9 +1764,7 @@ class Supervisor:
         self.killing = self.killing or time.monotonic()
         for found in left:
             send(found, signal.SIGKILL)
-        if self.cgroup:
-            with contextlib.suppress(OSError):
-                tell_cgroup(self.cgroup, "cgroup.kill", 1)
+        tell_cgroup(self.cgroup, "cgroup.kill", 1)
         if time.monotonic() - self.killing < self.stop.get("kill_seconds", KILL_SECONDS):
             return False
         self.unkillable = [found.pid for found in left]
@@ -1871,9 +1859,7 @@ class Supervisor:
         self.page.deadline = time.monotonic() + self.grace
         self.job.keep_page()
         script, gate = fork_bash(self.job, "on_stop.sh", {"SRPO_RUN_OUTCOME": outcome})
-        if self.cgroup:
-            with contextlib.suppress(OSError):
-                tell_cgroup(self.cgroup, "cgroup.procs", script)
+        tell_cgroup(self.cgroup, "cgroup.procs", script)
         open_gate(gate)
         status = None
         while status is None and time.monotonic() < self.page.deadline:
@@ -2112,8 +2098,11 @@ def go_on(node: Node) -> None:
     """Start two new supervisors where a run has lost both. Raises: Refused where another one does, or it is newer."""
     if not is_unfinished(node):
         return
-    if newer := newer_parts(node, Story(node.path("events.jsonl"))):
+    if newer := newer_parts(node, Story(node.path("events.jsonl")), read_slots(node.path("slots"))[0], None):
         raise newer_run(node, newer)
+    if os.stat(node.folder).st_uid != os.geteuid():
+        message = f"run `{node.run}` lost its supervisors, and belongs to another user"
+        raise Refused("run-foreign", message, "let that user ask for its state: then it is taken over", 77)
     lock, umask = claim(node)
     try:
         left, _, end = read_slots(node.path("slots"))[0]
@@ -2199,9 +2188,11 @@ def remains(node: Node) -> str:
     """The living processes of a run that lost its supervisors, as text."""
     if not is_unfinished(node):
         return ""
-    left = read_slots(node.path("slots"))[0][IDENTITY] or {}
-    here = left.get("boot") == boot_id()
-    found = tree(node.run, (), (left["pid"], left["start"]) if here else None, left.get("cgroup") if here else None)
+    left = read_slots(node.path("slots"))[0][IDENTITY]
+    if left and left["boot"] == boot_id():
+        found = tree(node.run, (), (left["pid"], left["start"]), left.get("cgroup", ""))
+    else:
+        found = tree(node.run)
     return ", ".join(str(one.pid) for one in found)
 
 
@@ -2323,7 +2314,8 @@ def port(node: Node) -> int:
 def status_of(node: Node) -> Record:
     """The answer of `status`, in the shape of `srpo_manifest.values.run.Status`."""
     alive = is_held(node.path("lock"))
-    (identity, ended, end), damaged = read_slots(node.path("slots"))
+    slots, damaged = read_slots(node.path("slots"))
+    identity, ended, end = slots
     story = Story(node.path("events.jsonl"))
     result = read_json(node.path("result.json"))
     if result is None and os.path.exists(node.path("result.json")):
@@ -2337,7 +2329,7 @@ def status_of(node: Node) -> Record:
         state = "stopping"
     elif identity:
         state = "running" if story.started else "preparing"
-    newer = newer_parts(node, story)
+    newer = newer_parts(node, story, slots, result)
     left = {one["path"]: one for one in (result or {}).get("checkpoints", ()) if not newer}
     checkpoints = {
         path: {
@@ -2368,7 +2360,7 @@ def status_of(node: Node) -> Record:
         "started": identity and identity.get("time"),
         "ended": (end or {}).get("time", (result or {}).get("ended")),
         "damaged": damaged,
-        "unfinished": is_unfinished(node) and not newer,
+        "unfinished": outcome == "lost" and not (end or result or newer),
         "end": end_of(node),
     }
 
@@ -2440,10 +2432,14 @@ def mark(node: Node, what: str) -> int:
 
 def runs(folder: str, name: str) -> int:
     """Go on with those runs of one name that lost their supervisors, and print all of them, the newest first."""
+    told = []
     for run in runs_of(folder, name):
-        with contextlib.suppress(Refused, OSError):
-            go_on(newest_attempt(os.path.join(folder, run)))
-    print(json.dumps([told_run(os.path.join(folder, one)) for one in runs_of(folder, name)]))
+        told.append(told_run(os.path.join(folder, run)))
+        if told[-1]["unfinished"]:
+            with contextlib.suppress(Refused, OSError):
+                go_on(newest_attempt(os.path.join(folder, run)))
+            told[-1] = told_run(os.path.join(folder, run))
+    print(json.dumps(told))
     return 0
 
 
@@ -2495,11 +2491,10 @@ def follow(node: Node, events: int, log: Optional[int], wait: float) -> int:
         if told or written or over or time.monotonic() >= until:
             break
         time.sleep(0.1)
-    state = status_of(node)["state"]
-    if alive and state == "ended":
-        state = "stopping"
+    found = status_of(node)
+    state = "stopping" if alive and found["state"] == "ended" else found["state"]
     counts = {"events": len(told), "log": len(written)}
-    head = json.dumps({**counts, "state": state, "unfinished": over and is_unfinished(node)})
+    head = json.dumps({**counts, "state": state, "unfinished": not alive and found["unfinished"]})
     sys.stdout.buffer.write(head.encode() + b"\n" + told + written)
     return 0
 

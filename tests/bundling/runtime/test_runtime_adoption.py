@@ -302,6 +302,19 @@ def test_a_run_of_another_machine_is_left_to_it(bundle, supervise):
     assert len(bundle.processes(run)) == 1
 
 
+def test_a_run_of_another_user_is_left_to_them(bundle, need):
+    """Not even root goes on with it: the steps for its end would run with other rights."""
+    need("root")
+    run = bundle.start("say:ready", "forever")
+    run.until_said("ready")
+    bundle.lose(run)
+    os.chown(run.node, 65534, 65534)
+    refused = run.ask("adopt")
+    assert (refused.returncode, refused.stderr.split(b":")[0]) == (77, b"error[run-foreign]")
+    assert run.status()["unfinished"]
+    assert codes(run) == []
+
+
 def test_without_a_record_of_before_only_what_was_told_counts(bundle):
     """A full disk kept it from being written: that is told at once, and no older file is taken for the run's."""
     (bundle.cwd / "pictures").mkdir(parents=True)

@@ -84,12 +84,14 @@ def test_a_kernel_without_pidfd_ends_runs_as_well(bundle, need):
 
 
 @pytest.fixture
-def freezer(need):
-    """A folder of the freezer of version 1, whose processes not even KILL ends."""
-    need("root")
-    folder = Path("/sys/fs/cgroup/freezer") / f"srpo-test-{os.getpid()}"
-    if not folder.parent.is_dir():
-        pytest.skip("no freezer of cgroup version 1 is mounted here")
+def freezer(need, tmp_path):
+    """A folder of the freezer of cgroup version 1, whose processes not even KILL ends."""
+    need("root", "mount")
+    place = tmp_path / "freezer"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "cgroup", "-o", "freezer", "freezer", place], check=False).returncode:
+        pytest.skip("the kernel has no freezer of cgroup version 1")
+    folder = place / f"srpo-test-{os.getpid()}"
     folder.mkdir()
     yield folder
     (folder / "freezer.state").write_text("THAWED")
@@ -97,6 +99,7 @@ def freezer(need):
     while (folder / "tasks").read_text() and time.monotonic() < limit:
         time.sleep(0.02)
     folder.rmdir()
+    subprocess.run(["umount", place], check=True)
 
 
 @pytest.mark.fault(56, "unkillable")
