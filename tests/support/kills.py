@@ -1,4 +1,4 @@
-"""Runs in which processes are killed: drawn from a seed, done for real, and judged by what must hold for every run."""
+"""Runs in which processes are killed: done for real, and judged by what must hold for every run."""
 
 from __future__ import annotations
 
@@ -16,73 +16,16 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from bundles import Bundle
-from trees import STEPS, TREE, Shape, drawn_shape
+from trees import STEPS, TREE
+from trials import PAIRS, Act, Told, Trial, drawn
 
 STATES = ("pending", "preparing", "running", "stopping", "ended")
 PATIENCE_SECONDS = 90.0
 GRACE_SECONDS, DEAF_GRACE_SECONDS = 30, 0.5
 """Nobody who hears TERM is hurried, however busy the machine is; who does not hear it is not waited for."""
-ROUTES = ("none", "none", "none", "done", "verb", "verb", "by-hand", "signal", "max-hours", "interrupt")
-VICTIMS = ("client", "outer", "inner", "inner", "outer", "leader", "worker", "launcher")
-PAIRS = ("client", "leader", "worker", "launcher")
-ANCHORS = ("started", "said", "identity", "exit", "exit", "stop.asked", "job.started", "image.written")
-
-
-class Act(NamedTuple):
-    """Something that happens to a run, so many seconds after its anchor: a kill of `what`, or a stop."""
-
-    kind: str
-    what: str
-    anchor: str
-    seconds: float
-
-
-class Trial(NamedTuple):
-    """One run and what is done to it."""
-
-    seed: int
-    shape: Shape
-    route: str
-    acts: tuple[Act, ...]
-    both: bool = False
-    """Whether both supervisors die: then nobody is left who knows, and `lost` is the truth."""
-
-    @property
-    def victims(self) -> str:
-        return "+".join(act.what for act in self.acts if act.kind == "kill") or "nobody"
-
-
-def drawn(seed: int) -> Trial:
-    """The same for the same *seed*."""
-    chance = random.Random(seed)  # noqa: S311 - a seed to repeat
-    route = chance.choice(ROUTES)
-    by_itself = route == "none" or (route != "done" and chance.random() < 0.3)
-    shape = drawn_shape(chance, "done" if route == "done" else chance.choice("0179") if by_itself else "forever")
-    both = chance.random() < 0.05
-    first = chance.choice(VICTIMS)
-    victims = [*chance.sample(("outer", "inner"), 2)] if both else [first, *chance.sample(PAIRS, chance.random() < 0.3)]
-    acts = [
-        Act("kill", victim, chance.choice(ANCHORS), chance.choice((0, chance.uniform(0, 0.6)))) for victim in victims
-    ]
-    if route in ("verb", "by-hand", "signal", "interrupt"):
-        anchor = chance.choice(("said", "job.started"))
-        acts.append(Act("stop", route, anchor, chance.uniform(0, 0.8)))
-    return Trial(seed=seed, shape=shape, route=route, acts=tuple(acts), both=both)
-
-
-class Told(NamedTuple):
-    """What became of a trial: its outcome in a word, and what must not be."""
-
-    trial: Trial
-    outcome: str
-    faults: tuple[str, ...]
-    log: str = ""
-
-    def __str__(self) -> str:
-        return f"seed {self.trial.seed}: {'; '.join(self.faults)}\n  {self.trial}\n  {self.log}"
 
 
 class Doing:
@@ -461,17 +404,3 @@ def all_done(seeds: Iterable[int], folder: Path, supervise: ModuleType, program:
         yield from pool.map(lambda seed: done(drawn(seed), folder, supervise, program), seeds)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def summary(told: list[Told]) -> str:
-    """Counts, victim by outcome."""
-    outcomes = sorted({one.outcome for one in told})
-    rows: dict[str, list[str]] = {}
-    for one in told:
-        rows.setdefault(one.trial.victims, []).append(one.outcome)
-    lines = [f"{'victims':24}" + "".join(f"{outcome:>12}" for outcome in outcomes)]
-    lines += [
-        f"{victims:24}" + "".join(f"{found.count(outcome):>12}" for outcome in outcomes)
-        for victims, found in sorted(rows.items())
-    ]
-    return "\n".join(lines)

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 import tracer
-from kills import Act, Doing, Trial
+from kills import Doing
 from trees import Shape
+from trials import Act, Trial
 
 STOP = Act("stop", "verb", "job.started", 0.2)
 TRIALS = {

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from kills import Act, Doing, Trial
+from kills import Doing
 from trees import Shape
+from trials import Act, Trial
 
 STOPPED = Trial(
     4, Shape("workers", ("quiet", "saver"), 0.4, "forever"), "verb", (Act("stop", "verb", "job.started", 0.2),)

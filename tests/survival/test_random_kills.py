@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 from bundles import RUNTIME
-from kills import all_done, summary
+from kills import all_done
+from trials import summary
 
 PLANTED = {
     "no acknowledgement": (
