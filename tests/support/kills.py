@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from bundles import Bundle
-from trees import STEPS, TREE
+from shapes import STEPS, TREE
 from trials import PAIRS, Act, Told, Trial, drawn
 
 STATES = ("pending", "preparing", "running", "stopping", "ended")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import NamedTuple
 
-from trees import Shape, drawn_shape
+from shapes import Shape, drawn_shape
 
 ROUTES = ("none", "none", "none", "done", "verb", "verb", "by-hand", "signal", "max-hours", "interrupt")
 VICTIMS = ("client", "outer", "inner", "inner", "outer", "leader", "worker", "launcher")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 import tracer
 from kills import Doing
-from trees import Shape
+from shapes import Shape
 from trials import Act, Trial
 
 STOP = Act("stop", "verb", "job.started", 0.2)

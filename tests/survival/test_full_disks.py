@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from kills import Doing
-from trees import Shape
+from shapes import Shape
 from trials import Act, Trial
 
 STOPPED = Trial(
