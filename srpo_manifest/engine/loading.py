@@ -36,7 +36,12 @@ def load(said: Said) -> Wanted:
     path = os.path.abspath(said.manifest)
     folder = os.path.dirname(path)
     root = root_of(folder)
-    document = parse_manifest(read_source(path, shown=said.manifest))
+    for what in (folder, *said.passthrough, *said.sets, said.bash or ""):
+        if not _is_text(what):
+            raise ManifestError(
+                "not-utf8", f"{ticked(what)} is not UTF-8, and a plan cannot hold it", "spell it in UTF-8"
+            )
+    document = parse_manifest(read_source(path, shown=said.manifest, root=root))
     extends = _beside(document, document.extends, folder, root, "extends")
     document = with_overlays(
         document,
@@ -150,6 +155,15 @@ def _trainer(document: Document, name: str | None, registry: Registry | None) ->
         f"there are {listed(built_in_trainers(), 'and')}, and those that plugins bring",
         where=document.place(("model", "type")),
     )
+
+
+def _is_text(what: str) -> bool:
+    """Whether it is more than the bytes of a command line."""
+    try:
+        what.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _beside(document: Document, name: str | None, folder: str, root: str, key: str) -> Source | None:

@@ -40,6 +40,7 @@ def adopt(run):
 
 
 def lost(bundle, run):
+    run.until_event("job.started")
     bundle.lose(run)
     found = run.status()
     assert (found["state"], found["outcome"], found["exit"], found["unfinished"]) == ("ended", "lost", None, True)
@@ -107,9 +108,9 @@ def test_who_took_over_may_die_as_well(bundle):
     run.until(lambda: not bundle.supervise.is_held(run.node / "lock"))
     assert run.stop("--grace", "0.5", "--reason", "holds a-very-secret-value")["state"] == "stopping"
     ended = run.end()
-    assert (ended["outcome"], ended["reason"]) == ("stopped", "holds ***")
+    assert (ended["outcome"], ended["reason"]) == ("stopped", "holds ***; killed after the grace")
     assert run.log().endswith("last steps with a-very-secret-value\n")
-    assert codes(run) == ["run-adopted", "supervisor-died", "run-adopted"]
+    assert codes(run) == ["run-adopted", "supervisor-died", "run-adopted", "grace-passed"]
     assert bundle.processes(run) == []
 
 
@@ -122,7 +123,7 @@ def test_a_stop_that_lost_its_supervisors_goes_on(bundle):
     bundle.lose(run)
     adopt(run)
     ended = run.end()
-    assert (ended["outcome"], ended["reason"]) == ("stopped", "enough")
+    assert (ended["outcome"], ended["reason"]) == ("stopped", "enough; killed after the grace")
     assert len(run.events("stop.asked")) == 1
 
 
@@ -200,7 +201,7 @@ def test_a_body_that_nobody_reaps_counts_as_gone(bundle, keep):
 @pytest.mark.parametrize("seed", range(3))
 def test_both_may_die_at_any_moment(bundle, seed):
     """The next client finds the true status or says that it is unknown; nothing is left, and the end is told once."""
-    chance = random.Random(seed)  # noqa: S311 - a seed to repeat
+    chance = random.Random(seed)
     run = bundle.start("worker:say:hears", "sleep:0.4", "exit:7")
     time.sleep(chance.uniform(0, 0.8))
     if stopped := chance.random() < 0.5:

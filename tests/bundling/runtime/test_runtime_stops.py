@@ -37,6 +37,23 @@ def test_a_stop_while_preparing(bundle):
     assert (ended["outcome"], ended["phase"]) == ("stopped", "unpack")
 
 
+@pytest.mark.fault(50, "stopped")
+def test_a_stop_during_checks(bundle):
+    """A check that hangs is ended; the trainer never starts, and the steps for the end run once."""
+    bundle.before = "enter checks; supervise checks || exit"
+    bundle.rules["checks"] = [
+        {"code": "x", "level": "deny", "fact": "x", "probe": "touch asked; sleep 600", "op": "present", "value": None, "message": "x", "hints": []}
+    ]  # fmt: skip
+    bundle.on_stop = 'echo "steps: $SRPO_RUN_OUTCOME"'
+    run = bundle.start("say:trainer")
+    run.until((bundle.cwd / "asked").exists)
+    run.stop("--reason", "for a test")
+    ended = run.end()
+    assert (ended["outcome"], ended["reason"]) == ("stopped", "for a test")
+    assert run.log() == "steps: stopped\n"
+    assert bundle.processes(run) == []
+
+
 @pytest.mark.fault(54, "stopped")
 def test_a_deaf_tree_is_killed_after_the_grace(bundle):
     """TERM is ignored by leader and workers; the grace of the request holds, not the rules' own."""

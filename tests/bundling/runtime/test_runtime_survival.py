@@ -61,14 +61,14 @@ def test_an_heir_knows_why_the_leader_ended(bundle):
     run.until(lambda: bundle.supervise.read_slots(run.node / "slots")[0][1])
     os.kill(bundle.supervisor(run, "inner"), signal.SIGKILL)
     ended = run.end()
-    assert (ended["outcome"], ended["exit"], ended["reason"]) == ("stopped", -15, "enough")
+    assert (ended["outcome"], ended["exit"], ended["reason"]) == ("stopped", -15, "enough; killed after the grace")
     assert bundle.processes(run) == []
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_random_kills_lose_no_status_and_leave_no_orphan(bundle, seed):
     """One supervisor dies at any moment, of a run that ends by itself or is stopped."""
-    chance = random.Random(seed)  # noqa: S311 - a seed to repeat
+    chance = random.Random(seed)
     run = bundle.start("worker:say:hears", "sleep:0.4", "exit:7")
     time.sleep(chance.uniform(0, 0.8))
     stopped = chance.random() < 0.5
