@@ -199,7 +199,7 @@ class Doing:
 
     def follow(self) -> None:
         """Until it is over: do each act at its moment."""
-        chance = random.Random(self.trial.seed)  # noqa: S311 - likewise
+        chance = random.Random(self.trial.seed)
         pending = list(self.trial.acts)
         while True:
             self.look()
@@ -327,6 +327,8 @@ class Doing:
             "progress.made",
             "phase.started",
             "warning.raised",
+            "checkpoint.awaited",  # whoever goes on tells how much time is left
+            "grace.started",
         }
         codes = [event["code"] for event in events if event["event"] == "warning.raised"]
         doubled |= {code for code in codes if codes.count(code) > 1} | {*codes} & {

@@ -39,7 +39,7 @@ class Trial(NamedTuple):
 
 def drawn(seed: int) -> Trial:
     """The same for the same *seed*."""
-    chance = random.Random(seed)  # noqa: S311 - a seed to repeat
+    chance = random.Random(seed)
     route = chance.choice(ROUTES)
     by_itself = route == "none" or (route != "done" and chance.random() < 0.3)
     shape = drawn_shape(chance, "done" if route == "done" else chance.choice("0179") if by_itself else "forever")
