@@ -34,6 +34,9 @@ IDENTITY, EXIT, END = range(3)
 NEVER_STARTED, CHECKS_REFUSED = 71, 78
 LOOK_SECONDS = 0.5
 """Between two looks at files: what did not change in between is taken to be finished."""
+TOLD_PROCESSES = 240
+FROZEN_SECONDS = 1.0
+"""Who comes to its next step later than that did not run meanwhile."""
 KILL_SECONDS = 20.0
 """From the first KILL to giving up on processes that even KILL does not reach; rules may say `kill_seconds`."""
 ADOPT_SECONDS = 2.0
@@ -1145,6 +1148,7 @@ class Page(ctypes.Structure):
         ("phases", ctypes.c_uint64),
         ("began", ctypes.c_double),
         ("deadline", ctypes.c_double),
+        ("group_told", ctypes.c_bool),
         ("umask", ctypes.c_uint32),
         ("dry_run", ctypes.c_bool),
         ("asked", ctypes.c_bool),
@@ -1152,15 +1156,19 @@ class Page(ctypes.Structure):
         ("script_begun", ctypes.c_bool),
         ("cause", ctypes.c_char * 16),
         ("reason", ctypes.c_char * 480),
+        ("told", ctypes.c_uint64 * (2 * TOLD_PROCESSES)),
+        ("told_count", ctypes.c_uint32),
     ]
     log: int
-    """How many bytes of the log have been read."""
+    """How many bytes of the log have been read, and all that they say was told."""
     phases: int
     """Likewise of `phases`."""
     began: float
     """When the run did, on the monotonic clock, which goes on until the machine is restarted."""
     deadline: float
     """When KILL follows, on the monotonic clock; 0 before anything was told to end."""
+    group_told: bool
+    """Whether the leader's group heard TERM."""
     umask: int
     """The job's."""
     dry_run: bool
@@ -1173,6 +1181,16 @@ class Page(ctypes.Structure):
     cause: bytes
     """Why the job was told to end, as `Supervisor.cause`; empty where it ended by itself."""
     reason: bytes
+
+    def note(self, target: Process) -> None:
+        """TERM goes to it; of very many processes the last ones may hear it again from another supervisor."""
+        if self.told_count < TOLD_PROCESSES:
+            self.told[2 * self.told_count : 2 * self.told_count + 2] = target[:2]
+            self.told_count += 1
+
+    def noted(self) -> set[tuple[int, ...]]:
+        """Pid and start of who was told."""
+        return {tuple(self.told[2 * at : 2 * at + 2]) for at in range(self.told_count)}
 
 
 class Job:
@@ -1197,7 +1215,7 @@ class Job:
         self.events = Events(node, secrets.values())
         self.log = os.open(node.path("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.copy = os.open(node.path("page"), os.O_RDWR | os.O_CREAT, 0o600)
-        self.page = Page.from_buffer(mmap.mmap(-1, mmap.PAGESIZE))
+        self.page = Page.from_buffer(mmap.mmap(-1, ctypes.sizeof(Page)))
         self.witness: Optional[int] = None
         """A pidfd of a leader that is nobody's child here."""
         self.unknown: list[str] = []
@@ -1432,7 +1450,8 @@ def run_inner(job: Job, outer: list[int], ack: int) -> None:
         with contextlib.suppress(OSError):
             if record:
                 job.slots.write(IDENTITY, record)
-    os.write(ack, b"g")
+    with contextlib.suppress(BrokenPipeError):  # who launched was killed meanwhile
+        os.write(ack, b"g")
     os.close(ack)
     Supervisor(job, record or None).run()
 
@@ -1475,8 +1494,9 @@ def fork_bash(job: Job, script: str, more: dict[str, str], *close: int, log: Opt
 
 
 def open_gate(gate: int) -> None:
-    """Let the script run. A gate that closes without that ends it."""
-    os.write(gate, b"g")
+    """Let the script run, if it was not killed meanwhile. A gate that closes without that ends it."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(gate, b"g")
     os.close(gate)
 
 
@@ -1566,13 +1586,15 @@ class Supervisor:
         self.asked: Optional[Record] = stop_request("a stop was asked for", None) if self.page.asked else None
         self.grace = float(self.stop.get("grace_seconds") or 0)
         self.begun = self.patience = 0.0
-        self.told = {one[:2] for one in self._tree()} if told else set()
+        self.awake = time.monotonic()
+        self.told = self.page.noted()
         self.killing: Optional[float] = None
         self.awaited = False
         """Whether the wait for a checkpoint was told."""
         self.graced = 0.0
         """The deadline that was told last."""
         self.unkillable: list[int] = []
+        self.read = self.page.log
         self.index = LogIndex(job.node)
         self.progress: Optional[Record] = None
         self.progressed = self.stepped = self.looked = self.peeked = 0.0
@@ -1616,12 +1638,13 @@ class Supervisor:
                 self._warn(f"{name}-unwatched", f"watching the {name} met {type(error).__name__}: {error}")
 
     def _read_phases(self, last: bool) -> None:
-        names, self.page.phases = lines_after(self.job.node.path("phases"), self.page.phases, last)
+        names, after = lines_after(self.job.node.path("phases"), self.page.phases, last)
         for name in names:
             self._enter(name)
-            if name == "job":
+            if name == "job" and not self.story.started:
                 self.story.started = True
                 self.job.events.append("job.started")
+        self.page.phases = after
 
     def _enter(self, phase: str, **more: object) -> None:
         if phase != self.story.phase:
@@ -1630,19 +1653,24 @@ class Supervisor:
             self.job.events.append("phase.started", phase=phase, **more)
 
     def _read_log(self, last: bool) -> None:
+        phase = self.story.phase
         self.index.note(last)
         while True:
-            lines, after = lines_after(self.job.node.path("log"), self.page.log, last)
+            lines, after = lines_after(self.job.node.path("log"), self.read, last)
             for line in lines:
                 self._read_line(line)
-            grown, self.page.log = after != self.page.log, after
+            grown, self.read = after != self.read, after
             if grown:
                 self.rest.moved()
             if not (last and grown):
                 break
-        if self.progress and (last or time.monotonic() - self.progressed >= 1):
-            self.job.events.append("progress.made", **self.progress)
-            self.progress, self.progressed = None, time.monotonic()
+        due = last or phase != self.story.phase or time.monotonic() - self.progressed >= 1
+        if self.progress and due:
+            if self.progress != self.story.progress:
+                self.job.events.append("progress.made", **self.progress)
+            self.story.progress, self.progress, self.progressed = self.progress, None, time.monotonic()
+        if not self.progress:
+            self.page.log = self.read
 
     def _read_line(self, line: str) -> None:
         for rule, pattern in self.job.patterns:
@@ -1819,12 +1847,13 @@ class Supervisor:
 
         Returns: whether the tree is empty, or KILL reached nobody for too long.
         """
-        if not self.page.deadline:
-            if self._saving():
+        if not self.page.group_told:
+            if not self.page.deadline and self._saving():
                 return False
-            self.page.deadline = time.monotonic() + self.grace
+            self.page.deadline = self.page.deadline or time.monotonic() + self.grace
             self._tell_group()
         left = self._tree()
+        self._woke()
         if not left and not self._lives():
             return True
         if self.graced != self.page.deadline:
@@ -1836,20 +1865,26 @@ class Supervisor:
         if not any(found[:2] in self.told for found in left):
             for found in left:
                 send(found, signal.SIGTERM)
-                self.told.add(found[:2])
+                self._note(found)
         return False
 
     def _tell_group(self) -> None:
         if self.leader and self._lives():
             group = [found for found in self._tree() if found.group == self.leader[0]]
-            self.told = {found[:2] for found in group}
+            for found in group:
+                self._note(found)
             if self.job.adopted:
                 # who is nobody's child here may be reaped at any moment, and its group's number given away
                 for found in group:
                     send(found, signal.SIGTERM)
-                return
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.leader[0], signal.SIGTERM)
+            else:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.leader[0], signal.SIGTERM)
+        self.page.group_told = True
+
+    def _note(self, found: Process) -> None:
+        self.told.add(found[:2])
+        self.page.note(found)
 
     def _kill(self, left: list[Process]) -> bool:
         if self.killing is None and left and not self.page.script_begun:
@@ -1872,12 +1907,23 @@ class Supervisor:
         """Until a signal, or for as long as suits what is going on."""
         self.job.keep_page()
         busy = self.cause or self.rest.seconds() < 5
-        received = signal.sigtimedwait(SIGNALS, 0.1 if self.page.deadline else 0.25 if busy else 1.0)
+        seconds = 0.1 if self.page.deadline else 0.25 if busy else 1.0
+        self._woke()
+        received = signal.sigtimedwait(SIGNALS, seconds)
+        self._woke(seconds)
         if received and received.si_signo in STOPS and self.asked is None:
             self.asked = stop_request(f"signal {received.si_signo} to the supervisor", None)
             self.page.asked = True
             with contextlib.suppress(OSError):
                 write_json(self.job.node.path("stop.req"), self.asked)
+
+    def _woke(self, slept: float = 0.0) -> None:
+        """A machine that was frozen has not given the job its time: what is due comes later by as much."""
+        moment = time.monotonic()
+        late, self.awake = moment - self.awake - slept, moment
+        if late > FROZEN_SECONDS:
+            self.patience += late
+            self.page.deadline += late if self.page.deadline else 0.0
 
     # how it ends
 
@@ -1955,6 +2001,7 @@ class Supervisor:
             told = "did not end inside the grace" if status is None else f"ended with {status}"
             self._warn("on-stop-failed", f"the steps for the end {told}")
         self.page.deadline, self.killing = time.monotonic(), None
+        self.awake = self.page.deadline
         while not self._emptied():
             self._pause()
             self._reap()
