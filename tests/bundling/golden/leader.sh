@@ -1,4 +1,4 @@
-# The job of all-of-it, plan 442146da33f0ccef30b26ac68e2b41cc344ad9ee385672b27b7c800ada691d68: everything long runs here, under the supervisor.
+# The job of all-of-it, plan b56093780d377d3737f9b74db63b709cb5ac99e6fd35db06f6beee0c81dddf59: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return

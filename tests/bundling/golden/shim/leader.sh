@@ -1,4 +1,4 @@
-# The job of a-run, plan 5bdbdde1567926cefabe4e4772bfb552025d4ad88151ce14814b5cdde727851c: everything long runs here, under the supervisor.
+# The job of a-run, plan 9241496f97d8cbe0ae71db2cd95f94ce700bfc57a101593656c079ad56c65060: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return
