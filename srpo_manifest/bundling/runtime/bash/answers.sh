@@ -164,7 +164,7 @@ runs() { # RUNS_FOLDER NAME: the newest first
     field "{$plan}" plan && plan=${REPLY/null/\"\"} whole=false
     { result=$(<"$node/result.json"); } 2>/dev/null
     if [ "$outcome" = '"succeeded"' ] && [[ $result == *'"dry_run": false'* ]] && are_there "$result"; then whole=true; fi
-    ids[one]="{\"id\": \"$run\", \"plan\": $plan, \"state\": \"$state\", \"outcome\": $outcome, \"whole\": $whole}"
+    ids[one]="{\"id\": \"$run\", \"plan\": $plan, \"state\": \"$state\", \"outcome\": $outcome, \"whole\": $whole, \"unfinished\": $unfinished}"
   done
   printf '[%s]\n' "$(listed "${ids[@]}")"
 }
