@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from srpo_manifest.errors import ManifestError
+from srpo_manifest.errors import ManifestError, ManifestErrors
 from srpo_manifest.finding import Where
-from srpo_manifest.reading.conversion import converted, sound
+from srpo_manifest.reading.conversion import converted, unsound
 from srpo_manifest.reading.jsontext import read_json
 from srpo_manifest.reading.locate import Key, dotted
 from srpo_manifest.reading.tree import grown
@@ -29,6 +29,7 @@ def parse_args_file(data: bytes, file: str) -> ArgsFile:
     def place(key: Key) -> Where:
         return Where(file=file, key=dotted(key))
 
-    args_file = converted(found, ArgsFile, place, "the args file")
-    sound(grown(found, {}), where=place(()))
-    return args_file
+    tree = grown(found, place)
+    if wrong := list(unsound(tree)):
+        raise ManifestErrors(wrong)
+    return converted(found, ArgsFile, lambda: tree, "the args file")

@@ -16,7 +16,7 @@ _KEY = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\[^\n])*"|'[^'\n]*')"""
 _DOTTED = rf"{_KEY}(?:[ \t]*\.[ \t]*{_KEY})*"
 _PAIR = rf"[ \t]*{_DOTTED}[ \t]*=(?!=)"
 PAIR = re.compile(_PAIR)
-STATEMENT = re.compile(rf"{_PAIR}|[ \t]*\[\[?[ \t]*{_DOTTED}[ \t]*\]\]?[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
+STATEMENT = re.compile(rf"{_PAIR}|[ \t]*\[\[?[ \t]*{_DOTTED}[ \t]*\]?\]?[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
 """How a line looks that begins a statement: what is read on from after a slip."""
 _WORD = re.compile(r"""[^ \t\n,\[\]{}#"'=]+""")
 _BASIC = re.compile(r'(?:[^"\\\n]|\\[^\n])*')
@@ -113,8 +113,7 @@ class Literals:
         found = _BARE.match(self.text, self.at)
         if found is None:
             span = self.here()
-            shown = self.text[span.start : span.end]
-            message = f"{ticked(shown)} is no key" if shown else f"{where} lacks a key"
+            message = "this is no key" if span.end > span.start else f"{where} lacks a key"
             hint = "a key is made of letters, digits, `_` and `-`; others stand in quotes"
             raise self.slip("bad-key", message, span, hint)
         self.at = found.end()

@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any
 
 from srpo_manifest.reading.spanned import Item, Mistake, Span
-from srpo_manifest.wording import ticked
 
 _INTEGER = re.compile(r"[+-]?(?:0|[1-9](?:_?[0-9])*)")
 _BASED = re.compile(r"0(?:x[0-9A-Fa-f](?:_?[0-9A-Fa-f])*|o[0-7](?:_?[0-7])*|b[01](?:_?[01])*)")
@@ -54,7 +53,7 @@ def scalar(word: str, span: Span, note: Callable[[Mistake], None]) -> Item:
     if _DATED.match(word):
         return _moment(word, span, note)
     hint, fix = next(((hint, fix) for look, hint, fix in LOOKS if look.fullmatch(word)), (None, None))
-    note(Mistake("not-a-value", f"{ticked(word)} is no value", span, (hint,) if hint else (), fix=fix))
+    note(Mistake("not-a-value", "this is no value", span, (hint,) if hint else (), fix=fix))
     return Item(None, span, "broken")
 
 
@@ -66,10 +65,10 @@ def _moment(word: str, span: Span, note: Callable[[Mistake], None]) -> Item:
         if found := _MOMENT.fullmatch(word):
             return Item(_dated(found), span)
     except ValueError as error:
-        note(Mistake("bad-date", f"{ticked(word)} is no date or time: {error}", span, ("a string needs quotes",)))
+        note(Mistake("bad-date", f"this is no date or time: {error}", span, ("a string needs quotes",)))
         return Item(None, span, "broken")
     hint = "dates and times are written `1979-05-27T07:32:00Z`; a string needs quotes"
-    note(Mistake("bad-date", f"{ticked(word)} is no date or time", span, (hint,)))
+    note(Mistake("bad-date", "this is no date or time", span, (hint,)))
     return Item(None, span, "broken")
 
 
@@ -112,10 +111,9 @@ def unescaped(text: str, at: int, note: Callable[[Mistake], None], *, lines: boo
         if good:
             good = False
             start = at + found.start()
-            shown = code or text[found.start() + 1 : found.start() + 2] or "\n"
-            message = f"{ticked(chr(92) + shown)} is no escape" if shown != "\n" else "a backslash ends the line"
+            width = len(code or text[found.start() + 1 : found.start() + 2])
             hint = "in double quotes a backslash escapes: put a path or a pattern in single quotes, or double it"
-            note(Mistake("bad-escape", message, Span(start, start + 1 + len(shown)), (hint,)))
+            note(Mistake("bad-escape", "this is no escape", Span(start, start + 1 + width), (hint,)))
         return ""
 
     value = _ESCAPE.sub(spelled, text)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
+from functools import cached_property
+
 from srpo_manifest.reading.literals import STATEMENT, Literals, Part
 from srpo_manifest.reading.spanned import Item, Mistake, Parsed, SlipError, Span
 from srpo_manifest.wording import ticked
 
 _NEWER = "this is TOML of a later version; manifests are TOML 1.0"
+
+MOST_MISTAKES = 1000
+"""After so many a text is no manifest, and nobody reads on."""
 
 
 def parse(text: str) -> Parsed:
@@ -27,6 +34,10 @@ class _Document(Literals):
         self.root = Item({}, Span(0, 0), "header")
         self.table = self.root
 
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(found.end() for found in re.finditer("\n", self.text))]
+
     def read(self) -> None:
         """Every statement."""
         while True:
@@ -34,7 +45,7 @@ class _Document(Literals):
             try:
                 self.trivia()
                 begun = self.at
-                if self.at >= len(self.text):
+                if self.at >= len(self.text) or len(self.mistakes) >= MOST_MISTAKES:
                     return
                 if self.peek() == "[":
                     self._header()
@@ -109,7 +120,7 @@ class _Document(Literals):
             table = found
         last = parts[-1]
         found = table.value.get(last.name)
-        made = Item({}, span, "header")
+        made = Item({}, last.span, "header")
         if several and (found is None or found.how == "items"):
             found = found or self._put(table, last, Item([], span, "items"))
             found.value.append(made)
@@ -189,7 +200,7 @@ class _Document(Literals):
         """Tell that *part* is there already."""
         key = ".".join(one.name for one in parts[: parts.index(part) + 1])
         found, first = table.value[part.name], table.keys[part.name]
-        line = self.text.count("\n", 0, first.start) + 1
+        line = bisect_right(self._line_starts, first.start)
         if part is parts[-1]:
             message, hint = f"{ticked(key)} is set twice", f"it is set before in line {line}: keep one of them"
         elif found.how in ("header", "items"):

@@ -34,7 +34,7 @@ class Pin(Value):
     """A commit with its tree (both git object ids, hex) and the contracts of the scripts that were asked for."""
 
     url: str
-    ref: str | None
+    ref: str | None = None
     commit: str
     tree: str
     entries: dict[str, EntryContract] = {}
