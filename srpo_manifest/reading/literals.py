@@ -18,7 +18,7 @@ _PAIR = rf"[ \t]*{_DOTTED}[ \t]*=(?!=)"
 PAIR = re.compile(_PAIR)
 STATEMENT = re.compile(rf"{_PAIR}|[ \t]*\[\[?[ \t]*{_DOTTED}[ \t]*\]?\]?[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
 """How a line looks that begins a statement: what is read on from after a slip."""
-_WORD = re.compile(r"""[^ \t\n,\[\]{}#"'=]+""")
+_WORD = re.compile(r"""[^ \x00-\x1f\x7f,\[\]{}#"'=]+""")
 _BASIC = re.compile(r'(?:[^"\\\n]|\\[^\n])*')
 _LITERAL = re.compile(r"[^'\n]*")
 _BASIC_LINES = re.compile(r'(?:[^"\\]|\\[\s\S]|"{1,2}(?!"))*')

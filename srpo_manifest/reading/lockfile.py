@@ -42,9 +42,6 @@ def parse_lock(data: bytes, file: str) -> Lock:
             "take the file away, and let `srpo-manifest lock` write it anew",
             where=Where(file=file),
         )
-    for pin in found.get("pins", ()):
-        if isinstance(pin, dict):
-            pin.setdefault("ref", None)  # TOML has no null: a pin without `ref` is that of the default branch
 
     def tree() -> Node:
         return marked(parse(text).root, Page(text, file))

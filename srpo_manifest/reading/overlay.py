@@ -90,7 +90,8 @@ def overlaid(base: Node, over: Node, note: Note, *, file: str, banned: Sequence[
             base = _without(base, key, where)
         except ManifestError as error:
             note(error)
-    return merge(base, Node({name: node for name, node in table.items() if name not in ("drop", *banned)}))
+    laid = merge(base, Node({name: node for name, node in table.items() if name not in ("drop", *banned)}))
+    return laid._replace(mark=base.mark or over.mark)
 
 
 def profiled(base: Node, names: Iterable[str], note: Note, file: str) -> Node:

@@ -49,7 +49,7 @@ class Page:
             hints=mistake.hints,
             where=self._bare(mistake.span),
             related=tuple(Related(message=message, where=self._bare(span)) for message, span in mistake.related),
-            fix=None if mistake.fix is None else Fix(message=f"write `{mistake.fix}`", replacement=mistake.fix),
+            fix=None if mistake.fix is None else Fix(replacement=mistake.fix),
         )
 
     def _bare(self, span: Span) -> Spot:

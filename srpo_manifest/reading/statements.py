@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
-from functools import cached_property
-
 from srpo_manifest.reading.literals import STATEMENT, Literals, Part
 from srpo_manifest.reading.spanned import Item, Mistake, Parsed, SlipError, Span
 from srpo_manifest.wording import ticked
@@ -33,10 +29,6 @@ class _Document(Literals):
         super().__init__(text)
         self.root = Item({}, Span(0, 0), "header")
         self.table = self.root
-
-    @cached_property
-    def _line_starts(self) -> list[int]:
-        return [0, *(found.end() for found in re.finditer("\n", self.text))]
 
     def read(self) -> None:
         """Every statement."""
@@ -200,15 +192,14 @@ class _Document(Literals):
         """Tell that *part* is there already."""
         key = ".".join(one.name for one in parts[: parts.index(part) + 1])
         found, first = table.value[part.name], table.keys[part.name]
-        line = bisect_right(self._line_starts, first.start)
         if part is parts[-1]:
-            message, hint = f"{ticked(key)} is set twice", f"it is set before in line {line}: keep one of them"
+            message, hint = f"{ticked(key)} is set twice", "keep one of them"
         elif found.how in ("header", "items"):
-            message, hint = f"{ticked(key)} has a header of its own", f"write this key below its header in line {line}"
+            message, hint = f"{ticked(key)} has a header of its own", "write this key below that header"
         elif found.how == "inline":
-            message, hint = f"{ticked(key)} is closed", f"put this key between its braces in line {line}"
+            message, hint = f"{ticked(key)} is closed", "put this key between its braces"
         else:
-            message, hint = f"{ticked(key)} is no table", f"it has a value in line {line}: take that away, or this"
+            message, hint = f"{ticked(key)} is no table", "it has a value: take that away, or this"
         related = (("it is set first here", first),)
         self.mistakes.append(Mistake("duplicate-key", message, part.span, (hint,), related))
 

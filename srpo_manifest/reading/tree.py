@@ -90,7 +90,8 @@ def grown(data: Any, mark: Callable[[Key], Where | None] = lambda _: None, key: 
 
 def marked(item: Item, page: Page) -> Node:
     """The tree of what was read from *page*."""
-    return Node({name: _marked(one, page, (name,), item.keys[name]) for name, one in item.value.items()})
+    top = {name: _marked(one, page, (name,), item.keys[name]) for name, one in item.value.items()}
+    return Node(top, Where(file=page.file))
 
 
 def _marked(item: Item, page: Page, key: Key, name: Span) -> Node:

@@ -162,12 +162,12 @@ class _Walk:
         return False
 
     def _tell(self, code: str, message: str, where: Where | None, *hints: str, fix: str | None = None) -> None:
-        edit = None if fix is None else Fix(message=f"write `{fix}`", replacement=fix)
+        edit = None if fix is None else Fix(replacement=fix)
         self.found.append(Finding(code=code, level="deny", message=message, hints=hints, where=where, fix=edit))
 
     def _around(self, key: Key) -> Where | None:
         """The place of what is nearest around *key*."""
-        return self.tree.place(key)
+        return self.tree.place(key) or self.tree.where
 
     def _told(self, key: Key) -> str:
         return ticked(dotted(key)) if key else self.whole
