@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,17 +20,18 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _LONGEST = 1 << 63
 
 
-def converted(data: Any, kind: type[A], tree: Callable[[], Node], whole: str) -> A:
+def converted(data: Any, kind: type[A], tree: Callable[[], Node], whole: str, known: Iterable[Finding] = ()) -> A:
     """*data* as *kind*, strictly. *tree* tells where each key was written, *whole* what the file is called.
 
-    Raises: ManifestErrors with everything that `violations` finds.
+    Raises: ManifestErrors with what is *known* to be wrong and everything that `violations` finds.
     """
+    known = tuple(known)
     try:
         return msgspec.convert(data, kind, strict=True)
     except msgspec.ValidationError as error:
         from srpo_manifest.reading.violations import violations  # noqa: PLC0415 - only a wrong file pays
 
-        found = violations(tree(), kind, whole)
+        found = (*known, *violations(tree(), kind, whole))
         if not found:
             raise AssertionError(f"msgspec alone refuses this: {error}") from None
         raise ManifestErrors(found) from None

@@ -166,9 +166,9 @@ def read_manifest(
     data = plain(document.tree)
     found = [*document.findings, *unsound(document.tree)]
     try:
-        manifest = converted(data, kind, lambda: document.tree, WHOLE)
-    except ManifestError as error:
-        raise ManifestErrors(in_order((*found, *error.findings))) from None
+        manifest = converted(data, kind, lambda: document.tree, WHOLE, found)
+    except ManifestErrors as error:
+        raise ManifestErrors(in_order(error.findings)) from None
     if found:
         raise ManifestErrors(in_order(found))
     return Wanted(

@@ -37,7 +37,7 @@ class Source(Value):
 def read_toml(data: bytes, file: str, *, limit_bytes: int = LIMIT_BYTES) -> dict[str, Any]:
     """The top-level table of a TOML 1.0 document in UTF-8, with or without a byte order mark.
 
-    Raises: ManifestError `file-too-large`, `not-utf8`, `too-deep` or `toml-syntax`, each with its place.
+    Raises: ManifestError `file-too-large`, `not-utf8`, or `too-deep`; ManifestErrors with every mistake of the text, each with its place.
     """
     return parsed(decoded(data, file, limit_bytes=limit_bytes), file)
 

@@ -20,6 +20,7 @@ from srpo_manifest.reading.shapes import (
     alternatives,
     choices,
     description,
+    info,
     kind_of,
     kinds,
     known_keys,
@@ -39,7 +40,7 @@ def violations(tree: Node, kind: Any, whole: str) -> list[Finding]:
     Codes: `unknown-key`, `missing-key`, `wrong-type`, `invalid-value`, `impossible-combination`.
     """
     walk = _Walk(tree, kind, whole)
-    walk.visit(tree, shape.type_info(kind), ())
+    walk.visit(tree, info(kind), ())
     return walk.found
 
 
