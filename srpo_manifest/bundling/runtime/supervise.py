@@ -778,14 +778,14 @@ MAYBE_ERROR = re.compile(
     r"|segmentation fault|no space left)\b",
     re.IGNORECASE,
 )
-LATE_ERROR = re.compile(
-    r"ChildFailedError|CalledProcessError|SignalException|DistBackendError|Connection (?:reset|closed)|Broken pipe"
-)
+LATE_ERROR = re.compile(r"CalledProcessError|SignalException|DistBackendError|Connection (?:reset|closed)|Broken pipe")
 """Errors of those who only see that another process ended."""
 NO_ERROR = re.compile(
     r"File exists|\(exitcode: |^\S+ FAILED$|^\s*(?:<NO_OTHER_FAILURES>|Failures:|error_file|traceback +:|Root Cause)"
-    r"|^srpo-manifest: |^hint: "
+    r"|ChildFailedError|no error file defined for parent|^srpo-manifest: |^hint: "
 )
+QUIET = re.compile(r"^(?:\[\w+\]:\s*)*\[?[IW]\d{4} [\d:.]+ ")
+"""What torch's loggers say at level info or warning, such as that a host's name cannot be retrieved."""
 PREFIXES = re.compile(r"^(?:\[\w+\]:\s*|[IWEF]\d{4} [\d:.]+ \d+ \S+\] |\d{4}-\d\d-\d\d[T ][\d:.,]+\S*(?: \| |\s+))+")
 """Of torchrun for a rank, of its own logger, of loguru."""
 
@@ -793,7 +793,7 @@ PREFIXES = re.compile(r"^(?:\[\w+\]:\s*|[IWEF]\d{4} [\d:.]+ \d+ \S+\] |\d{4}-\d\
 def telling(lines: Iterable[str]) -> Telling:
     """The line that tells most of why a job failed, the last one of its kind, and how its first worker ended.
 
-    Source: torch/distributed/elastic/multiprocessing, `errors/__init__.py` and `api.py`, torch 2.6.
+    Source: torch/distributed/elastic/multiprocessing, `errors/__init__.py` and `api.py`, torch 2.6 and 2.13.
     """
     best, weight, rank, worker, cause = "", 0, "?", "", False
     for raw in lines:
@@ -806,7 +806,7 @@ def telling(lines: Iterable[str]) -> Telling:
             rank = found[1]
         elif cause and (found := re.match(r"exitcode\s*: (-?\d+)", line)):
             worker, cause = worker_end(rank, int(found[1])), False
-        if NO_ERROR.search(line):
+        if NO_ERROR.search(line) or QUIET.search(raw):
             continue
         kind = 3 if ERROR_LINE.search(line) else 1 if MAYBE_ERROR.search(line) else 0
         kind = min(kind, 2) if LATE_ERROR.search(line) else kind

@@ -38,6 +38,49 @@ Root Cause (first observed failure):
 ============================================================
 """
 
+NEWER = """\
+W1125 21:49:56.100000 22821 torch/distributed/run.py:874] *****************************************
+[W1125 21:49:57.286366457 socket.cpp:207] [c10d] The hostname of the client socket cannot be retrieved. err=-3
+W1125 21:49:57.755000 22821 torch/distributed/elastic/multiprocessing/api.py:1028] Sending process 23130 closing signal SIGTERM
+E1125 21:49:57.759000 22821 torch/distributed/elastic/multiprocessing/api.py:1002] failed (exitcode: -9) local_rank: 1 (pid: 23132) of binary: /opt/torch/bin/python
+E1125 21:49:57.760000 22821 torch/distributed/elastic/multiprocessing/errors/error_handler.py:145] no error file defined for parent, to copy child error file (/tmp/torchelastic_wt0z4d8i/x_x6sifl7e/attempt_0/1/error.json)
+Traceback (most recent call last):
+  File "/opt/torch/bin/torchrun", line 8, in <module>
+    sys.exit(main())
+             ^^^^^^
+  File "/opt/torch/lib/python3.11/site-packages/torch/distributed/launcher/api.py", line 383, in launch_agent
+    raise ChildFailedError(
+torch.distributed.elastic.multiprocessing.errors.ChildFailedError:\x20
+=======================================================
+worker.py FAILED
+-------------------------------------------------------
+Failures:
+[1]:
+  time      : 2026-11-25_21:49:57
+  host      : localhost
+  rank      : 0 (local_rank: 0)
+  exitcode  : -15 (pid: 23130)  (SIGTERM)
+  error_file: <N/A>
+  traceback : Signal 15 (SIGTERM) received by PID 23130
+-------------------------------------------------------
+Root Cause (first observed failure):
+[0]:
+  time      : 2026-11-25_21:49:57
+  host      : localhost
+  rank      : 1 (local_rank: 1)
+  exitcode  : -9 (pid: 23132)  (SIGKILL)
+  error_file: <N/A>
+  traceback : Signal 9 (SIGKILL) received by PID 23132
+=======================================================
+"""
+"""Of torchrun 2.13."""
+
+
+def test_a_report_without_an_error_tells_the_worker_alone(supervise):
+    """What torchrun and its loggers say beside that is no reason."""
+    told = supervise.telling(NEWER.splitlines())
+    assert told == ("rank 1 killed by signal 9, as when memory runs out", "", False)
+
 
 @pytest.mark.trap(34, "prevented")
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -43,6 +44,17 @@ def test_a_deaf_tree_is_killed_after_the_grace(bundle):
     ended = run.end()
     assert (ended["outcome"], ended["exit"]) == ("stopped", -9)
     assert bundle.processes(run) == []
+
+
+def test_a_stop_is_acknowledged_before_it_is_carried_out(bundle):
+    """The answer means that it will be, whoever dies meanwhile: the request is on the disk, and what it ends still runs."""
+    run = bundle.start("deaf", "say:ready", "forever")
+    run.until_said("ready")
+    assert run.stop("--grace", "600", "--reason", "enough")["state"] == "stopping"
+    assert json.loads((run.node / "stop.req").read_text())["reason"] == "enough"
+    assert len(bundle.processes(run)) == 1
+    run.stop("--grace", "0")
+    assert run.end()["outcome"] == "stopped"
 
 
 def test_a_second_stop_may_shorten_the_grace(bundle):
