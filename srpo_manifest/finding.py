@@ -37,6 +37,8 @@ class Fix(msgspec.Struct, frozen=True, kw_only=True):
 
     replacement: str
     message: str = ""
+    places: tuple[Where, ...] = ()
+    """All that are to be edited, where that is not the finding's own place alone."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

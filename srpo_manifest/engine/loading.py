@@ -28,15 +28,16 @@ _TRAINERS = os.path.join(os.path.dirname(upstream.__file__), "trainers")
 """Each description twice: TOML for people, and the same as JSON, generated, which is read in a seventh of the time."""
 
 
-def load(said: Said) -> Wanted:
-    """Read the manifest and the files that it names, and type the whole once.
+def load(said: Said, text: bytes | None = None) -> Wanted:
+    """Read the manifest, or *text* in its place, and the files that it names, and type the whole once.
 
     Raises: ManifestError; PluginError for a plugin that it names.
     """
     path = os.path.abspath(said.manifest)
     folder = os.path.dirname(path)
     root = root_of(folder)
-    document = parse_manifest(read_source(path, shown=said.manifest))
+    source = read_source(path, shown=said.manifest) if text is None else Source(file=said.manifest, data=text)
+    document = parse_manifest(source)
     document, extends = _beside(document, document.extends, folder, root, "extends")
     document = with_overlays(
         document,

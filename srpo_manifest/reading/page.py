@@ -6,6 +6,8 @@ import re
 from bisect import bisect_right
 from functools import cached_property
 
+from msgspec.structs import replace
+
 from srpo_manifest.finding import Finding, Fix, Related, Spot
 from srpo_manifest.reading.locate import Key, dotted
 from srpo_manifest.reading.spanned import Mistake, Span
@@ -42,15 +44,23 @@ class Page:
 
     def finding(self, mistake: Mistake) -> Finding:
         """What is wrong with the text itself, as it is told; without the line where that may hold a secret."""
+        where, fix = self._bare(mistake.span), None
+        if mistake.fix is not None:
+            exactly = replace(where, width=mistake.span.end - mistake.span.start, text="")
+            fix = Fix(replacement=mistake.fix, places=(exactly,))
         return Finding(
             code=mistake.code,
             level="deny",
             message=mistake.message,
             hints=mistake.hints,
-            where=self._bare(mistake.span),
+            where=where,
             related=tuple(Related(message=message, where=self._bare(span)) for message, span in mistake.related),
-            fix=None if mistake.fix is None else Fix(replacement=mistake.fix),
+            fix=fix,
         )
+
+    def is_in_one_line(self, span: Span) -> bool:
+        """Whether an edit of *span* is one of a single line."""
+        return self.text.find("\n", span.start, span.end) < 0
 
     def _bare(self, span: Span) -> Spot:
         number, line = self._line(span.start)

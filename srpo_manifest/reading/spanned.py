@@ -18,7 +18,7 @@ class Span(NamedTuple):
 class Item:
     """A table (`dict[str, Item]`), an array (`list[Item]`) or a scalar; a broken one has no value.
 
-    `keys` are the spans of a table's keys, where each is written first; `span` is the value's own, for a table its
+    `keys` are the spans of a table's keys, of each wherever it is written; `span` is the value's own, for a table its
     header's.
     """
 
@@ -26,7 +26,7 @@ class Item:
 
     def __init__(self, value: Any, span: Span, how: How = "value") -> None:
         self.value, self.span, self.how = value, span, how
-        self.keys: dict[str, Span] = {}
+        self.keys: dict[str, list[Span]] = {}
 
 
 class Mistake(NamedTuple):

@@ -99,7 +99,7 @@ class _Document(Literals):
         table = self.root
         found: Item | None
         for part in parts[:-1]:
-            found = table.value.get(part.name)
+            found = self._named(table, part)
             if found is None:
                 found = self._put(table, part, Item({}, span, "implicit"))
             elif found.how == "items":
@@ -111,7 +111,7 @@ class _Document(Literals):
                 return Item({}, span, "broken")
             table = found
         last = parts[-1]
-        found = table.value.get(last.name)
+        found = self._named(table, last)
         made = Item({}, last.span, "header")
         if several and (found is None or found.how == "items"):
             found = found or self._put(table, last, Item([], span, "items"))
@@ -121,7 +121,7 @@ class _Document(Literals):
             return self._put(table, last, made)
         if found.how == "implicit" and not several:
             found.how, found.span = "header", span
-            table.keys[last.name] = last.span
+            table.keys[last.name].insert(0, table.keys[last.name].pop())
             return found
         if found.how != "broken":
             self._twice(parts, last, table)
@@ -168,7 +168,7 @@ class _Document(Literals):
     def _home(self, table: Item, parts: list[Part]) -> Item | None:
         """The table that a dotted key leads into; None where something else is in the way, which is told."""
         for part in parts[:-1]:
-            found = table.value.get(part.name)
+            found = self._named(table, part)
             if found is None:
                 found = self._put(table, part, Item({}, part.span, "dotted"))
             elif found.how not in ("dotted", "implicit"):
@@ -185,13 +185,20 @@ class _Document(Literals):
 
     def _put(self, table: Item, part: Part, item: Item) -> Item:
         table.value[part.name] = item
-        table.keys.setdefault(part.name, part.span)
+        table.keys.setdefault(part.name, [part.span])
         return item
+
+    def _named(self, table: Item, part: Part) -> Item | None:
+        """What *part* names in the table, where it is there already."""
+        found: Item | None = table.value.get(part.name)
+        if found is not None:
+            table.keys[part.name].append(part.span)
+        return found
 
     def _twice(self, parts: list[Part], part: Part, table: Item) -> None:
         """Tell that *part* is there already."""
         key = ".".join(one.name for one in parts[: parts.index(part) + 1])
-        found, first = table.value[part.name], table.keys[part.name]
+        found, first = table.value[part.name], table.keys[part.name][0]
         if part is parts[-1]:
             message, hint = f"{ticked(key)} is set twice", "keep one of them"
         elif found.how in ("header", "items"):

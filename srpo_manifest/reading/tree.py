@@ -20,13 +20,19 @@ class Mark(NamedTuple):
 
     page: Page
     key: Key
-    name: Span
+    names: list[Span]
+    """Wherever the key is written: a table has many headers."""
     value: Span
 
     @property
     def where(self) -> Where:
         """Of the key's name."""
-        return self.page.spot(self.name, self.key)
+        return self.page.spot(self.names[0], self.key)
+
+    @property
+    def mentions(self) -> tuple[Where, ...]:
+        """Of the key's name, wherever it is written."""
+        return tuple(self.page.spot(name, self.key) for name in self.names)
 
     @property
     def where_value(self) -> Where:
@@ -94,12 +100,12 @@ def marked(item: Item, page: Page) -> Node:
     return Node(top, Where(file=page.file))
 
 
-def _marked(item: Item, page: Page, key: Key, name: Span) -> Node:
-    mark = Mark(page, key, name, item.span)
+def _marked(item: Item, page: Page, key: Key, names: list[Span]) -> Node:
+    mark = Mark(page, key, names, item.span)
     if isinstance(item.value, dict):
         return Node({one: _marked(child, page, (*key, one), item.keys[one]) for one, child in item.value.items()}, mark)
     if isinstance(item.value, list):
-        return Node([_marked(child, page, (*key, n), child.span) for n, child in enumerate(item.value)], mark)
+        return Node([_marked(child, page, (*key, n), [child.span]) for n, child in enumerate(item.value)], mark)
     return Node(BROKEN if item.how == "broken" else item.value, mark)
 
 

@@ -15,6 +15,7 @@ import msgspec.inspect as shape
 
 from srpo_manifest.finding import Finding, Fix, Where
 from srpo_manifest.reading.locate import Key, dotted
+from srpo_manifest.reading.page import is_secret
 from srpo_manifest.reading.shapes import (
     Shape,
     alternatives,
@@ -26,7 +27,7 @@ from srpo_manifest.reading.shapes import (
     known_keys,
     shape_of,
 )
-from srpo_manifest.reading.tree import BROKEN, Node, plain
+from srpo_manifest.reading.tree import BROKEN, Mark, Node, plain
 from srpo_manifest.wording import listed, nearest, plural, ticked
 
 _NAMED = re.compile(r"`([^`]*)`")
@@ -53,7 +54,7 @@ class _Walk:
         """Whether *node* is as *wanted*; what is not is told."""
         if node.value is BROKEN:
             return False
-        found = kind_of(_bare(node))
+        found = kind_of(node.value)
         fitting = [one for one in alternatives(wanted) if _takes(one, found)]
         if not fitting:
             return self._wrong_type(node, wanted, key, found)
@@ -75,8 +76,8 @@ class _Walk:
             if name not in known:
                 good = False
                 free = [other for other in known if other not in node.value and other not in meant.values()]
-                near = nearest(name, free) or nearest(name, known)
-                if near in free:
+                near = nearest(name, free)
+                if near:
                     meant[name] = near
                 self._unknown(node, wanted, key, name, near)
             else:
@@ -118,14 +119,17 @@ class _Walk:
             del known["kind"]
             taker = f"{key[1]} {ticked(plain(node).get('kind'))}"
         elsewhere = [] if near else [dotted(one) for one in _homes(name, self.kind)][:_SUGGESTED]
+        likely = near or nearest(name, known)
+        mark = node.value[name].mark
         self._tell(
             "unknown-key",
             f"unknown key {ticked(name)} in {table}",
             node.value[name].where,
-            *([f"did you mean {ticked(near)}?"] if near else []),
-            *([f"there is {listed(elsewhere)}"] if elsewhere else []),
+            *([f"did you mean {ticked(likely)}?"] if likely else []),
+            *([f"there is {listed(elsewhere)}"] if elsewhere and not likely else []),
             f"{taker} takes {listed(known)}",
             fix=near,
+            places=mark.mentions if isinstance(mark, Mark) else (),
         )
 
     def _missing(self, node: Node, key: Key, name: str) -> None:
@@ -143,6 +147,7 @@ class _Walk:
         expected = kinds(wanted)
         message = f"{ticked(dotted(key)) if key else self.whole} is {_a(found)}, expected {_or(expected)}"
         hints, fix = _cure(key, node.value, found, expected)
+        fix = fix if _is_editable(node) else None
         self._tell("wrong-type", message, node.where_value or self._around(key), *hints, fix=fix)
         return False
 
@@ -158,12 +163,24 @@ class _Walk:
         hints = [f"did you mean {ticked(near)}?"] if near else [] if words else [*_meaning(wanted)]
         message = f"{ticked(dotted(key))} is {shown}, expected {expected or 'another value'}"
         self._tell(
-            "invalid-value", message, node.where_value or self._around(key), *hints, fix=f'"{near}"' if near else None
+            "invalid-value",
+            message,
+            node.where_value or self._around(key),
+            *hints,
+            fix=f'"{near}"' if near and _is_editable(node) else None,
         )
         return False
 
-    def _tell(self, code: str, message: str, where: Where | None, *hints: str, fix: str | None = None) -> None:
-        edit = None if fix is None else Fix(replacement=fix)
+    def _tell(
+        self,
+        code: str,
+        message: str,
+        where: Where | None,
+        *hints: str,
+        fix: str | None = None,
+        places: tuple[Where, ...] = (),
+    ) -> None:
+        edit = None if fix is None else Fix(replacement=fix, places=places)
         self.found.append(Finding(code=code, level="deny", message=message, hints=hints, where=where, fix=edit))
 
     def _around(self, key: Key) -> Where | None:
@@ -174,8 +191,10 @@ class _Walk:
         return ticked(dotted(key)) if key else self.whole
 
 
-def _bare(node: Node) -> object:
-    return node.value
+def _is_editable(node: Node) -> bool:
+    """Whether the place of the value is the value, in one line."""
+    mark = node.mark
+    return isinstance(mark, Mark) and not is_secret(mark.key) and mark.page.is_in_one_line(mark.value)
 
 
 def _takes(one: Shape, found: str) -> bool:
