@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import resources
 from itertools import chain
 from pathlib import Path
@@ -79,16 +79,28 @@ def launch(
     launcher: Launcher,
     *,
     dry_run: bool,
+    given_up: Callable[[], bool] = lambda: False,
 ) -> None:
     """Send a bundle's tar and start it. When it returns, the supervisor on the target has it, durably.
 
-    Raises: LaunchError `launch-failed` when the target says no, or `launch-unsure` when
-    contact broke before its answer.
+    Once *given_up* says so, no more is sent: what arrives cut off is not started.
+    Raises: LaunchError `launch-failed` when the target says no, `launch-given-up` when the bundle was not sent to its
+    end, or `launch-unsure` when contact broke before the answer.
     """
+    cut = False
+
+    def sent() -> Iterator[bytes]:
+        nonlocal cut
+        for chunk in stream:
+            if given_up():
+                cut = True
+                return
+            yield chunk
+
     script = _RECEIVE.format(folder=folder, last=LAST, start=launcher.start(folder, dry_run=dry_run))
     try:
         answer = transport.exec(
-            script, chain((msgspec.json.encode(values) + b"\n",), stream), timeout_seconds=LAUNCH_SECONDS
+            script, chain((msgspec.json.encode(values) + b"\n",), sent()), timeout_seconds=LAUNCH_SECONDS
         )
     except TransportError as error:
         raise LaunchError(
@@ -96,6 +108,8 @@ def launch(
             f"contact with {transport.place} broke during the launch: {error}",
             "`srpo-manifest status last` asks whether it started",
         ) from error
+    if answer.status != 0 and cut:
+        raise LaunchError("launch-given-up", "told to stop while the bundle was sent: nothing was started")
     if answer.status != 0:
         lines = answer.error.decode("utf-8", "replace").strip().splitlines()[-10:]
         raise LaunchError(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
+from glob import escape, glob
 from typing import TYPE_CHECKING
 
 from srpo_manifest.engine.files import is_file, root_of
@@ -59,6 +62,7 @@ def write(path: str, pin: Pin) -> bool:
     merged = lock.with_pin(pin)
     if merged == lock and is_file(path):
         return False
+    _clear(path)
     aside = f"{path}.{os.getpid()}.new"
     try:
         with open(aside, "wb") as file:
@@ -72,4 +76,25 @@ def write(path: str, pin: Pin) -> bool:
             f"{ticked(path)} cannot be written: {error.strerror}",
             "give a lock file of yours with `--lock FILE`",
         ) from error
+    return True
+
+
+def _clear(path: str) -> None:
+    """Remove what a writer of this machine left that was killed."""
+    for left in glob(f"{escape(path)}.*.new"):
+        writer = left.removeprefix(f"{path}.").removesuffix(".new")
+        if writer.isdigit() and not _lives(int(writer)):
+            with suppress(OSError):
+                os.unlink(left)
+
+
+def _lives(pid: int) -> bool:
+    if sys.platform == "win32":  # where signal 0 is no question
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
     return True

@@ -1,4 +1,4 @@
-# The job of all-of-it, plan 5c2442a9f92f5488f7800db94dfba95246223d4217da7ec0e3612c79f23d2bb4: everything long runs here, under the supervisor.
+# The job of all-of-it, plan c7919cb8842dac0fa3464149a3646d6b700ec6d9220b61a122bca5a6f907eabe: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return

@@ -1,4 +1,4 @@
-# The job of a-run, plan af759de91490c4f1b76b00d8a1bffcfbe3b6d4a605c1ad4e3e8b771afd7b6bc1: everything long runs here, under the supervisor.
+# The job of a-run, plan 8a9ea485ad14e11a37b73ae11342cb2a4787b578678eacef9ce740c2dfaa1f2e: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
