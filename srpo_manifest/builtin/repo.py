@@ -58,6 +58,7 @@ class GitRepo:
         if isinstance(pin, Unknown):
             return
         yield TargetProbe(name="target.workspace", script=writable(shell(anchors.workspace(wanted))))
+        yield TargetProbe(name="target.store", script=_whose(wanted))
         yield TargetProbe(
             name="target.checkout",
             script=f"[ -d {shell(anchors.checkout(wanted, pin.tree))} ] && echo present || echo absent",
@@ -88,6 +89,17 @@ class GitRepo:
             value="writable",
             message=f"the workspace {ticked(anchors.workspace(wanted))} cannot be written on the target",
             hints=("set `paths.workspace` to a folder of yours",),
+            key="paths.workspace",
+        )
+        store = anchors.workspace(wanted) + "/.srpo"
+        yield Check(
+            code="store-foreign",
+            level="deny",
+            fact="target.store",
+            op="equals",
+            value="ours",
+            message=f"others can write to {ticked(store)} on the target ({{found}}): what lies there would be run as yours",
+            hints=("set `paths.workspace` to a folder of yours, or take the rights of others away: `chmod go-w`",),
             key="paths.workspace",
         )
         yield Put(
@@ -194,6 +206,18 @@ def writable(folder: str) -> str:
     )
 
 
+def _whose(wanted: Wanted) -> str:
+    """Prints `ours` where nobody else can write to our folder, or it is not there yet; links are followed."""
+    return f"""at={shell(anchors.workspace(wanted))}/.srpo
+if [ ! -e "$at" ]; then echo ours
+elif [ ! -O "$at" ]; then echo 'it belongs to another user'
+else
+  mode=$(stat -L -c %A -- "$at") || exit
+  case $mode in ?????w*|????????w*) echo "its mode is $mode" ;; *) echo ours ;; esac
+fi
+"""
+
+
 def _look_at_vendor(wanted: Wanted) -> str:
     return f"""at={_vendor_path(wanted)}
 if [ -L "$at" ]; then
@@ -235,6 +259,9 @@ host=$(uname -n)
 aside=$to.aside.$host.$$
 discard() {{ [ ! -e "$1" ] || {{ chmod -R u+w -- "$1" && rm -rf -- "$1"; }}; }}
 rm_old() {{ [ ! -d "$to" ] || {{ mv -T -- "$to" "$to.old.$host.$$" && discard "$to.old.$host.$$"; }}; }}
+for at in "$to" "${{to%/*}}"; do
+  [ ! -L "$at" ] || {{ printf '%s is a link, and no folder of ours: take it away\\n' "$at" >&2; exit 1; }}
+done
 for left in "$to".aside.* "$to".old.*; do
   case $left in "$to".*."$host".*) [ -e "/proc/${{left##*.}}" ] || discard "$left" ;; esac
   [ -z "$(find "$left" -maxdepth 0 -mmin +1440 2>/dev/null)" ] || discard "$left"
@@ -253,5 +280,12 @@ def _link(wanted: Wanted, tree: str) -> str:
 to={shell(anchors.checkout(wanted, tree))}
 if [ -L "$at" ] && [ "$(readlink -- "$at")" = "$to" ]; then exit 0; fi
 if [ -d "$at" ] && [ ! -L "$at" ]; then rmdir -- "$at" 2>/dev/null || {{ echo {quote(wanted.manifest.repo.path)} 'is a folder of yours: left as it is' >&2; exit 1; }}; fi
-mkdir -p -- "$(dirname -- "$at")" && ln -s -- "$to" "$at.new.$$" && mv -T -- "$at.new.$$" "$at"
+above=${{at%/*}}
+mkdir -p -- "$above" || exit
+root=$(cd -P -- {shell(anchors.workspace(wanted))} && pwd) || exit
+case $(cd -P -- "$above" && pwd)/ in
+  "${{root%/}}"/*) ;;
+  *) printf '%s leads out of the workspace: take the link away\\n' "$above" >&2; exit 1 ;;
+esac
+ln -s -- "$to" "$at.new.$$" && mv -T -- "$at.new.$$" "$at"
 """

@@ -8,7 +8,7 @@ from contextlib import suppress
 from glob import escape, glob
 from typing import TYPE_CHECKING
 
-from srpo_manifest.engine.files import is_file, root_of
+from srpo_manifest.engine.files import is_file, read_source, root_of
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.wording import ticked
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from srpo_manifest.values.lock import Lock, Pin
 
 NAME = "srpo.lock"
+LIMIT_BYTES = 4 << 20
 DEMO = "demo:"
 """The url that never enters a lock: the package carries its commit and contracts."""
 
@@ -35,20 +36,17 @@ def find(folder: str, given: str | None) -> str:
 
 def read(path: str) -> Lock:
     """The lock; an empty one where there is no file. Raises: ManifestError."""
-    if os.path.exists(path) and not is_file(path):
-        raise ManifestError("lock-unreadable", f"{ticked(path)} is no regular file", "name a file with `--lock`")
     try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except FileNotFoundError:
-        from srpo_manifest.values.lock import Lock  # noqa: PLC0415 - most manifests of a CI have no lock
+        source = read_source(path, root=root_of(os.path.dirname(path)), limit_bytes=LIMIT_BYTES)
+    except ManifestError as error:
+        if error.code == "file-missing":
+            from srpo_manifest.values.lock import Lock  # noqa: PLC0415 - most manifests of a CI have no lock
 
-        return Lock()
-    except OSError as error:
-        raise ManifestError("lock-unreadable", f"{ticked(path)} cannot be read: {error.strerror}") from error
+            return Lock()
+        raise ManifestError("lock-unreadable", str(error), "name a file with `--lock`") from error
     from srpo_manifest.reading.lockfile import parse_lock  # noqa: PLC0415 - likewise
 
-    return parse_lock(data, path)
+    return parse_lock(source.data, path)
 
 
 def write(path: str, pin: Pin) -> bool:

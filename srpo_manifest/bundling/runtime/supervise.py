@@ -47,6 +47,8 @@ LINE_BYTES = 16 << 10
 LONGEST_HEADER = 100_000_000
 """Source: safetensors' own limit."""
 SHORTEST_SECRET = 6
+LONGEST_WORD = 131_071
+"""Source: execve(2), MAX_ARG_STRLEN."""
 COARSE_SECONDS = 2.5
 """How long files must rest that tell little: times in whole seconds, or no marker that was written after the weights."""
 TORN_SECONDS = 10.0
@@ -202,13 +204,36 @@ def short(reason: str, limit: int = REASON_BYTES) -> str:
     return line.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
 
 
+def spellings(secrets: Iterable[str]) -> list[str]:
+    """What must not be told: values, their lines, and both as base64, in URLs and with escapes; the longest first."""
+    import base64
+    import urllib.parse
+
+    texts = {text for secret in secrets for text in (secret, *secret.splitlines()) if len(text) >= SHORTEST_SECRET}
+    found = set(texts)
+    for text in texts:
+        data = text.encode("utf-8", "surrogateescape")
+        found |= {urllib.parse.quote(data), urllib.parse.quote(data, safe=""), urllib.parse.quote_plus(data)}
+        found |= {
+            json.dumps(text)[1:-1],
+            json.dumps(text, ensure_ascii=False)[1:-1],
+            repr(text)[1:-1],
+            repr(data)[2:-1],
+        }
+        for before in range(3):
+            # what stands around it reaches into the first and the last character
+            whole = base64.b64encode(b"\0" * before + data).decode().rstrip("=")
+            middle = whole[(0, 2, 3)[before] : len(whole) - ((before + len(data)) % 3 != 0)]
+            found |= {middle, middle.replace("+", "-").replace("/", "_")}
+    return sorted((text for text in found if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
 class Events:
     """Appends events, one `write` each. That one cannot be written stops nothing."""
 
     def __init__(self, node: Node, secrets: Iterable[str] = ()) -> None:
         self.run = node.run
-        texts = {text for secret in secrets for text in (secret, *secret.splitlines())}
-        self.secrets = sorted((text for text in texts if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
+        self.secrets = spellings(secrets)
         self.file = os.open(node.path("events.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.torn = False
 
@@ -1040,6 +1065,16 @@ def target_secrets(node: Node, rules: Record) -> dict[str, str]:
         except OSError as error:
             message = f"`{path}`, which holds `{name}`, cannot be read: {error.strerror}"
             raise Refused("secret-missing", message, "put the value into that file on this machine", 2) from error
+        size = len(os.fsencode(f"{name}={values[name]}"))
+        if size > LONGEST_WORD or "\0" in values[name]:
+            told = (
+                "holds a NUL"
+                if "\0" in values[name]
+                else f"has {size} bytes with the name, and Linux takes {LONGEST_WORD}"
+            )
+            raise Refused(
+                "env-too-long", f"the value of `{name}` in `{path}` {told}", "give the trainer the file's name", 2
+            )
     return values
 
 

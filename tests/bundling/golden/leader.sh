@@ -1,7 +1,7 @@
-# The job of all-of-it, plan c7919cb8842dac0fa3464149a3646d6b700ec6d9220b61a122bca5a6f907eabe: everything long runs here, under the supervisor.
+# The job of all-of-it, plan 0947140707ff8a85e00a2abe30a1277fd8bf49dce9ea91892d7ca2f96cfa0115: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
-  "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
+  "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return
   echo "srpo-manifest: preparation step $1 failed (steps/$2)" >&2
   exit 70
 }

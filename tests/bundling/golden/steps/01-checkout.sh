@@ -3,6 +3,9 @@ host=$(uname -n)
 aside=$to.aside.$host.$$
 discard() { [ ! -e "$1" ] || { chmod -R u+w -- "$1" && rm -rf -- "$1"; }; }
 rm_old() { [ ! -d "$to" ] || { mv -T -- "$to" "$to.old.$host.$$" && discard "$to.old.$host.$$"; }; }
+for at in "$to" "${to%/*}"; do
+  [ ! -L "$at" ] || { printf '%s is a link, and no folder of ours: take it away\n' "$at" >&2; exit 1; }
+done
 for left in "$to".aside.* "$to".old.*; do
   case $left in "$to".*."$host".*) [ -e "/proc/${left##*.}" ] || discard "$left" ;; esac
   [ -z "$(find "$left" -maxdepth 0 -mmin +1440 2>/dev/null)" ] || discard "$left"
