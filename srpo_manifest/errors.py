@@ -2,6 +2,7 @@
 
     SrpoManifestError
     ├── ManifestError      2   the manifest, or what was said beside it, is wrong
+    │   └── ManifestErrors 2   several mistakes, told at once
     ├── UsageError         2   the command line is wrong
     ├── PluginError        2   a plugin is missing, broken or in conflict
     ├── PlanRefused        4   the manifest decodes, and the plan says no
@@ -15,6 +16,7 @@ A run that ended badly (exit 1) and an interruption (130) are results, not error
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from srpo_manifest.finding import Finding, Where
@@ -41,6 +43,14 @@ class ManifestError(SrpoManifestError):
     """The manifest does not say something that can be planned."""
 
     exit_code = 2
+
+
+class ManifestErrors(ManifestError):
+    """Every mistake that was found, in the order of the files."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(findings)
+        Exception.__init__(self, "; ".join(finding.message for finding in self.findings))
 
 
 class UsageError(SrpoManifestError):

@@ -33,10 +33,12 @@ class Related(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fix(msgspec.Struct, frozen=True, kw_only=True):
-    """An edit that would mend a finding: what to write in place of what."""
+    """An edit that would mend a finding: what to write in place of what its place marks. The hints say so to people."""
 
-    message: str
-    replacement: str = ""
+    replacement: str
+    message: str = ""
+    places: tuple[Where, ...] = ()
+    """All that are to be edited, where that is not the finding's own place alone."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +67,7 @@ def told(finding: Finding) -> str:
     for related in finding.related:
         lines += [f"note: {visible(related.message)}", *_place(related.where)]
     lines += [f"hint: {visible(hint)}" for hint in finding.hints]
-    if finding.fix:
+    if finding.fix and finding.fix.message:
         lines.append(f"fix: {visible(finding.fix.message)}")
     return "\n".join(lines)
 

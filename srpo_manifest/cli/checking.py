@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,29 +25,46 @@ def quick(arguments: list[str]) -> int | None:
     return report(Said(), arguments)
 
 
-def report(said: Said, given: Iterable[str], *, as_json: bool = False) -> int:
+def report(said: Said, given: Iterable[str], *, style: str = "human") -> int:
     """Check every file in its own right; one that is wrong hides no other.
 
     Returns: 2 where a finding of level deny is among what was found.
     """
     import msgspec  # noqa: PLC0415 - see `quick`
 
-    from srpo_manifest.finding import told  # noqa: PLC0415 - likewise
-    from srpo_manifest.wording import plural  # noqa: PLC0415 - likewise
+    files = list(files_of(given))
+    return told([(file, _check(msgspec.structs.replace(said, manifest=file))) for file in files], style)
 
-    files = list(_files(given))
-    found = [_check(msgspec.structs.replace(said, manifest=file)) for file in files]
-    wrong = sum(finding.level == "deny" for findings in found for finding in findings)
-    if as_json:
-        rows = [{"file": file, "findings": findings} for file, findings in zip(files, found, strict=True)]
+
+def told(files: Sequence[tuple[str, Sequence[Finding]]], style: str) -> int:
+    """Tell what was found in each file, in *style*. Returns: 2 where a finding of level deny is among it."""
+    wrong = sum(finding.level == "deny" for _, findings in files for finding in findings)
+    if style == "human":
+        _for_people(files, wrong)
+    elif style == "json":
+        import msgspec  # noqa: PLC0415 - see `quick`
+
+        rows = [{"file": file, "findings": findings} for file, findings in files]
         print(msgspec.json.format(msgspec.json.encode({"format": FORMAT, "files": rows}), indent=2).decode())
     else:
-        for findings in found:
-            for finding in findings:
-                print(told(finding), end="\n\n")
-        verdict = f"{plural(wrong, 'error')} in {plural(len(files), 'manifest')}"
-        print(verdict if wrong else f"{plural(len(files), 'manifest')} good", file=sys.stderr)
+        from srpo_manifest.cli.formats import FORMATS, Checked  # noqa: PLC0415 - see `quick`
+
+        if text := FORMATS[style]([Checked(file, findings) for file, findings in files]):
+            print(text)
     return WRONG if wrong else 0
+
+
+def _for_people(files: Sequence[tuple[str, Sequence[Finding]]], wrong: int) -> None:
+    from srpo_manifest.finding import told as shown  # noqa: PLC0415 - see `quick`
+    from srpo_manifest.wording import plural  # noqa: PLC0415 - likewise
+
+    for _, findings in files:
+        for finding in findings:
+            print(shown(finding), end="\n\n")
+    fixable = sum(finding.fix is not None for _, findings in files for finding in findings)
+    verdict = f"{plural(wrong, 'error')} in {plural(len(files), 'manifest')}"
+    more = f", {fixable} fixable with `--fix`" if fixable else ""
+    print(f"{verdict}{more}" if wrong else f"{plural(len(files), 'manifest')} good", file=sys.stderr)
 
 
 def _check(said: Said) -> tuple[Finding, ...]:
@@ -60,7 +77,7 @@ def _check(said: Said) -> tuple[Finding, ...]:
         return error.findings
 
 
-def _files(given: Iterable[str]) -> Iterable[str]:
+def files_of(given: Iterable[str]) -> Iterable[str]:
     """Files as they are; a folder means its `*.toml` with a top-level `schema`."""
     for path in given:
         if not os.path.isdir(path):

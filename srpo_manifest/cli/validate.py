@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from srpo_manifest.cli.checking import report
+from srpo_manifest.cli.checking import files_of, report, told
+from srpo_manifest.cli.formats import FORMATS
 from srpo_manifest.cli.options import said, shared_options
 
 
@@ -14,10 +15,34 @@ from srpo_manifest.cli.options import said, shared_options
 @click.argument("manifests", nargs=-1, metavar="[MANIFEST]...")
 @shared_options
 @click.option(
-    "--format", "style", type=click.Choice(["human", "json"]), default="human", help="For people, or one JSON document."
+    "--format",
+    "style",
+    type=click.Choice(["human", "json", *FORMATS]),
+    default="human",
+    help="For people, for programs, or for a CI system.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As `--format json`.")
+@click.option("--fix", is_flag=True, help="Mend what can be mended, and tell what is left.")
+@click.option("--diff", is_flag=True, help="Print what --fix would change, nothing else.")
 @click.pass_context
-def command(context: click.Context, /, *, manifests: tuple[str, ...], style: str, as_json: bool, **given: Any) -> int:
+def command(
+    context: click.Context,
+    /,
+    *,
+    manifests: tuple[str, ...],
+    style: str,
+    as_json: bool,
+    fix: bool,
+    diff: bool,
+    **given: Any,
+) -> int:
     """Check each MANIFEST, or those in a folder: its form, and its trainer's flags where srpo.lock knows them."""
-    return report(said(context, given), manifests or ("srpo.toml",), as_json=as_json or style == "json")
+    style = "json" if as_json else style
+    wanted, files = said(context, given), manifests or ("srpo.toml",)
+    if not (fix or diff):
+        return report(wanted, files, style=style)
+    from srpo_manifest.cli.mending import difference, mend  # noqa: PLC0415 - most files are only checked
+
+    return (
+        difference(wanted, files_of(files)) if diff else told([mend(wanted, file) for file in files_of(files)], style)
+    )

@@ -11,12 +11,12 @@ from srpo_manifest.planning.sanity import faults
 from srpo_manifest.values.said import Said
 
 
-def check(said: Said) -> tuple[Finding, ...]:
-    """Findings on one manifest; on its flags too, where the lock knows the script.
+def check(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:
+    """Findings on one manifest, or on *text* in its place; on its flags too, where the lock knows the script.
 
     Raises: ManifestError where it does not decode; PluginError.
     """
-    wanted = load(said)
+    wanted = load(said, text)
     if not wanted.manifest.plugins and wanted.manifest.repo.url != DEMO and not is_file(find(wanted.folder, said.lock)):
         return tuple(placed(wanted, fault) for fault in faults(wanted))
     from srpo_manifest.engine.deciding import manifest_faults  # noqa: PLC0415 - costs as much as all the rest

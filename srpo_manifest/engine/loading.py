@@ -10,7 +10,7 @@ import msgspec
 
 from srpo_manifest import upstream
 from srpo_manifest.engine.files import read_source, root_of
-from srpo_manifest.errors import ManifestError
+from srpo_manifest.errors import ManifestError, PluginError
 from srpo_manifest.reading.manifest import Document, Named, parse_manifest, read_manifest, remembered, with_overlays
 from srpo_manifest.reading.toml import Source
 from srpo_manifest.values.manifest import DirectOptions, LauncherOptions, LocalOptions, TransportOptions
@@ -28,8 +28,8 @@ _TRAINERS = os.path.join(os.path.dirname(upstream.__file__), "trainers")
 """Each description twice: TOML for people, and the same as JSON, generated, which is read in a seventh of the time."""
 
 
-def load(said: Said) -> Wanted:
-    """Read the manifest and the files that it names, and type the whole once.
+def load(said: Said, text: bytes | None = None) -> Wanted:
+    """Read the manifest, or *text* in its place, and the files that it names, and type the whole once.
 
     Raises: ManifestError; PluginError for a plugin that it names.
     """
@@ -41,8 +41,11 @@ def load(said: Said) -> Wanted:
             raise ManifestError(
                 "not-utf8", f"{ticked(what)} is not UTF-8, and a plan cannot hold it", "spell it in UTF-8"
             )
-    document = parse_manifest(read_source(path, shown=said.manifest, root=root))
-    extends = _beside(document, document.extends, folder, root, "extends")
+    source = (
+        Source(file=said.manifest, data=text) if text is not None else read_source(path, shown=said.manifest, root=root)
+    )
+    document = parse_manifest(source)
+    document, extends = _beside(document, document.extends, folder, root, "extends")
     document = with_overlays(
         document,
         extends=extends,
@@ -50,7 +53,7 @@ def load(said: Said) -> Wanted:
         profiles=said.profiles,
         sets=said.sets,
     )
-    args = _beside(document, document.named.args_file, folder, root, "entry.args_file")
+    document, args = _beside(document, document.named.args_file, folder, root, "entry.args_file")
     return _typed(document, said, folder, args)
 
 
@@ -100,12 +103,19 @@ def _typed(document: Document, said: Said, folder: str, args: Source | None) -> 
 
         registry = Registry()
         for name, key in plugins:
-            registry.load(name, key=key)
-        if named.transport not in transports:
-            transports[named.transport] = registry.transport(named.transport).options
-        if named.launcher not in launchers:
-            launchers[named.launcher] = registry.launcher(named.launcher).options
-    trainer = _trainer(document, named.model, registry)
+            try:
+                registry.load(name, key=key)
+                if key == "backend.transport.kind":
+                    transports[name] = registry.transport(name).options
+                elif key == "backend.launcher.kind":
+                    launchers[name] = registry.launcher(name).options
+            except PluginError as error:
+                document = document.noted(error, document.place(tuple(key.split("."))))
+    trainer = GENERIC
+    try:
+        trainer = _trainer(document, named.model, registry)
+    except ManifestError as error:
+        document = document.noted(error)
     return read_manifest(
         document,
         folder=folder,
@@ -166,13 +176,11 @@ def _is_text(what: str) -> bool:
     return True
 
 
-def _beside(document: Document, name: str | None, folder: str, root: str, key: str) -> Source | None:
+def _beside(document: Document, name: str | None, folder: str, root: str, key: str) -> tuple[Document, Source | None]:
+    """A file that the manifest names; where it cannot be read, that is noted."""
     if name is None:
-        return None
+        return document, None
     try:
-        return read_source(os.path.join(folder, name), shown=name, root=root)
+        return document, read_source(os.path.join(folder, name), shown=name, root=root)
     except ManifestError as error:
-        first = error.findings[0]
-        raise ManifestError(
-            first.code, first.message, *first.hints, where=document.place(tuple(key.split(".")))
-        ) from error
+        return document.noted(error, document.place(tuple(key.split(".")))), None

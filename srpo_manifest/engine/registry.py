@@ -40,6 +40,7 @@ from srpo_manifest.ports.probes import ControllerProbe, Probe, TargetProbe
 from srpo_manifest.ports.stage import StageHandler
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.facts import Facts
+from srpo_manifest.values.manifest import LauncherOptions, TransportOptions
 from srpo_manifest.values.plan import STAGES, Provider, Stage
 from srpo_manifest.values.planned import Proposed
 from srpo_manifest.values.step import AtEnd, Proposal, Put, Sh
@@ -248,6 +249,25 @@ class Registry:
 
     def _provider(self, name: str) -> Provider:
         return self._providers.get(name) or Provider(name=BUILTIN, version=__version__)
+
+
+def backends() -> tuple[dict[str, type[TransportOptions]], dict[str, type[LauncherOptions]], list[PluginError]]:
+    """Options of every transport and launcher that is installed, the built-in ones first; and what cannot be loaded."""
+    registry = Registry()
+    transports: dict[str, type[TransportOptions]] = {"local": registry.transport("local").options}
+    launchers: dict[str, type[LauncherOptions]] = {"direct": registry.launcher("direct").options}
+    faults: list[PluginError] = []
+    for name in registry.names():
+        try:
+            registry.load(name, key="plugins")
+            hooks = set(_hooks(registry, name))
+            if "srpo_transport" in hooks:
+                transports[name] = registry.transport(name).options
+            if "srpo_launcher" in hooks:
+                launchers[name] = registry.launcher(name).options
+        except PluginError as error:
+            faults.append(error)
+    return transports, launchers, faults
 
 
 class Installed(Value):

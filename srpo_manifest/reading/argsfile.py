@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from srpo_manifest.errors import ManifestError
+from srpo_manifest.errors import ManifestError, ManifestErrors
 from srpo_manifest.finding import Where
-from srpo_manifest.reading.conversion import converted, sound
+from srpo_manifest.reading.conversion import converted, unsound
 from srpo_manifest.reading.jsontext import read_json
 from srpo_manifest.reading.locate import Key, dotted
+from srpo_manifest.reading.toml import bounded, decoded
 from srpo_manifest.reading.tree import grown
 from srpo_manifest.values.manifest import ArgsFile
 
@@ -17,6 +18,7 @@ def parse_args_file(data: bytes, file: str) -> ArgsFile:
     Shape: an object with `args` (array of strings), `env` (object of strings) and `working_dir` (string), each optional.
     Raises: ManifestError of `read_json`; `unknown-key`, `wrong-type` or `invalid-value`.
     """
+    bounded(decoded(data, file), file)
     found = read_json(data, file)
     if not isinstance(found, dict):
         raise ManifestError(
@@ -29,6 +31,7 @@ def parse_args_file(data: bytes, file: str) -> ArgsFile:
     def place(key: Key) -> Where:
         return Where(file=file, key=dotted(key))
 
-    args_file = converted(found, ArgsFile, place, "the args file")
-    sound(grown(found, {}), where=place(()))
+    args_file = converted(found, ArgsFile, lambda: grown(found, place), "the args file")
+    if wrong := list(unsound(grown(found, place))):
+        raise ManifestErrors(wrong)
     return args_file

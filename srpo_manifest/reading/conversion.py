@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
 
-from srpo_manifest.errors import ManifestError
-from srpo_manifest.finding import Where
+from srpo_manifest.errors import ManifestErrors
+from srpo_manifest.finding import Finding, Where
 from srpo_manifest.reading.locate import Key, dotted
 from srpo_manifest.reading.tree import Node
 from srpo_manifest.wording import ticked
@@ -20,46 +20,54 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _LONGEST = 1 << 63
 
 
-def converted(data: Any, kind: type[A], place: Callable[[Key], Where | None], whole: str) -> A:
-    """*data* as *kind*, strictly. *place* tells where a key was written, *whole* what the file is called.
+def converted(data: Any, kind: type[A], tree: Callable[[], Node], whole: str, known: Iterable[Finding] = ()) -> A:
+    """*data* as *kind*, strictly. *tree* tells where each key was written, *whole* what the file is called.
 
-    Raises: ManifestError `unknown-key`, `missing-key`, `wrong-type`, `invalid-value`, or `impossible-combination`.
+    Raises: ManifestErrors with what is *known* to be wrong and everything that `violations` finds.
     """
+    known = tuple(known)
     try:
         return msgspec.convert(data, kind, strict=True)
     except msgspec.ValidationError as error:
-        from srpo_manifest.reading.explain import explained  # noqa: PLC0415 - only a wrong file pays
+        from srpo_manifest.reading.violations import violations  # noqa: PLC0415 - only a wrong file pays
 
-        raise explained(error, data, kind, place, whole) from None
+        found = (*known, *violations(tree(), kind, whole))
+        if not found:
+            raise AssertionError(f"msgspec alone refuses this: {error}") from None
+        raise ManifestErrors(found) from None
 
 
-def sound(node: Node, key: Key = (), where: Where | None = None) -> None:
-    """Refuse what no argument, variable, path or JSON number can hold.
+def unsound(node: Node, key: Key = (), where: Where | None = None) -> Iterator[Finding]:
+    """What no argument, variable, path or JSON number can hold.
 
-    Raises: ManifestError `invalid-value` for a control character other than tab and newline, for infinity and nan, and
-    for an integer beyond 64 bits.
+    Codes: `invalid-value` for a control character other than tab and newline, for infinity and nan, and for an integer
+    beyond 64 bits.
     """
-    where = node.where or where
     match node.value:
         case dict() | list():
             children = node.value.items() if isinstance(node.value, dict) else enumerate(node.value)
             for step, child in children:
-                sound(child, (*key, step), where)
+                yield from unsound(child, (*key, step), node.where or where if child.mark is None else None)
         case str() if found := _CONTROL.search(node.value):
-            raise ManifestError(
-                "invalid-value",
-                f"{ticked(dotted(key))} holds the control character U+{ord(found[0]):04X}",
-                "take it out: no argument, variable or path of ours holds one",
-                where=where,
+            yield Finding(
+                code="invalid-value",
+                level="deny",
+                message=f"{ticked(dotted(key))} holds the control character U+{ord(found[0]):04X}",
+                hints=("take it out: no argument, variable or path of ours holds one",),
+                where=node.where_value or where,
             )
         case float() if not math.isfinite(node.value):
-            raise ManifestError(
-                "invalid-value", f"{ticked(dotted(key))} is {node.value}, expected a finite number", where=where
+            yield Finding(
+                code="invalid-value",
+                level="deny",
+                message=f"{ticked(dotted(key))} is {node.value}, expected a finite number",
+                where=node.where_value or where,
             )
         case int() if not -_LONGEST <= node.value < _LONGEST:
-            raise ManifestError(
-                "invalid-value",
-                f"{ticked(dotted(key))} needs more than 64 bits",
-                "write a smaller integer",
-                where=where,
+            yield Finding(
+                code="invalid-value",
+                level="deny",
+                message=f"{ticked(dotted(key))} needs more than 64 bits",
+                hints=("write a smaller integer",),
+                where=node.where_value or where,
             )

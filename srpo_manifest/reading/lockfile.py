@@ -12,8 +12,10 @@ from msgspec.structs import fields
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.finding import Where
 from srpo_manifest.reading.conversion import converted
-from srpo_manifest.reading.locate import Key, dotted, locate
+from srpo_manifest.reading.page import Page
+from srpo_manifest.reading.statements import parse
 from srpo_manifest.reading.toml import decoded, parsed
+from srpo_manifest.reading.tree import Node, marked
 from srpo_manifest.reading.versions import known_format
 from srpo_manifest.values.lock import FORMAT, Lock
 
@@ -40,14 +42,11 @@ def parse_lock(data: bytes, file: str) -> Lock:
             "take the file away, and let `srpo-manifest lock` write it anew",
             where=Where(file=file),
         )
-    for pin in found.get("pins", ()):
-        if isinstance(pin, dict):
-            pin.setdefault("ref", None)  # TOML has no null: a pin without `ref` is that of the default branch
 
-    def place(key: Key) -> Where:
-        return locate(text, key, file) or Where(file=file, key=dotted(key))
+    def tree() -> Node:
+        return marked(parse(text).root, Page(text, file))
 
-    return converted(found, Lock, place, "the lock")
+    return converted(found, Lock, tree, "the lock")
 
 
 def render_lock(lock: Lock) -> bytes:

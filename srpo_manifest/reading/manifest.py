@@ -8,16 +8,18 @@ wanted = read_manifest(document, folder=…, transports=…, launchers=…, …)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from srpo_manifest.errors import ManifestError
-from srpo_manifest.finding import Where
-from srpo_manifest.reading.conversion import converted, sound
+from msgspec.structs import replace
+
+from srpo_manifest.errors import ManifestError, ManifestErrors, SrpoManifestError
+from srpo_manifest.finding import Finding, Where
+from srpo_manifest.reading.conversion import converted, unsound
 from srpo_manifest.reading.locate import Key, dotted
 from srpo_manifest.reading.overlay import merge, overlaid, profiled, tree_of
 from srpo_manifest.reading.toml import Source
-from srpo_manifest.reading.tree import Node, grown, origins, plain
+from srpo_manifest.reading.tree import BROKEN, Node, Origins, grown, plain
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.manifest import SCHEMA, ArgsFile, LauncherOptions, Manifest, TransportOptions
 from srpo_manifest.values.trainer import GENERIC, Trainer
@@ -41,10 +43,16 @@ class Named(Value):
 
 
 class Document(NamedTuple):
-    """A manifest as a tree, and its name for people."""
+    """A manifest as a tree, its name for people, and what is known to be wrong with it."""
 
     tree: Node
     file: str
+    findings: tuple[Finding, ...] = ()
+
+    def noted(self, error: SrpoManifestError, where: Where | None = None) -> Document:
+        """The same with what *error* found, perhaps at another place: `read_manifest` tells it with everything else."""
+        found = (replace(one, where=where) if where else one for one in error.findings)
+        return self._replace(findings=(*self.findings, *found))
 
     @property
     def extends(self) -> str | None:
@@ -76,16 +84,15 @@ class Document(NamedTuple):
 def parse_manifest(source: Source) -> Document:
     """The file alone, with a schema that is known here.
 
-    Raises: ManifestError of `read_toml`; `missing-key`, `wrong-type`, `invalid-value` or `schema-newer` for `schema`.
+    Raises: ManifestError `file-too-large`, `not-utf8`, `too-deep`, or `schema-newer`.
     """
-    document = Document(tree_of(source), source.file)
-    _known_schema(document)
-    return document
+    tree, findings = tree_of(source)
+    return _known_schema(Document(tree, source.file, findings))
 
 
 def remembered(data: dict[str, Any], file: str) -> Document:
     """A merged manifest as plain data, as `Wanted.data` holds it: nothing in it has a place."""
-    return Document(grown(data, {}), file)
+    return Document(grown(data), file)
 
 
 def with_overlays(
@@ -99,18 +106,33 @@ def with_overlays(
     """*extends* beneath the manifest; above it profiles, parts and `--set`s, each group in its order.
 
     Profiles are those of the manifest and of *extends*; afterwards none is left.
-    Raises: ManifestError of `read_toml`; `misplaced-key`, `unknown-drop`, `unknown-profile`, or `set-syntax`.
+    What is wrong is noted, and left out: the codes of `tree_of`, `misplaced-key`, `unknown-drop`, `unknown-profile`, `set-syntax`.
     """
-    base = overlaid(Node({}), tree_of(extends), file="a file that is extended", banned=_PART) if extends else Node({})
-    merged = profiled(overlaid(base, document.tree, file=WHOLE, banned=()), profiles, document.file)
+    found = list(document.findings)
+
+    def note(error: ManifestError) -> None:
+        found.extend(error.findings)
+
+    def read(part: Source) -> Node:
+        tree, findings = tree_of(part)
+        found.extend(findings)
+        return tree
+
+    base = Node({})
+    if extends:
+        base = overlaid(base, read(extends), note, file="a file that is extended", banned=_PART)
+    merged = profiled(overlaid(base, document.tree, note, file=WHOLE, banned=()), profiles, note, document.file)
     for part in parts:
-        merged = overlaid(merged, tree_of(part), file="a `--with` part", banned=_OVERLAY)
+        merged = overlaid(merged, read(part), note, file="a `--with` part", banned=_OVERLAY)
     if sets:
         from srpo_manifest.reading.settings import setting  # noqa: PLC0415 - only `--set` pays
 
         for argument in sets:
-            merged = overlaid(merged, setting(argument), file="`--set`", banned=_OVERLAY)
-    return document._replace(tree=merged)
+            try:
+                merged = overlaid(merged, setting(argument), note, file="`--set`", banned=_OVERLAY)
+            except ManifestError as error:
+                note(error)
+    return Document(merged, document.file, tuple(found))
 
 
 def read_manifest(
@@ -129,28 +151,49 @@ def read_manifest(
 
     *document* has its overlays; *transports* and *launchers* are the options by kind, the named kinds among them. Env
     and working directory of *args* lie beneath the manifest's own.
-    Raises: ManifestError `unknown-kind`, `unknown-key`, `missing-key`, `wrong-type`, `invalid-value`, or
-    `impossible-combination`.
+    Raises: ManifestErrors with every mistake, those that *document* carries among them: `unknown-kind`, `unknown-key`,
+    `missing-key`, `wrong-type`, `invalid-value`, `impossible-combination`.
     """
-    args_file = ArgsFile() if args is None else _args_file(args)
+    args_file = ArgsFile()
+    try:
+        args_file = args_file if args is None else _args_file(args)
+    except ManifestError as error:
+        document = document.noted(error)
     document = document._replace(tree=merge(_beneath(args_file, args.file if args else ""), _complete(document.tree)))
-    sound(document.tree)
-    named = document.named
-    transport = _kind(document, "transport", named.transport, transports)
-    launcher = _kind(document, "launcher", named.launcher, launchers)
+    document, transport = _kind(document, "transport", transports)
+    document, launcher = _kind(document, "launcher", launchers)
+    kind = Manifest[transport, launcher]  # type: ignore[valid-type]
     data = plain(document.tree)
+    found = [*document.findings, *unsound(document.tree)]
+    try:
+        manifest = converted(data, kind, lambda: document.tree, WHOLE, found)
+    except ManifestErrors as error:
+        raise ManifestErrors(in_order(error.findings)) from None
+    if found:
+        raise ManifestErrors(in_order(found))
     return Wanted(
-        manifest=converted(data, Manifest[transport, launcher], document.place, WHOLE),  # type: ignore[valid-type]
+        manifest=manifest,
         folder=folder,
         file=document.file,
         args_file=args_file,
         trainer=trainer,
         passthrough=tuple(passthrough),
-        origins=origins(document.tree),
+        origins=Origins(document.tree),
         lints=dict(lints or {}),
         bash=bash,
         data=data,
     )
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """By file as they come, line and column; of two at one place, the first."""
+    files: dict[str, int] = {}
+    found: dict[tuple[int, int, int, str], Finding] = {}
+    for finding in findings:
+        where = finding.where or Where(file="")
+        number = files.setdefault(where.file, len(files))
+        found.setdefault((number, where.line, where.column, "" if where.line else finding.message), finding)
+    return [found[place] for place in sorted(found, key=lambda place: place[:3])]
 
 
 def _args_file(source: Source) -> ArgsFile:
@@ -159,29 +202,33 @@ def _args_file(source: Source) -> ArgsFile:
     return parse_args_file(source.data, source.file)
 
 
-def _known_schema(document: Document) -> None:
+def _known_schema(document: Document) -> Document:
+    """The document, as if it had the schema that it lacks. Raises: ManifestError `schema-newer`, and nothing beside it."""
     node = document.tree.at(("schema",))
-    if node is None:
-        raise ManifestError(
-            "missing-key",
-            f"{WHOLE} needs `schema`",
-            f"begin the file with `schema = {SCHEMA}`",
-            where=Where(file=document.file),
+    schema = node.value if node else None
+    where = node.where_value if node else Where(file=document.file)
+    if schema is BROKEN or (type(schema) is int and schema == SCHEMA):
+        fault = None
+    elif node is None:
+        fault = ManifestError(
+            "missing-key", f"{WHOLE} needs `schema`", f"begin the file with `schema = {SCHEMA}`", where=where
         )
-    schema = node.value
-    if type(schema) is not int:
-        raise ManifestError("wrong-type", "`schema` is not an integer", f"write `schema = {SCHEMA}`", where=node.where)
-    if schema > SCHEMA:
+    elif type(schema) is not int:
+        fault = ManifestError("wrong-type", "`schema` is not an integer", f"write `schema = {SCHEMA}`", where=where)
+    elif schema > SCHEMA:
         raise ManifestError(
             "schema-newer",
             f"this file needs a srpo-manifest that knows schema {schema}; this one knows {SCHEMA}",
             "update srpo-manifest: `pip install -U srpo-manifest`",
-            where=node.where,
+            where=where,
         )
-    if schema != SCHEMA:
-        raise ManifestError(
-            "invalid-value", f"there was never a schema {schema}", f"write `schema = {SCHEMA}`", where=node.where
-        )
+    else:
+        message = f"there was never a schema {schema}"
+        fault = ManifestError("invalid-value", message, f"write `schema = {SCHEMA}`", where=where)
+    if fault is None:
+        return document
+    known = Node(SCHEMA, node.mark if node else None)
+    return document._replace(tree=Node({"schema": known} | document.tree.value | {"schema": known})).noted(fault)
 
 
 def _complete(tree: Node) -> Node:
@@ -191,7 +238,7 @@ def _complete(tree: Node) -> Node:
     if backend.table is None:
         return tree
     usual = {"transport": Node({"kind": Node("local")}), "launcher": Node({"kind": Node("direct")})}
-    return Node(table | {"backend": Node(usual | backend.table, backend.where)}, tree.where)
+    return Node(table | {"backend": Node(usual | backend.table, backend.mark)}, tree.mark)
 
 
 def _beneath(args: ArgsFile, file: str) -> Node:
@@ -205,14 +252,20 @@ def _beneath(args: ArgsFile, file: str) -> Node:
     return Node({name: Node(table) for name, table in (("env", env), ("paths", paths)) if table})
 
 
-def _kind(document: Document, which: str, kind: str, known: Mapping[str, type[A]]) -> type[A]:
-    """Raises: ManifestError `unknown-kind`."""
+def _kind(document: Document, which: str, known: Mapping[str, type[A]]) -> tuple[Document, type[A]]:
+    """The options that `backend.WHICH` has; one that nobody knows is noted, and counts as the plain one."""
+    kind = getattr(document.named, which)
     if kind in known:
-        return known[kind]
-    raise ManifestError(
+        return document, known[kind]
+    error = ManifestError(
         "unknown-kind",
         f"there is no {which} of kind {ticked(kind)} here",
         *did_you_mean(kind, known),
         f"there is {listed(known, 'and')}; others come with a plugin of that name",
         where=document.place(("backend", which, "kind")),
     )
+    plainest = next(iter(known))
+    backend = document.tree.value["backend"]
+    table = backend.table | {which: Node({"kind": Node(plainest)}, backend.mark)}
+    tree = Node(document.tree.value | {"backend": Node(table, backend.mark)})
+    return document._replace(tree=tree).noted(error), known[plainest]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeAlias
 
 from srpo_manifest.errors import ManifestError
-from srpo_manifest.finding import Where
-from srpo_manifest.reading.locate import Key, dotted, places, undotted
-from srpo_manifest.reading.toml import Source, decoded, parsed
-from srpo_manifest.reading.tree import Node, grown
+from srpo_manifest.finding import Finding, Where
+from srpo_manifest.reading.locate import Key, dotted, undotted
+from srpo_manifest.reading.page import Page
+from srpo_manifest.reading.statements import parse
+from srpo_manifest.reading.toml import Source, bounded, decoded
+from srpo_manifest.reading.tree import BROKEN, Node, marked
 from srpo_manifest.wording import did_you_mean, listed, nearest, ticked
 
 _LIMIT_VALUES = 20_000
@@ -16,8 +19,19 @@ _KINDS: tuple[Key, ...] = (("backend", "transport"), ("backend", "launcher"), ("
 """Tables that an overlay replaces as a whole when it says another `kind`."""
 
 
-def tree_of(source: Source) -> Node:
-    """The file as a tree. Raises: ManifestError of `read_toml`; `file-too-large` for one that sets too much."""
+Note: TypeAlias = Callable[[ManifestError], None]
+"""Whoever collects what is wrong."""
+
+
+class Read(NamedTuple):
+    """A file as a tree, and what is wrong with its text: what is broken is `BROKEN` in the tree."""
+
+    tree: Node
+    findings: tuple[Finding, ...]
+
+
+def tree_of(source: Source) -> Read:
+    """The file as a tree. Raises: ManifestError `file-too-large`, `not-utf8` or `too-deep`."""
     text = decoded(source.data, source.file)
     if text.count("=") + text.count(",") + text.count("[") > _LIMIT_VALUES:
         raise ManifestError(
@@ -25,7 +39,10 @@ def tree_of(source: Source) -> Node:
             f"{ticked(source.file)} sets more than {_LIMIT_VALUES:,} values",
             "put large data into a file of its own",
         )
-    return grown(parsed(text, source.file), places(text, source.file))
+    bounded(text, source.file)
+    page = Page(text, source.file)
+    root, mistakes = parse(text)
+    return Read(marked(root, page), tuple(map(page.finding, mistakes)))
 
 
 def merge(base: Node, over: Node, key: Key = ()) -> Node:
@@ -36,7 +53,7 @@ def merge(base: Node, over: Node, key: Key = ()) -> Node:
     """
     inside = key[2:] if key[:1] == ("profile",) else key
     if inside == ("files",) and isinstance(base.value, list) and isinstance(over.value, list):
-        return Node(_by_path(base.value, over.value), over.where)
+        return Node(_by_path(base.value, over.value), over.mark)
     if base.table is None or over.table is None or (len(inside) == 2 and inside[0] == "env"):
         return over
     if inside in _KINDS and "kind" in over.table:
@@ -45,67 +62,86 @@ def merge(base: Node, over: Node, key: Key = ()) -> Node:
         name: merge(base.table[name], node, (*key, name)) if name in base.table else node
         for name, node in over.table.items()
     }
-    return Node(base.table | merged, over.where or base.where)
+    return Node(base.table | merged, over.mark or base.mark)
 
 
-def overlaid(base: Node, over: Node, *, file: str, banned: Sequence[str]) -> Node:
+def overlaid(base: Node, over: Node, note: Note, *, file: str, banned: Sequence[str]) -> Node:
     """*base* less what *over* drops, and then *over*'s keys. *banned* top-level keys make no sense in *file*.
 
-    Raises: ManifestError `misplaced-key`, `unknown-drop`, or `wrong-type`.
+    *note* hears `misplaced-key`, `unknown-drop` and `wrong-type`; what is wrong is left out.
     """
     table = over.table
     if table is None:
-        raise ManifestError("wrong-type", "a profile is a table", where=over.where)
+        if over.value is not BROKEN:
+            note(ManifestError("wrong-type", "a profile is a table", where=over.where))
+        return base
     for name in banned:
         if name in table:
-            raise ManifestError(
-                "misplaced-key",
-                f"{ticked(name)} cannot stand in {file}",
-                "only the manifest itself says it: take it out here",
-                where=table[name].where,
+            note(
+                ManifestError(
+                    "misplaced-key",
+                    f"{ticked(name)} cannot stand in {file}",
+                    "only the manifest itself says it: take it out here",
+                    where=table[name].where,
+                )
             )
-    for key, where in _dropped(table.get("drop")):
-        base = _without(base, key, where)
-    return merge(base, Node({name: node for name, node in table.items() if name != "drop"}))
+    for key, where in _dropped(table.get("drop"), note):
+        try:
+            base = _without(base, key, where)
+        except ManifestError as error:
+            note(error)
+    laid = merge(base, Node({name: node for name, node in table.items() if name not in ("drop", *banned)}))
+    return laid._replace(mark=base.mark or over.mark)
 
 
-def profiled(base: Node, names: Iterable[str], file: str) -> Node:
+def profiled(base: Node, names: Iterable[str], note: Note, file: str) -> Node:
     """*base* with its own profiles *names* laid on it, in this order; profiles that nobody asked for are gone.
 
-    Raises: ManifestError `unknown-profile`, and those of `overlaid`.
+    *note* hears `unknown-profile`, and what `overlaid` tells.
     """
     table = base.table or {}
-    profiles = (table.get("profile") or Node({})).table
+    profile = table.get("profile") or Node({})
+    merged = Node({name: node for name, node in table.items() if name != "profile"}, base.mark)
+    profiles = profile.table
     if profiles is None:
-        raise ManifestError("wrong-type", "`profile` is a table of tables", where=table["profile"].where)
-    merged = Node({name: node for name, node in table.items() if name != "profile"}, base.where)
+        if profile.value is not BROKEN:
+            note(ManifestError("wrong-type", "`profile` is a table of tables", where=profile.where))
+        return merged
     for name in names:
-        if name not in profiles:
-            raise ManifestError(
+        if name in profiles:
+            banned = ("schema", "extends", "profile")
+            merged = overlaid(merged, profiles[name], note, file="a profile", banned=banned)
+            continue
+        note(
+            ManifestError(
                 "unknown-profile",
                 f"there is no profile {ticked(name)} in {ticked(file)}",
                 *did_you_mean(name, profiles),
                 f"there is {listed(profiles, 'and')}" if profiles else f"write one: `[profile.{name}]`",
             )
-        merged = overlaid(merged, profiles[name], file="a profile", banned=("schema", "extends", "profile"))
+        )
     return merged
 
 
-def _dropped(drop: Node | None) -> Iterable[tuple[Key, Where | None]]:
-    if drop is None:
+def _dropped(drop: Node | None, note: Note) -> Iterable[tuple[Key, Where | None]]:
+    if drop is None or drop.value is BROKEN:
         return
     if not isinstance(drop.value, list):
-        raise ManifestError("wrong-type", "`drop` is an array of keys", where=drop.where)
+        note(ManifestError("wrong-type", "`drop` is an array of keys", where=drop.where))
+        return
     for item in drop.value:
         key = undotted(item.value) if isinstance(item.value, str) else None
-        if key is None:
-            raise ManifestError(
-                "invalid-value",
-                f"{ticked(item.value)} in `drop` is no key",
-                'write it as in the manifest: `drop = ["resources.port"]`',
-                where=item.where,
+        if key is not None:
+            yield key, item.where
+        elif item.value is not BROKEN:
+            note(
+                ManifestError(
+                    "invalid-value",
+                    f"{ticked(item.value)} in `drop` is no key",
+                    'write it as in the manifest: `drop = ["resources.port"]`',
+                    where=item.where,
+                )
             )
-        yield key, item.where
 
 
 def _without(node: Node, key: Key, where: Where | None, above: Key = ()) -> Node:
@@ -120,8 +156,8 @@ def _without(node: Node, key: Key, where: Where | None, above: Key = ()) -> Node
             where=where,
         )
     if not rest:
-        return Node({one: child for one, child in table.items() if one != name}, node.where)
-    return Node(table | {name: _without(table[name], tuple(rest), where, (*above, name))}, node.where)
+        return Node({one: child for one, child in table.items() if one != name}, node.mark)
+    return Node(table | {name: _without(table[name], tuple(rest), where, (*above, name))}, node.mark)
 
 
 def _by_path(base: list[Node], over: list[Node]) -> list[Node]:

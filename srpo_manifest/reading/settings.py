@@ -6,9 +6,10 @@ import json
 
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.finding import Where
-from srpo_manifest.reading.locate import places, undotted
-from srpo_manifest.reading.toml import parsed
-from srpo_manifest.reading.tree import Node, grown
+from srpo_manifest.reading.locate import undotted
+from srpo_manifest.reading.overlay import tree_of
+from srpo_manifest.reading.toml import Source
+from srpo_manifest.reading.tree import Node
 from srpo_manifest.values.manifest import AnyManifest
 from srpo_manifest.wording import ticked
 
@@ -31,17 +32,13 @@ def setting(argument: str) -> Node:
 
     accepted = kinds(shape_of(AnyManifest, key))
     bare = f"{spelled}={json.dumps(value, ensure_ascii=False)}"
-    try:
-        data = parsed(argument, FILE)
-    except ManifestError:
-        if value.lstrip()[:1] in ('"', "'", "[", "{") or (accepted and "string" not in accepted):
-            raise _unreadable(argument, f"a value is written as in the manifest: {_example(accepted)}") from None
-        argument, data = bare, parsed(bare, FILE)
-    else:
-        found = grown(data, {}).at(key)
-        if found and "string" in accepted and kind_of(found.value) not in accepted:
-            argument, data = bare, parsed(bare, FILE)
-    return grown(data, places(argument, FILE))
+    tree, wrong = tree_of(Source(file=FILE, data=argument.encode("utf-8", "surrogatepass")))
+    if wrong and (value.lstrip()[:1] in ('"', "'", "[", "{") or (accepted and "string" not in accepted)):
+        raise _unreadable(argument, f"a value is written as in the manifest: {_example(accepted)}")
+    found = tree.at(key)
+    if wrong or (found and "string" in accepted and kind_of(found.value) not in accepted):
+        return tree_of(Source(file=FILE, data=bare.encode("utf-8", "surrogatepass"))).tree
+    return tree
 
 
 def _unreadable(argument: str, hint: str) -> ManifestError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, TypeAlias
 
 import msgspec.inspect as shape
@@ -22,9 +23,15 @@ _KINDS: dict[type[Shape], str] = {
 }
 
 
+@cache
+def info(kind: Any) -> Shape:
+    """What msgspec says of a type."""
+    return shape.type_info(kind)
+
+
 def shape_of(kind: Any, key: Key = ()) -> Shape | None:
     """What type *kind* says of *key*; None where it knows no such key."""
-    node: Shape | None = shape.type_info(kind)
+    node: Shape | None = info(kind)
     for step in key:
         node = shape_in(node, step)
     return node

@@ -9,17 +9,22 @@ import re
 import tomllib
 from typing import Any
 
-from srpo_manifest.errors import ManifestError
-from srpo_manifest.finding import Spot, Where
-from srpo_manifest.reading.lexemes import LONGEST_LINE, STRING
+from srpo_manifest.errors import ManifestError, ManifestErrors
+from srpo_manifest.finding import Where
 from srpo_manifest.values.base import Value
 from srpo_manifest.wording import ticked
 
 LIMIT_BYTES = 1 << 20
 DEPTH = 16
 """Most parts of a dotted key, and most brackets within brackets: tomllib's time and memory grow with their square."""
+STRING = (
+    r'"""(?:[^"\\]|\\[\s\S]|"{1,2}(?!"))*+"{0,5}'
+    r"|'''(?:[^']|'{1,2}(?!'))*+'{0,5}"
+    r'|"(?:[^"\\\n]|\\[^\n])*+"?'
+    r"|'[^'\n]*+'?"
+)
+"""A string in either quotes, closed or not: it never fails after a quote, so that a scan stays linear."""
 _TOKEN = re.compile(rf"(?:{STRING}|#[^\n]*)|([\[{{])|([\]}}])|(\.)|([\n=,])|[^\"'#\[\]{{}}.\n=,]+")
-_PLACE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)\Z", re.DOTALL)
 
 
 class Source(Value):
@@ -32,7 +37,7 @@ class Source(Value):
 def read_toml(data: bytes, file: str, *, limit_bytes: int = LIMIT_BYTES) -> dict[str, Any]:
     """The top-level table of a TOML 1.0 document in UTF-8, with or without a byte order mark.
 
-    Raises: ManifestError `file-too-large`, `not-utf8`, `too-deep` or `toml-syntax`, each with its place.
+    Raises: ManifestError `file-too-large`, `not-utf8`, or `too-deep`; ManifestErrors with every mistake of the text, each with its place.
     """
     return parsed(decoded(data, file, limit_bytes=limit_bytes), file)
 
@@ -66,20 +71,26 @@ def decoded(data: bytes, file: str, *, limit_bytes: int = LIMIT_BYTES) -> str:
 
 
 def parsed(text: str, file: str) -> dict[str, Any]:
-    """The top-level table of *text*, as `decoded` gives it. Raises: ManifestError `too-deep` or `toml-syntax`."""
-    _bounded(text, file)
+    """The top-level table of *text*, as `decoded` gives it.
+
+    Raises: ManifestError `too-deep`; ManifestErrors with every mistake of `reading.statements`.
+    """
+    bounded(text, file)
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _syntax_error(text, file, str(error)) from None
-    except ValueError:
-        raise ManifestError(
-            "toml-syntax", f"{ticked(file)} holds an integer of thousands of digits", "write a shorter number"
-        ) from None
+    except ValueError as error:
+        from srpo_manifest.reading.page import Page  # noqa: PLC0415 - only a broken file pays
+        from srpo_manifest.reading.statements import parse  # noqa: PLC0415 - likewise
+
+        page = Page(text, file)
+        found = [page.finding(mistake) for mistake in parse(text).mistakes]
+        if not found:
+            raise AssertionError(f"tomllib alone refuses this text: {error}") from None
+        raise ManifestErrors(found) from None
 
 
-def _bounded(text: str, file: str) -> None:
-    """Raises: ManifestError `too-deep`."""
+def bounded(text: str, file: str) -> None:
+    """Refuse what takes a parser too long. Raises: ManifestError `too-deep`."""
     depth = dots = 0
     for token in _TOKEN.finditer(text):
         match token.lastindex:
@@ -97,72 +108,9 @@ def _bounded(text: str, file: str) -> None:
                 "too-deep",
                 f"{what} more than {DEPTH} {'parts' if dots else 'others'}",
                 "nothing that is read here is so deep",
-                where=_where(text, file, token.start(), shown=False),
+                where=Where(
+                    file=file,
+                    line=text.count("\n", 0, token.start()) + 1,
+                    column=token.start() - text.rfind("\n", 0, token.start()),
+                ),
             )
-
-
-def _syntax_error(text: str, file: str, said: str) -> ManifestError:
-    found = _PLACE.match(said)
-    what, line, column = found.groups() if found else (said, None, None)
-    offset = _offset(text, int(line), int(column)) if line and column else len(text.rstrip("\n"))
-    from srpo_manifest.reading.locate import twice  # noqa: PLC0415 - only a broken file pays
-
-    if what.startswith(("Cannot", "Duplicate")) and (doubled := twice(text)):
-        key, first, second = doubled
-        return ManifestError(
-            "toml-syntax",
-            f"{ticked(key)} is set twice",
-            f"it is set before in line {text.count(chr(10), 0, first) + 1}: keep one of them",
-            where=_where(text, file, second),
-        )
-    return ManifestError(
-        "toml-syntax",
-        f"this is no TOML: {what[:1].lower()}{what[1:]}",
-        *_hints(text, what, offset),
-        where=_where(text, file, offset),
-    )
-
-
-def _hints(text: str, what: str, offset: int) -> tuple[str, ...]:
-    line, rest = _line(text, offset), text[offset : offset + 8]
-    if "\r" in line:
-        return ("a line ends with a newline: this one holds a carriage return alone",)
-    if re.search(r'"[^"]*\\', line) and ("scape" in what or "hex" in what):
-        return ("in double quotes a backslash escapes: put a path or a pattern in single quotes",)
-    if re.match("True|False", rest):
-        return ("booleans are written `true` and `false`",)
-    if re.match("null|None|nil", rest):
-        return ("TOML has no null: leave the key out",)
-    if "Invalid value" in what and re.match(r"[A-Za-z~/.]", rest):
-        return ("a string needs quotes",)
-    if "'='" in what:
-        return ("a setting is written `key = value`, a table `[name]`",)
-    if "nclosed" in what or "nterminated" in what or not text[offset:].strip():
-        return ("something above is not closed",)
-    return ()
-
-
-def _where(text: str, file: str, offset: int, *, shown: bool = True) -> Where:
-    """The place of *offset*; without the line where that may hold a secret."""
-    start = text.rfind("\n", 0, offset) + 1
-    line = _line(text, offset)
-    header = re.compile(r"^[ \t]*\[.*", re.MULTILINE).findall(text, 0, start)[-1:]
-    secret = any(re.search(r"\benv\b", one) for one in (line, *header)) or '"""' in text or "'''" in text
-    return Spot(
-        file=file,
-        line=text.count("\n", 0, offset) + 1,
-        column=offset - start + 1,
-        text="" if secret or not shown or len(line) > LONGEST_LINE else line,
-    )
-
-
-def _line(text: str, offset: int) -> str:
-    end = text.find("\n", offset)
-    return text[text.rfind("\n", 0, offset) + 1 : end if end >= 0 else len(text)]
-
-
-def _offset(text: str, line: int, column: int) -> int:
-    start = 0
-    for _ in range(line - 1):
-        start = text.find("\n", start) + 1
-    return start + column - 1

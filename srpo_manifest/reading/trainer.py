@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.finding import Where
 from srpo_manifest.reading.conversion import converted
-from srpo_manifest.reading.locate import Key, dotted, locate
+from srpo_manifest.reading.locate import Key, dotted
+from srpo_manifest.reading.page import Page
+from srpo_manifest.reading.statements import parse
 from srpo_manifest.reading.toml import decoded, parsed
+from srpo_manifest.reading.tree import Node, marked
 from srpo_manifest.reading.versions import known_format
 from srpo_manifest.values.trainer import FORMAT, PROGRESS, LogRule, Trainer, TrainerCheck
 from srpo_manifest.wording import did_you_mean, listed, ticked
@@ -30,10 +33,13 @@ def parse_trainer(data: bytes, file: str) -> Trainer:
     found = parsed(text, file)
     known_format(found, FORMAT, file)
 
-    def place(key: Key) -> Where:
-        return locate(text, key, file) or Where(file=file, key=dotted(key))
+    def tree() -> Node:
+        return marked(parse(text).root, Page(text, file))
 
-    trainer = converted(found, Trainer, place, "the trainer description")
+    def place(key: Key) -> Where:
+        return tree().place(key) or Where(file=file, key=dotted(key))
+
+    trainer = converted(found, Trainer, tree, "the trainer description")
     _proven(trainer, place)
     _patterned(trainer, place)
     for number, check in enumerate(trainer.checks):

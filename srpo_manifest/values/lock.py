@@ -38,9 +38,10 @@ class Pin(Value):
     """A commit with its tree (both git object ids, hex) and the contracts of the scripts that were asked for."""
 
     url: str
-    ref: str | None
     commit: str
     tree: str
+    ref: str | None = None
+    """Absent: the default branch."""
     entries: dict[str, EntryContract] = {}
     """By the script's path in the checkout."""
     submodules: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from srpo_manifest.finding import Where
@@ -24,7 +25,7 @@ class Wanted(Value):
     trainer: Trainer = GENERIC
     """The description that `model.type` names."""
     passthrough: tuple[str, ...] = ()
-    origins: dict[str, Where] = {}
+    origins: Mapping[str, Where] = {}
     lints: dict[str, str] = {}
     """Levels that `--allow`, `--warn` and `--deny` gave, by code or `all`: they beat the manifest's table."""
     bash: str | None = None

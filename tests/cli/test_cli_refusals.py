@@ -281,7 +281,7 @@ def test_manifests_that_cannot_be_read(place, say):
     found = {Path(row["file"]).stem: row["findings"][0] for row in said.json["files"]}
     assert {name: finding["code"] for name, finding in found.items()} == {
         "wide": "not-utf8", "large": "file-too-large", "many": "file-too-large", "dotted": "too-deep", "nested": "too-deep",
-        "twice": "toml-syntax", "unknown": "unknown-key", "pipe": "file-unreadable", "loop": "file-unreadable", "zero": "file-outside",
+        "twice": "duplicate-key", "unknown": "unknown-key", "pipe": "file-unreadable", "loop": "file-unreadable", "zero": "file-outside",
     }  # fmt: skip
     assert found["wide"]["message"] == "`wide.toml` is UTF-16, expected UTF-8"
     assert (found["twice"]["where"]["line"], found["unknown"]["hints"][0]) == (13, "did you mean `grace_seconds`?")

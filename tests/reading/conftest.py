@@ -47,10 +47,10 @@ def read(text: str, *, args: Source | None = None, **overlays: Any) -> Wanted:
 
 
 def fault(text: str, **how: Any) -> str:
-    """The whole finding that reading *text* ends with."""
+    """Every finding that reading *text* ends with."""
     with pytest.raises(ManifestError) as caught:
         read(text, **how)
-    return told(caught.value.findings[0])
+    return "\n\n".join(map(told, caught.value.findings))
 
 
 @pytest.fixture(scope="session")

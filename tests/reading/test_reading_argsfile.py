@@ -73,7 +73,7 @@ def test_what_is_written_is_what_is_read(args: list[str], env: dict[str, str], f
             '{"args": ["a\\u0000"]}',
             (
                 "error[invalid-value]: `args.0` holds the control character U+0000\n"
-                "  --> args.json\n"
+                "  --> args.json (args.0)\n"
                 "hint: take it out: no argument, variable or path of ours holds one"
             ),
         ),
@@ -88,7 +88,7 @@ def test_a_wrong_args_file_says_what_and_where(text: str, told_: str) -> None:
     ("data", "code"),
     [
         (b"[" * (1 << 20), "too-deep"),
-        (b'{"args": ' + b"[" * 600 + b"]" * 600 + b"}", "wrong-type"),
+        (b'{"args": ' + b"[" * 600 + b"]" * 600 + b"}", "too-deep"),
         (b'{"args": ' + b"1" * 9999 + b"}", "json-syntax"),
         (b" " * ((1 << 20) + 1), "file-too-large"),
         (b"\xff", "not-utf8"),

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srpo_manifest.finding import Spot
-from srpo_manifest.reading.locate import Key, locate, places, undotted
+from srpo_manifest.finding import Spot, Where
+from srpo_manifest.reading.locate import Key, undotted
+from srpo_manifest.reading.page import Page as Text
+from srpo_manifest.reading.statements import parse
 from srpo_manifest.reading.toml import decoded
+from srpo_manifest.reading.tree import Node, marked
 
 SCALARS = (
     "1",
@@ -25,6 +28,28 @@ SCALARS = (
     '"""a\n"quoted" = 1\n[t]\n"""""',
     "'''\nx = 1 # no comment\n'''",
 )
+
+
+def tree(text: str, file: str = "a.toml") -> Node:
+    return marked(parse(text).root, Text(text, file))
+
+
+def places(text: str, file: str = "a.toml") -> dict[Key, Where]:
+    def walk(node: Node, key: Key) -> Iterator[tuple[Key, Where]]:
+        if key:
+            assert node.where
+            yield key, node.where
+        children = (
+            node.value.items()
+            if isinstance(node.value, dict)
+            else enumerate(node.value)
+            if isinstance(node.value, list)
+            else ()
+        )
+        for step, child in children:
+            yield from walk(child, (*key, step))
+
+    return dict(walk(tree(text, file), ()))
 
 
 class Page:
@@ -153,11 +178,13 @@ def test_whatever_tomllib_reads_has_places_for_exactly_its_keys(text: str) -> No
 def test_a_place_holds_the_line_and_the_width_of_the_key() -> None:
     """All that a snippet needs."""
     text = 'x = 1\n["a b".c]\n"d" = [ 1, "é" ] # z'
-    assert locate(text, ("a b", "c"), "f") == Spot(file="f", line=2, column=8, key="a b.c", width=1, text='["a b".c]')
-    assert locate(text, ("a b", "c", "d", 1), "f") == Spot(
+    assert tree(text, "f").place(("a b", "c")) == Spot(
+        file="f", line=2, column=8, key="a b.c", width=1, text='["a b".c]'
+    )
+    assert tree(text, "f").place(("a b", "c", "d", 1)) == Spot(
         file="f", line=3, column=12, key="a b.c.d.1", width=3, text='"d" = [ 1, "é" ] # z'
     )
-    assert locate(text, ("a b", "x")) is None
+    assert tree(text).at(("a b", "x")) is None
 
 
 SECRETS = (

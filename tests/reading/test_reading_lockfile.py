@@ -159,9 +159,10 @@ def test_a_lock_of_a_newer_version_is_one_clear_error() -> None:
 
 def test_a_broken_lock_says_where() -> None:
     """A hand that edited it finds the line."""
-    assert finding(b"format = 1\n[[pins]]\nurl = 1\n").splitlines()[:2] == [
+    broken = b"format = 1\n[[pins]]\nurl = 1\ncommit = 'c'\ntree = 't'\n"
+    assert finding(broken).splitlines()[:2] == [
         "error[wrong-type]: `pins.0.url` is an integer, expected a string",
-        "  --> srpo.lock:3:1",
+        "  --> srpo.lock:3:7",
     ]
     assert finding(b"").splitlines()[0] == "error[missing-key]: the lock needs `format`"
 

@@ -31,9 +31,9 @@ overlays = st.builds(lambda table, profile: table | {"profile": {"p": profile}},
 
 
 def laid(*layers: Any) -> Any:
-    tree = grown(layers[0], {})
+    tree = grown(layers[0])
     for layer in layers[1:]:
-        tree = merge(tree, grown(layer, {}))
+        tree = merge(tree, grown(layer))
     return plain(tree)
 
 
@@ -213,10 +213,10 @@ def test_profiles_that_nobody_asked_for_are_not_looked_at(reading) -> None:
             {"parts": ["name = 5"]},
             (
                 "error[wrong-type]: `name` is an integer, expected a string\n"
-                "  --> part.toml:1:1\n"
+                "  --> part.toml:1:8\n"
                 "  |\n"
                 "1 | name = 5\n"
-                "  | ^^^^\n"
+                "  |        ^\n"
                 "hint: put it in quotes"
             ),
         ),

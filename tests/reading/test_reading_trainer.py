@@ -48,10 +48,10 @@ def test_a_description_is_read(root: Path) -> None:
             (
                 "error[invalid-value]: `log.0.event` is `progress.mad`, "
                 "expected `phase.started`, `progress.made`, or `warning.raised`\n"
-                "  --> own.toml:7:1\n"
+                "  --> own.toml:7:9\n"
                 "  |\n"
                 "7 | event = 'progress.mad'\n"
-                "  | ^^^^^\n"
+                "  |         ^^^^^^^^^^^^^^\n"
                 "hint: did you mean `progress.made`?"
             ),
         ),

@@ -1,0 +1,222 @@
+"""Keys and values of TOML 1.0 in a text: what can be read on past a mistake is, the rest is a slip of the whole statement."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from srpo_manifest.reading.scalars import CLOCK, CONTROL, DAY, scalar, unescaped
+from srpo_manifest.reading.spanned import Item, Mistake, SlipError, Span
+from srpo_manifest.wording import ticked
+
+_BLANKS = re.compile(r"[ \t]*")
+_REST = re.compile(r"[^\n]*")
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_KEY = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\[^\n])*"|'[^'\n]*')"""
+_DOTTED = rf"{_KEY}(?:[ \t]*\.[ \t]*{_KEY})*"
+_PAIR = rf"[ \t]*{_DOTTED}[ \t]*=(?!=)"
+PAIR = re.compile(_PAIR)
+STATEMENT = re.compile(rf"{_PAIR}|[ \t]*\[\[?[ \t]*{_DOTTED}[ \t]*\]?\]?[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
+"""How a line looks that begins a statement: what is read on from after a slip."""
+_WORD = re.compile(r"""[^ \x00-\x1f\x7f,\[\]{}#"'=]+""")
+_BASIC = re.compile(r'(?:[^"\\\n]|\\[^\n])*')
+_LITERAL = re.compile(r"[^'\n]*")
+_BASIC_LINES = re.compile(r'(?:[^"\\]|\\[\s\S]|"{1,2}(?!"))*')
+_LITERAL_LINES = re.compile(r"(?:[^']|'{1,2}(?!'))*")
+
+
+class Part(NamedTuple):
+    """A part of a dotted key."""
+
+    name: str
+    span: Span
+
+
+class Literals:
+    """A place in a text, and what is read from there."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.at = text, 0
+        self.mistakes: list[Mistake] = []
+
+    # what stands between
+
+    def blanks(self) -> None:
+        """Over blanks within the line."""
+        self.at = _BLANKS.match(self.text, self.at).end()  # type: ignore[union-attr] # it matches nothing, too
+
+    def trivia(self) -> None:
+        """Over blanks, comments and line ends."""
+        while True:
+            self.blanks()
+            if self.peek() == "#":
+                self.comment()
+            elif self.peek() == "\n":
+                self.at += 1
+            else:
+                return
+
+    def comment(self) -> None:
+        """Over a comment."""
+        start = self.at
+        self.at = _REST.match(self.text, self.at).end()  # type: ignore[union-attr] # likewise
+        self.clean(Span(start, self.at), "a comment")
+
+    def clean(self, span: Span, what: str) -> bool:
+        """Whether no control character stands there; one is noted."""
+        found = CONTROL.search(self.text, *span)
+        if found is None:
+            return True
+        code = ord(found[0])
+        message = f"{what} holds the control character U+{code:04X}"
+        hint = "a line ends with a newline, or with both" if code == 0x0D else "take it out, or escape it in a string"
+        self.mistakes.append(Mistake("control-character", message, Span(found.start(), found.end()), (hint,)))
+        return False
+
+    def peek(self, length: int = 1) -> str:
+        """What comes, without taking it; empty at the end."""
+        return self.text[self.at : self.at + length]
+
+    def take(self, mark: str) -> bool:
+        """Over *mark*, if it comes."""
+        found = self.text.startswith(mark, self.at)
+        self.at += len(mark) if found else 0
+        return found
+
+    def slip(self, code: str, message: str, span: Span, *hints: str, fix: str | None = None) -> SlipError:
+        """The statement's end, to be raised."""
+        return SlipError(Mistake(code, message, span, hints, fix=fix))
+
+    def here(self) -> Span:
+        """The word that comes, or the line's end."""
+        found = _WORD.match(self.text, self.at)
+        return Span(self.at, found.end() if found else self.at + len(self.peek().strip("\n")))
+
+    # keys
+
+    def parts(self, where: str) -> list[Part]:
+        """A dotted key."""
+        found = []
+        while True:
+            self.blanks()
+            found.append(self._part(where))
+            self.blanks()
+            if not self.take("."):
+                return found
+
+    def _part(self, where: str) -> Part:
+        start = self.at
+        mark = self.peek()
+        if mark in ('"', "'") and mark:
+            item = self._basic() if mark == '"' else self._literal()
+            return Part("" if item.how == "broken" else item.value, item.span)
+        found = _BARE.match(self.text, self.at)
+        if found is None:
+            span = self.here()
+            message = "this is no key" if span.end > span.start else f"{where} lacks a key"
+            hint = "a key is made of letters, digits, `_` and `-`; others stand in quotes"
+            raise self.slip("bad-key", message, span, hint)
+        self.at = found.end()
+        return Part(found[0], Span(start, self.at))
+
+    # values
+
+    def value(self) -> Item:
+        """The value that comes."""
+        start = self.at
+        match self.peek():
+            case '"':
+                return self._basic_lines() if self.peek(3) == '"""' else self._basic()
+            case "'":
+                return self._literal_lines() if self.peek(3) == "'''" else self._literal()
+            case "[":
+                return self._array()
+            case "{":
+                return self._inline()
+        found = _WORD.match(self.text, self.at)
+        if found is None:
+            shown = self.peek()
+            if shown in ("", "\n", "#"):
+                raise self.slip("no-value", "there is no value", Span(start, start), "write one, or take the key away")
+            raise self.slip(
+                "no-value", f"{ticked(shown)} begins no value", Span(start, start + 1), "a string needs quotes"
+            )
+        self.at = found.end()
+        # Shape: a date and a time may stand apart by one blank.
+        if DAY.fullmatch(found[0]) and (clock := CLOCK.match(self.text, self.at + 1)) and self.peek() == " ":
+            self.at = _WORD.match(self.text, clock.start()).end()  # type: ignore[union-attr] # digits are a word
+        return scalar(self.text[start : self.at], Span(start, self.at), self.mistakes.append)
+
+    def _string(self, body: re.Pattern[str], mark: str) -> tuple[Span, Span]:
+        """The spans of a string and of what is in it."""
+        start = self.at
+        self.at = body.match(self.text, start + len(mark)).end()  # type: ignore[union-attr] # it matches nothing, too
+        inside = Span(start + len(mark), self.at)
+        if not self.take(mark):
+            line_end = self.text.find("\n", start)
+            span = Span(start, line_end if line_end >= 0 else len(self.text))
+            raise self.slip("string-open", "this string is never closed", span, f"close it with {ticked(mark)}")
+        return Span(start, self.at), inside
+
+    def _basic(self) -> Item:
+        span, inside = self._string(_BASIC, '"')
+        return self._text(span, inside, escapes=True)
+
+    def _literal(self) -> Item:
+        span, inside = self._string(_LITERAL, "'")
+        return self._text(span, inside, escapes=False)
+
+    def _basic_lines(self) -> Item:
+        return self._lines(_BASIC_LINES, '"""', escapes=True)
+
+    def _literal_lines(self) -> Item:
+        return self._lines(_LITERAL_LINES, "'''", escapes=False)
+
+    def _lines(self, body: re.Pattern[str], mark: str, *, escapes: bool) -> Item:
+        span, inside = self._string(body, mark)
+        # up to two quotes may stand before those that close it
+        more = 0
+        while more < 2 and self.take(mark[0]):
+            more += 1
+        inside = Span(inside.start + (self.text[inside.start] == "\n"), inside.end + more)
+        return self._text(Span(span.start, self.at), inside, escapes=escapes, lines=True)
+
+    def _text(self, span: Span, inside: Span, *, escapes: bool, lines: bool = False) -> Item:
+        text: str | None = self.text[inside.start : inside.end]
+        good = self.clean(inside, "this string")
+        if escapes and text and "\\" in text:
+            text = unescaped(text, inside.start, self.mistakes.append, lines=lines)
+        return Item(text, span) if good and text is not None else Item(None, span, "broken")
+
+    def _array(self) -> Item:
+        start, told = self.at, len(self.mistakes)
+        items: list[Item] = []
+        self.at += 1
+        comma, line = True, self.at
+        while True:
+            self.trivia()
+            if self.take("]"):
+                return Item(items, Span(start, self.at))
+            if self.at >= len(self.text) or self.begins_pair(line):
+                raise self.never_closed("array-open", "array", start, told)
+            if not comma and len(self.mistakes) == told:
+                message = "a comma is missing between two values of an array"
+                self.mistakes.append(Mistake("no-comma", message, self.here(), ("write `,` between them",)))
+            items.append(self.value())
+            line = self.at
+            self.trivia()
+            comma = self.take(",")
+
+    def _inline(self) -> Item:
+        raise NotImplementedError
+
+    def begins_pair(self, line: int) -> bool:
+        """Whether the line that begins behind offset *line* looks like a key with its value."""
+        begins = self.text.rfind("\n", line, self.at) + 1
+        return begins > 0 and PAIR.match(self.text, begins) is not None
+
+    def never_closed(self, code: str, what: str, start: int, told: int) -> SlipError:
+        """The slip of brackets that stay open; what was told within them, of *told* mistakes before, was no mistake."""
+        del self.mistakes[told:]
+        mark = "]" if what == "array" else "}"
+        return self.slip(code, f"this {what} is never closed", Span(start, start + 1), f"close it with {ticked(mark)}")

@@ -1,0 +1,261 @@
+"""TOML 1.0, read to the end whatever is wrong: each mistake is told once, where it is, and the next statement counts again."""
+
+from __future__ import annotations
+
+from srpo_manifest.reading.literals import STATEMENT, Literals, Part
+from srpo_manifest.reading.spanned import Item, Mistake, Parsed, SlipError, Span
+from srpo_manifest.wording import ticked
+
+_NEWER = "this is TOML of a later version; manifests are TOML 1.0"
+
+MOST_MISTAKES = 1000
+"""After so many a text is no manifest, and nobody reads on."""
+
+
+def parse(text: str) -> Parsed:
+    """The document that *text* is: line ends are newlines, and no byte order mark is there.
+
+    Never raises for what is written; nesting is bounded by whoever calls (`reading.toml`).
+    Source: TOML v1.0.0.
+    """
+    document = _Document(text)
+    document.read()
+    document.mistakes.sort(key=lambda mistake: mistake.span)
+    return Parsed(document.root, document.mistakes)
+
+
+class _Document(Literals):
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.root = Item({}, Span(0, 0), "header")
+        self.table = self.root
+
+    def read(self) -> None:
+        """Every statement."""
+        while True:
+            begun = self.at
+            try:
+                self.trivia()
+                begun = self.at
+                if self.at >= len(self.text) or len(self.mistakes) >= MOST_MISTAKES:
+                    return
+                if self.peek() == "[":
+                    self._header()
+                else:
+                    self._pair(self.table)
+                self._finish()
+            except SlipError as slip:
+                self.mistakes.append(slip.mistake)
+                self.at = self._next(begun)
+
+    def _next(self, begun: int) -> int:
+        """Where the first line after the failed one begins that looks like a statement."""
+        at = begun
+        while (at := self.text.find("\n", at) + 1) > 0:
+            if STATEMENT.match(self.text, at):
+                return at
+        return len(self.text)
+
+    def _finish(self) -> None:
+        """Over the rest of the line, which holds nothing."""
+        self.blanks()
+        if self.peek() == "#":
+            self.comment()
+        if self.peek() in ("", "\n"):
+            return
+        end = self.text.find("\n", self.at)
+        span = Span(self.at, end if end >= 0 else len(self.text))
+        if self.clean(span, "this line"):
+            message, hint = (
+                "there is text behind the end of the statement",
+                "begin a new line, or write `#` before a comment",
+            )
+            self.mistakes.append(Mistake("text-after", message, span, (hint,)))
+        self.at = span.end
+
+    # headers
+
+    def _header(self) -> None:
+        start = self.at
+        several = self.take("[[")
+        if not several:
+            self.at += 1
+        # what follows a header that is wrong must not land in the table before it
+        self.table = Item({}, Span(start, self.at), "broken")
+        parts = self.parts("this header")
+        close = "]]" if several else "]"
+        missing = None if self.take(close) else Span(self.at, self.at)
+        span = Span(start, self.at)
+        self.table = self._opened(parts, span, several=several)
+        if missing:
+            hint = f"close it with {ticked(close)}"
+            if self.peek() in ("", "\n", "#"):
+                self.mistakes.append(Mistake("header-open", "this header is not closed", missing, (hint,), fix=close))
+                return
+            raise self.slip("header-open", "this header is not closed", self.here(), hint)
+
+    def _opened(self, parts: list[Part], span: Span, *, several: bool) -> Item:
+        """The table that a header opens."""
+        table = self.root
+        found: Item | None
+        for part in parts[:-1]:
+            found = self._named(table, part)
+            if found is None:
+                found = self._put(table, part, Item({}, span, "implicit"))
+            elif found.how == "items":
+                found = found.value[-1]
+            elif found.how == "broken":
+                return Item({}, span, "broken")
+            elif found.how not in ("header", "implicit", "dotted"):
+                self._twice(parts, part, table)
+                return Item({}, span, "broken")
+            table = found
+        last = parts[-1]
+        found = self._named(table, last)
+        made = Item({}, last.span, "header")
+        if several and (found is None or found.how == "items"):
+            found = found or self._put(table, last, Item([], span, "items"))
+            found.value.append(made)
+            return made
+        if found is None:
+            return self._put(table, last, made)
+        if found.how == "implicit" and not several:
+            found.how, found.span = "header", span
+            table.keys[last.name].insert(0, table.keys[last.name].pop())
+            return found
+        if found.how != "broken":
+            self._twice(parts, last, table)
+        # its keys are checked with those of the first
+        return found if found.how == "header" and not several else Item({}, span, "broken")
+
+    # pairs
+
+    def _pair(self, table: Item) -> None:
+        start = self.at
+        parts = self.parts("this line")
+        if not self.take("="):
+            if self.peek() == ":":
+                self.mistakes.append(
+                    Mistake(
+                        "no-equals",
+                        "a key and its value stand apart by `=`, not by `:`",
+                        Span(self.at, self.at + 1),
+                        (f"write {ticked(parts[-1].name + ' = …')}",),
+                        fix=" =",
+                    )
+                )
+                self.at += 1
+            else:
+                self._broken(table, parts)
+                span = self.here()
+                if self.peek() in ("", "\n", "#"):
+                    span = Span(start, parts[-1].span.end)
+                raise self.slip(
+                    "no-equals", "this key has no `=`", span, "a setting is written `key = value`, a table `[name]`"
+                )
+        self.blanks()
+        broken = Item(None, Span(self.at, self.at), "broken")
+        home = self._home(table, parts)
+        known = home.value.get(parts[-1].name) if home else None
+        if home and known is None:
+            self._put(home, parts[-1], broken)
+        item = self.value()
+        if home and known is None:
+            home.value[parts[-1].name] = item
+        elif home:
+            self._twice(parts, parts[-1], home)
+
+    def _home(self, table: Item, parts: list[Part]) -> Item | None:
+        """The table that a dotted key leads into; None where something else is in the way, which is told."""
+        for part in parts[:-1]:
+            found = self._named(table, part)
+            if found is None:
+                found = self._put(table, part, Item({}, part.span, "dotted"))
+            elif found.how not in ("dotted", "implicit"):
+                if found.how != "broken":
+                    self._twice(parts, part, table)
+                return None
+            table = found
+        return table
+
+    def _broken(self, table: Item, parts: list[Part]) -> None:
+        home = table
+        if len(parts) == 1 and parts[0].name not in home.value:
+            self._put(home, parts[0], Item(None, parts[0].span, "broken"))
+
+    def _put(self, table: Item, part: Part, item: Item) -> Item:
+        table.value[part.name] = item
+        table.keys.setdefault(part.name, [part.span])
+        return item
+
+    def _named(self, table: Item, part: Part) -> Item | None:
+        """What *part* names in the table, where it is there already."""
+        found: Item | None = table.value.get(part.name)
+        if found is not None:
+            table.keys[part.name].append(part.span)
+        return found
+
+    def _twice(self, parts: list[Part], part: Part, table: Item) -> None:
+        """Tell that *part* is there already."""
+        key = ".".join(one.name for one in parts[: parts.index(part) + 1])
+        found, first = table.value[part.name], table.keys[part.name][0]
+        if part is parts[-1]:
+            message, hint = f"{ticked(key)} is set twice", "keep one of them"
+        elif found.how in ("header", "items"):
+            message, hint = f"{ticked(key)} has a header of its own", "write this key below that header"
+        elif found.how == "inline":
+            message, hint = f"{ticked(key)} is closed", "put this key between its braces"
+        else:
+            message, hint = f"{ticked(key)} is no table", "it has a value: take that away, or this"
+        related = (("it is set first here", first),)
+        self.mistakes.append(Mistake("duplicate-key", message, part.span, (hint,), related))
+
+    # tables in braces
+
+    def _inline(self) -> Item:
+        start, told = self.at, len(self.mistakes)
+        table = Item({}, Span(start, start), "header")
+        self.at += 1
+        comma: Span | None = None
+        while True:
+            line = self.at
+            self.trivia()
+            crossed = self.text.find("\n", line, self.at)
+            if self.at >= len(self.text) or (crossed >= 0 and not comma and table.value and self.begins_pair(line)):
+                raise self.never_closed("inline-table", "table in braces", start, told)
+            if crossed >= 0:
+                self._newer("a line ends", Span(crossed, crossed + 1), told)
+            if self.take("}"):
+                if comma:
+                    self._newer("a comma stands behind the last key", comma, told)
+                break
+            if self.peek() == "," and (comma or not table.value):
+                raise self.slip(
+                    "no-value", "there is no key before this comma", Span(self.at, self.at + 1), "take it away"
+                )
+            if self.peek() == ",":
+                comma = Span(self.at, self.at + 1)
+                self.at += 1
+                continue
+            if table.value and comma is None and len(self.mistakes) == told:
+                message = "a comma is missing between two keys of a table in braces"
+                self.mistakes.append(Mistake("no-comma", message, self.here(), ("write `,` between them",)))
+            comma = None
+            self._pair(table)
+        freeze(table)
+        table.span = Span(start, self.at)
+        return table
+
+    def _newer(self, what: str, span: Span, told: int) -> None:
+        """Once for a table."""
+        if len(self.mistakes) == told:
+            hints = (_NEWER, "write the table in one line, or under a header of its own")
+            self.mistakes.append(Mistake("inline-table", f"{what} in a table in braces", span, hints))
+
+
+def freeze(table: Item) -> None:
+    """Nothing is added to a table in braces, nor to those in it."""
+    table.how = "inline"
+    for item in table.value.values():
+        if isinstance(item.value, dict):
+            freeze(item)

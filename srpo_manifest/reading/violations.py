@@ -1,0 +1,299 @@
+"""Everything that is wrong with data that is to be of a type: msgspec's verdict names the first fault alone, without a place.
+
+One mistake is told once: a key that is nearly one of the known ones counts as that one, what cannot be read is no
+second mistake, and a rule over several keys is asked where each of them is right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import msgspec.inspect as shape
+
+from srpo_manifest.finding import Finding, Fix, Where
+from srpo_manifest.reading.locate import Key, dotted
+from srpo_manifest.reading.page import is_secret
+from srpo_manifest.reading.shapes import (
+    Shape,
+    alternatives,
+    choices,
+    description,
+    info,
+    kind_of,
+    kinds,
+    known_keys,
+    shape_of,
+)
+from srpo_manifest.reading.tree import BROKEN, Mark, Node, plain
+from srpo_manifest.wording import listed, nearest, plural, ticked
+
+_NAMED = re.compile(r"`([^`]*)`")
+_SUGGESTED = 3
+_SHORT = 60
+
+
+def violations(tree: Node, kind: Any, whole: str) -> list[Finding]:
+    """What of *tree* does not fit the type *kind*, in the order of the tree; *whole* is the file, for people.
+
+    Codes: `unknown-key`, `missing-key`, `wrong-type`, `invalid-value`, `impossible-combination`.
+    """
+    walk = _Walk(tree, kind, whole)
+    walk.visit(tree, info(kind), ())
+    return walk.found
+
+
+class _Walk:
+    def __init__(self, tree: Node, kind: Any, whole: str) -> None:
+        self.tree, self.kind, self.whole = tree, kind, whole
+        self.found: list[Finding] = []
+
+    def visit(self, node: Node, wanted: Shape | None, key: Key) -> bool:
+        """Whether *node* is as *wanted*; what is not is told."""
+        if node.value is BROKEN:
+            return False
+        found = kind_of(node.value)
+        fitting = [one for one in alternatives(wanted) if _takes(one, found)]
+        if not fitting:
+            return self._wrong_type(node, wanted, key, found)
+        one = fitting[0]
+        if isinstance(one, shape.StructType):
+            return self._struct(node, one, key)
+        if isinstance(one, shape.DictType):
+            return self._names(node, one, key)
+        if isinstance(one, shape.VarTupleType):
+            good = [self.visit(item, one.item_type, (*key, number)) for number, item in enumerate(node.value)]
+            return self._bounded(node, wanted, fitting, key, len(node.value)) and all(good)
+        return self._bounded(node, wanted, fitting, key, node.value)
+
+    def _struct(self, node: Node, wanted: shape.StructType, key: Key) -> bool:
+        known = {field.encode_name: field for field in wanted.fields}
+        meant: dict[str, str] = {}
+        good = True
+        for name in node.value:
+            if name not in known:
+                good = False
+                free = [other for other in known if other not in node.value and other not in meant.values()]
+                near = nearest(name, free)
+                if near:
+                    meant[name] = near
+                self._unknown(node, wanted, key, name, near)
+            else:
+                meant[name] = name
+        missing = [name for name, field in known.items() if field.required and name not in meant.values()]
+        for name in missing:
+            self._missing(node, key, name)
+        for name, field in meant.items():
+            good = self.visit(node.value[name], known[field].type, (*key, name)) and good
+        return good and not missing and self._agrees(node, self.kind if not key else wanted.cls, key)
+
+    def _agrees(self, node: Node, kind: Any, key: Key) -> bool:
+        """Whether the keys of a table, each of which is right, go together."""
+        try:
+            msgspec.convert(plain(node), kind, strict=True)
+        except msgspec.ValidationError as error:
+            said = re.sub(r" - at `\$[^`]*`\Z", "", str(error))
+            culprits = [name for name in _NAMED.findall(said) if node.table and name in node.table]
+            where = node.value[culprits[0]].where if culprits else self._around(key)
+            message = f"in {self._told(key)}, {said}"
+            self._tell("impossible-combination", message, where)
+            return False
+        return True
+
+    def _names(self, node: Node, wanted: shape.DictType, key: Key) -> bool:
+        good = True
+        for name, child in node.value.items():
+            bounds = next((text for one in alternatives(wanted.key_type) if (text := _broken_bounds(one, name))), "")
+            if bounds:
+                message = f"{ticked(name)} cannot stand in {ticked(dotted(key))}, expected {bounds}"
+                self._tell("invalid-value", message, child.where, *_meaning(wanted.key_type))
+            good = self.visit(child, wanted.value_type, (*key, name)) and not bounds and good
+        return good
+
+    def _unknown(self, node: Node, wanted: shape.StructType, key: Key, name: str, near: str | None) -> None:
+        known = {field.encode_name: field.type for field in wanted.fields}
+        table = taker = self._told(key)
+        if key[:1] == ("backend",) and "kind" in known:
+            del known["kind"]
+            taker = f"{key[1]} {ticked(plain(node).get('kind'))}"
+        elsewhere = [] if near else [dotted(one) for one in _homes(name, self.kind)][:_SUGGESTED]
+        likely = near or nearest(name, known)
+        mark = node.value[name].mark
+        self._tell(
+            "unknown-key",
+            f"unknown key {ticked(name)} in {table}",
+            node.value[name].where,
+            *([f"did you mean {ticked(likely)}?"] if likely else []),
+            *([f"there is {listed(elsewhere)}"] if elsewhere and not likely else []),
+            f"{taker} takes {listed(known)}",
+            fix=near,
+            places=mark.mentions if isinstance(mark, Mark) else (),
+        )
+
+    def _missing(self, node: Node, key: Key, name: str) -> None:
+        wanted = shape_of(self.kind, (*key, name))
+        example = f"[{dotted((*key, name))}]" if kinds(wanted) == ["table"] else f"{name} = …"
+        meaning = description(wanted).rstrip(".")
+        self._tell(
+            "missing-key",
+            f"{self._told(key)} needs {ticked(name)}",
+            node.where or self._around(key),
+            f"write {ticked(example)}" + (f": {meaning[:1].lower()}{meaning[1:]}" if meaning else ""),
+        )
+
+    def _wrong_type(self, node: Node, wanted: Shape | None, key: Key, found: str) -> bool:
+        expected = kinds(wanted)
+        message = f"{ticked(dotted(key)) if key else self.whole} is {_a(found)}, expected {_or(expected)}"
+        hints, fix = _cure(key, node.value, found, expected)
+        fix = fix if _is_editable(node) else None
+        self._tell("wrong-type", message, node.where_value or self._around(key), *hints, fix=fix)
+        return False
+
+    def _bounded(self, node: Node, wanted: Shape | None, fitting: list[Shape], key: Key, value: Any) -> bool:
+        """Whether one of the *fitting* alternatives takes *value*: the length of an array, or a scalar."""
+        bounds = [_broken_bounds(one, value) for one in fitting]
+        if not all(bounds):
+            return True
+        words = choices(wanted)
+        expected = listed(words) if words else next((text for text in bounds if text), "")
+        shown = _shown(key, node.value)
+        near = nearest(value, words) if words and isinstance(value, str) else None
+        hints = [f"did you mean {ticked(near)}?"] if near else [] if words else [*_meaning(wanted)]
+        message = f"{ticked(dotted(key))} is {shown}, expected {expected or 'another value'}"
+        self._tell(
+            "invalid-value",
+            message,
+            node.where_value or self._around(key),
+            *hints,
+            fix=f'"{near}"' if near and _is_editable(node) else None,
+        )
+        return False
+
+    def _tell(
+        self,
+        code: str,
+        message: str,
+        where: Where | None,
+        *hints: str,
+        fix: str | None = None,
+        places: tuple[Where, ...] = (),
+    ) -> None:
+        edit = None if fix is None else Fix(replacement=fix, places=places)
+        self.found.append(Finding(code=code, level="deny", message=message, hints=hints, where=where, fix=edit))
+
+    def _around(self, key: Key) -> Where | None:
+        """The place of what is nearest around *key*."""
+        return self.tree.place(key) or self.tree.where
+
+    def _told(self, key: Key) -> str:
+        return ticked(dotted(key)) if key else self.whole
+
+
+def _is_editable(node: Node) -> bool:
+    """Whether the place of the value is the value, in one line."""
+    mark = node.mark
+    return isinstance(mark, Mark) and not is_secret(mark.key) and mark.page.is_in_one_line(mark.value)
+
+
+def _takes(one: Shape, found: str) -> bool:
+    """Whether a value of that kind can be one of *one* at all."""
+    if isinstance(one, shape.AnyType):
+        return True
+    taken = kinds(one)
+    return found in taken or (found == "integer" and "number" in taken)
+
+
+def _broken_bounds(one: Shape, value: Any) -> str:
+    """What bounds *value* is out of; empty where it is within them, or *one* has none."""
+    match one:
+        case shape.LiteralType(values=values):
+            held = any(type(value) is type(choice) and value == choice for choice in values)
+        case shape.StrType(min_length=least, max_length=most, pattern=pattern):
+            held = (least or 0) <= len(value) <= (len(value) if most is None else most)
+            held = held and (pattern is None or re.search(pattern, value) is not None)
+        case shape.IntType() | shape.FloatType():
+            held = (
+                (one.ge is None or value >= one.ge)
+                and (one.gt is None or value > one.gt)
+                and (one.le is None or value <= one.le)
+                and (one.lt is None or value < one.lt)
+            )
+        case shape.VarTupleType(min_length=least, max_length=most):
+            held = (least or 0) <= value <= (value if most is None else most)
+        case _:
+            held = True
+    return "" if held else _bounds(one) or "another value"
+
+
+def _bounds(one: Shape) -> str:
+    match one:
+        case shape.LiteralType(values=values):
+            return listed(values)
+        case shape.StrType(pattern=str(pattern)):
+            shown = pattern.removeprefix(r"\A").removesuffix(r"\Z")
+            return f"text that matches {ticked(shown)}" + (f", up to {one.max_length}" if one.max_length else "")
+        case shape.StrType() if one.max_length:
+            return f"{one.min_length or 0} to {one.max_length:,} characters"
+        case shape.IntType(ge=int(least), le=int(most)):
+            return f"an integer from {least:,} to {most:,}"
+        case shape.IntType(ge=int(least)):
+            return f"an integer of {least:,} or more"
+        case shape.FloatType() if one.gt is not None and one.le is not None:
+            return f"a number above {one.gt:g}, up to {one.le:,g}"
+        case shape.VarTupleType() if one.max_length:
+            return f"{one.min_length or 0} to {one.max_length:,}"
+        case shape.VarTupleType() if one.min_length:
+            return f"{one.min_length} or more"
+    return ""
+
+
+def _shown(key: Key, value: Any) -> str:
+    """The value, where it is short and no secret."""
+    if isinstance(value, list):
+        return plural(len(value), "item")
+    return (
+        ticked(value)
+        if key[:1] != ("env",) and len(str(value)) <= _SHORT
+        else f"a text of {plural(len(str(value)), 'character')}"
+    )
+
+
+def _meaning(wanted: Shape | None) -> tuple[str, ...]:
+    """What a text is, in words, beside a pattern that few people read. A whole sentence tells of its key instead."""
+    said = description(wanted)
+    patterned = any(isinstance(one, shape.StrType) and one.pattern for one in alternatives(wanted))
+    return (f"give {said}",) if patterned and said and not said.endswith(".") else ()
+
+
+def _cure(key: Key, value: Any, found: str, expected: list[str]) -> tuple[tuple[str, ...], str | None]:
+    """What to do about a value of another kind, and what to write in its place where that is certain."""
+    if found == "string" and {"integer", "number", "boolean"} & {*expected}:
+        plainly = re.fullmatch(r"[+-]?[0-9]+(?:\.[0-9]+)?|true|false", value) if isinstance(value, str) else None
+        return ("take the quotes away",), plainly[0] if plainly else None
+    if "string" in expected and found in ("integer", "number", "boolean", "date or time"):
+        return ("put it in quotes",), None
+    if expected == ["array"]:
+        return ("put it in brackets: `[…]`",), None
+    if "table" in expected:
+        return (f"write its keys under `[{dotted(key)}]`",), None
+    return (), None
+
+
+def _or(expected: list[str]) -> str:
+    words = [_a(word) for word in expected]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'ai' else 'a'} {noun}"
+
+
+def _homes(name: str, kind: Any, key: Key = ()) -> Iterator[Key]:
+    """Every key of that name in the whole type."""
+    for step, node in known_keys(shape_of(kind, key)).items():
+        if step == name and key:
+            yield (*key, step)
+        if known_keys(node):
+            yield from _homes(name, kind, (*key, step))

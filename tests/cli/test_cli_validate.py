@@ -1,0 +1,154 @@
+"""`validate`: every mistake, in every format, and mended where that is certain."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+
+WRONG = """\
+schema = 1
+name = "flux"
+[repo
+ref = "main"
+[model]
+type = "generic"
+[resources]
+gpus_per_nod = 8
+nodes = "2"
+port = 0
+[entry]
+mode: "direct"
+[lints]
+gpu-count = "wran"
+"""
+RIGHT = (
+    WRONG.replace("[repo", "[repo]")
+    .replace("gpus_per_nod ", "gpus_per_node ")
+    .replace('"2"', "2")
+    .replace("mode:", "mode =")
+    .replace('"wran"', '"warn"')
+)
+CODES = ["header-open", "unknown-key", "wrong-type", "invalid-value", "no-equals", "invalid-value"]
+
+
+def test_every_mistake_of_every_file_is_told(place, say):
+    """At once, with the number that can be mended."""
+    place.write("a.toml", WRONG)
+    place.write("b.toml", "schema = 1\nname = 1\n")
+    said = say("validate", "a.toml", "b.toml")
+    assert said.status == 2
+    assert said.out.count("error[") == len(CODES) + 2
+    assert said.err == "8 errors in 2 manifests, 5 fixable with `--fix`\n"
+
+
+def test_what_is_certain_is_mended(place, say):
+    """Nothing else changes, and a second time nothing is left to mend."""
+    file = place.write("a.toml", WRONG)
+    said = say("validate", "--fix", "a.toml")
+    assert (said.status, said.err) == (2, "a.toml: 5 edits made\n1 error in 1 manifest\n")
+    assert file.read_text() == RIGHT
+    again = say("validate", "--fix", "a.toml")
+    assert again.err == "1 error in 1 manifest\n"
+    assert file.read_text() == RIGHT
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "mark"])
+def test_line_ends_and_a_byte_order_mark_are_kept(place, say, mark):
+    """A file from Windows stays one."""
+    file = place.folder / "a.toml"
+    file.write_bytes(mark + WRONG.replace("\n", "\r\n").encode())
+    file.chmod(0o640)
+    say("validate", "--fix", "a.toml")
+    assert file.read_bytes() == mark + RIGHT.replace("\n", "\r\n").encode()
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_difference_is_a_patch_and_changes_nothing(place, say):
+    """What `--fix` would do."""
+    file = place.write("a.toml", "schema = 1\nname = 'a'\n[modle]\ntype = 'generic'\n[modle.x]\n")
+    said = say("validate", "--diff", "a.toml")
+    assert said.status == 2
+    assert said.out == (
+        "--- a.toml\n+++ a.toml\n@@ -1,5 +1,5 @@\n schema = 1\n name = 'a'\n-[modle]\n+[model]\n"
+        " type = 'generic'\n-[modle.x]\n+[model.x]\n"
+    )
+    assert "[modle]" in file.read_text()
+
+
+def test_no_edit_makes_a_second_key_of_the_same_name(place, say):
+    """What is set already is not set again."""
+    file = place.write("a.toml", 'schema = 1\nname = "a"\nnam = "b"\nmodel.type = "generic"\n')
+    said = say("validate", "--fix", "a.toml")
+    assert "did you mean `name`?" in said.out
+    assert file.read_text().count("name =") == 1
+
+
+def test_github_shows_them_at_their_lines(place, say):
+    """Nothing in a message ends the command or begins another."""
+    place.write("a.toml", WRONG)
+    lines = say("validate", "--format", "github", "a.toml").out.splitlines()
+    assert lines[1] == (
+        "::error file=a.toml,line=8,endLine=8,col=1,endColumn=13,title=srpo-manifest unknown-key::unknown key "
+        "`gpus_per_nod` in `resources`%0Ahint: did you mean `gpus_per_node`?%0Ahint: `resources` takes `nodes`, "
+        "`gpus_per_node`, `port`, `memory_gib`, or `cpus`"
+    )
+    assert len(lines) == len(CODES)
+    place.write("b.toml", 'schema = 1\n"a%\\n::set-output name=x::y" = 1\n')
+    assert all(
+        line.startswith("::error file=b.toml")
+        for line in say("validate", "--format", "github", "b.toml").out.splitlines()
+    )
+
+
+def test_gitlab_knows_them_again_when_lines_move(place, say):
+    """A fingerprint holds no line, and is that of one finding alone."""
+    place.write("a.toml", WRONG)
+    first = json.loads(say("validate", "--format", "gitlab", "a.toml").out)
+    assert [one["check_name"] for one in first] == CODES
+    assert first[1]["location"] == {
+        "path": "a.toml",
+        "positions": {"begin": {"line": 8, "column": 1}, "end": {"line": 8, "column": 13}},
+    }
+    place.write("a.toml", "# moved\n\n" + WRONG)
+    moved = json.loads(say("validate", "--format", "gitlab", "a.toml").out)
+    assert [one["fingerprint"] for one in first] == [one["fingerprint"] for one in moved]
+    assert len({one["fingerprint"] for one in first}) == len(CODES)
+
+
+def test_sarif_has_place_fix_and_related_places(place, say):
+    """As tools that read SARIF 2.1.0 want it."""
+    place.write("sub dir/a.toml", WRONG + "[model]\n")
+    found = json.loads(say("validate", "--format", "sarif", "sub dir/a.toml").out)
+    run = found["runs"][0]
+    assert (found["version"], run["columnKind"]) == ("2.1.0", "unicodeCodePoints")
+    by_code = {one["ruleId"]: one for one in run["results"]}
+    assert {rule["id"] for rule in run["tool"]["driver"]["rules"]} == by_code.keys()
+    place_ = by_code["wrong-type"]["locations"][0]["physicalLocation"]
+    assert place_["artifactLocation"] == {"uri": "sub%20dir/a.toml", "uriBaseId": "%SRCROOT%"}
+    assert place_["region"] == {"startLine": 9, "startColumn": 9, "endLine": 9, "endColumn": 12}
+    change = by_code["wrong-type"]["fixes"][0]["artifactChanges"][0]["replacements"][0]
+    assert (change["deletedRegion"], change["insertedContent"]) == (place_["region"], {"text": "2"})
+    assert by_code["duplicate-key"]["relatedLocations"][0]["message"]["text"] == "it is set first here"
+
+
+def test_junit_has_a_case_for_each(place, say):
+    """And one that passes for a file that is good."""
+    place.write("a.toml", WRONG)
+    place.write("b.toml", 'schema = 1\nname = "b"\nmodel.type = "generic"\n')
+    root = ET.fromstring(say("validate", "--format", "junit", "a.toml", "b.toml").out)  # noqa: S314 - our own
+    suites = {suite.get("name"): suite for suite in root}
+    assert [(suite.get("tests"), suite.get("failures")) for suite in suites.values()] == [("6", "6"), ("1", "0")]
+    assert [case.find("failure").get("type") for case in suites["a.toml"]] == CODES
+    assert suites["b.toml"].find("testcase/failure") is None
+
+
+@pytest.mark.parametrize("style", ["human", "json", "github", "gitlab", "sarif", "junit"])
+def test_no_format_shows_a_secret(place, say, style):
+    """Nor may a file speak to a terminal."""
+    place.write("a.toml", 'schema = 1\nname = "\x1b[2J"\n[env]\nHF_TOKEN = planted\nB = "planted" x\nC = ["planted"]\n')
+    said = say("validate", "--format", style, "a.toml")
+    assert said.status == 2
+    assert "planted" not in said.out + said.err
+    assert "\x1b" not in said.out + said.err
