@@ -76,7 +76,16 @@ def test_a_target_without_python(plain, bare):
     assert (
         json.loads(listed.stdout)
         == json.loads(by_python.stdout)
-        == [{"id": run.id, "plan": "0123abcd", "state": "ended", "outcome": "succeeded", "whole": True, "unfinished": False}]
+        == [
+            {
+                "id": run.id,
+                "plan": "0123abcd",
+                "state": "ended",
+                "outcome": "succeeded",
+                "whole": True,
+                "unfinished": False,
+            }
+        ]
     )
     by_python = subprocess.run(
         [sys.executable, RUNTIME / "supervise.py", "status", run.node], capture_output=True, check=True
