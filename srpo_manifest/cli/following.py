@@ -26,11 +26,11 @@ DAMAGED = "the file of the run's events was cut or replaced on the target: what 
 def stay(contact: Contact, emit: Reporter, view: View, ear: Ear) -> int:
     """Follow to the end, or until told to leave. Returns: the exit status of D8."""
     run = contact.record.id
-    stopped_by_us = False
+    asked = 0
     if number := ear.next():
         if number == HANGUP:
             return _detached(run)
-        stopped_by_us = _stop(contact, "during the launch", insisted=False)
+        asked += _stop(contact, "during the launch")
     at = START
     ended: dict[str, Any] | None = None
 
@@ -62,15 +62,15 @@ def stay(contact: Contact, emit: Reporter, view: View, ear: Ear) -> int:
                 view.close()
             if number == HANGUP:
                 return _detached(run)
-            if number == signal.SIGINT and not stopped_by_us and _is_terminal() and not _wants_stop(run, ear):
+            if number == signal.SIGINT and not asked and _is_terminal() and not _wants_stop(run, ear):
                 return _detached(run)
-            stopped_by_us = _stop(contact, "on the terminal", insisted=stopped_by_us) or stopped_by_us
+            asked += _stop(contact, "on the terminal", times=asked)
     view.close()
     status = contact.status()
     records.saw(contact.record, status)
     if ended is None:
         emit.emit("run.ended", run=run, outcome=status.outcome, exit=status.exit, reason=status.reason)
-    return STOPPED if stopped_by_us else 0 if status.outcome == "succeeded" else 1
+    return STOPPED if asked else 0 if status.outcome == "succeeded" else 1
 
 
 def settle(contact: Contact) -> int:
@@ -84,7 +84,7 @@ def settle(contact: Contact) -> int:
             return STOPPED
     except SrpoManifestError as error:
         say(f"{run} may have been started: {error}")
-    _stop(contact, "during the launch", insisted=False)
+    _stop(contact, "during the launch")
     say(f"hint: `srpo-manifest status {run}` tells what became of it")
     return STOPPED
 
@@ -106,17 +106,23 @@ def summary(contact: Contact, status: Status | None = None) -> None:
     )
 
 
-def _stop(contact: Contact, how: str, *, insisted: bool) -> bool:
-    """Ask for the run's end; who *insisted* leaves it no grace. Returns: whether the request lies there."""
+def _stop(contact: Contact, how: str, *, times: int = 0) -> bool:
+    """Ask for the run's end. Who did so *times* before gets no grace, and then no wait for a checkpoint.
+
+    Returns: whether the request lies there.
+    """
     run = contact.record.id
+    waits = {"grace_seconds": 0 if times else None, "checkpoint_seconds": 0 if times > 1 else None}
     try:
-        contact.stop(grace_seconds=0 if insisted else None, reason=f"asked for by {who()} {how}")
+        contact.stop(**waits, reason=f"asked for by {who()} {how}")
     except SrpoManifestError as error:
         say(f"the request to stop {run} may not have arrived: {error}")
         say(f"hint: ask again, here or by `srpo-manifest stop {run}`; until then it goes on")
         return False
-    if insisted:
+    if times == 1:
         say(f"{run} gets no more grace: it is killed as soon as no checkpoint is being written")
+    elif times:
+        say(f"{run} is killed now; a checkpoint that is being written will be torn")
     return True
 
 

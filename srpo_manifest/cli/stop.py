@@ -22,10 +22,24 @@ _TOLD = frozenset({"checkpoint.awaited", "checkpoint.written", "grace.started", 
 @click.option(
     "--grace", "grace_seconds", type=click.FloatRange(min=0), help="Seconds from TERM to KILL, beside the manifest's."
 )
+@click.option(
+    "--checkpoint",
+    "checkpoint_seconds",
+    type=click.FloatRange(min=0),
+    help="Seconds to wait for a checkpoint being written, beside the manifest's.",
+)
 @click.option("--no-end", is_flag=True, help="Call the manifest's [end] off; also where the run has ended.")
 @click.option("--no-wait", is_flag=True, help="Return once the request lies on the target.")
 @click.option("--json", "as_json", is_flag=True, help="The run's state as one JSON document.")
-def command(*, run: str, grace_seconds: float | None, no_end: bool, no_wait: bool, as_json: bool) -> int:
+def command(
+    *,
+    run: str,
+    grace_seconds: float | None,
+    checkpoint_seconds: float | None,
+    no_end: bool,
+    no_wait: bool,
+    as_json: bool,
+) -> int:
     """Ask RUN to end: it waits for a checkpoint being written, then reaches every process of the run."""
     contact = Contact(records.find(run))
     if no_end:
@@ -34,7 +48,7 @@ def command(*, run: str, grace_seconds: float | None, no_end: bool, no_wait: boo
     if status.state == "ended":
         say(f"{contact.record.id} has ended already: there is nothing to stop")
     else:
-        contact.stop(grace_seconds=grace_seconds, reason=f"asked for by {who()}")
+        contact.stop(grace_seconds=grace_seconds, checkpoint_seconds=checkpoint_seconds, reason=f"asked for by {who()}")
         if not no_wait:
             _watch(contact)
         status = contact.status()

@@ -70,9 +70,10 @@ class Contact:
         )
         return msgspec.structs.replace(found, warnings=(*found.warnings, told))
 
-    def stop(self, *, grace_seconds: float | None, reason: str) -> None:
+    def stop(self, *, reason: str, grace_seconds: float | None = None, checkpoint_seconds: float | None = None) -> None:
         """Ask it to end; returns once the request lies there durably. Raises: TransportError; LaunchError."""
-        answer = self._exec(self.launcher.stop(self._folder, grace_seconds=grace_seconds, reason=reason))
+        waits = {"grace_seconds": grace_seconds, "checkpoint_seconds": checkpoint_seconds}
+        answer = self._exec(self.launcher.stop(self._folder, **waits, reason=reason))
         if answer.status != 0:
             raise LaunchError("stop-failed", f"the request to stop was not taken: {answer.complaint}")
 

@@ -69,10 +69,11 @@ class DirectLauncher:
                 )
         return LaunchError("run-unreadable", f"the run's state has an unknown shape: {error}")
 
-    def stop(self, folder: str, *, grace_seconds: float | None, reason: str) -> str:
+    def stop(self, folder: str, *, grace_seconds: float | None, checkpoint_seconds: float | None, reason: str) -> str:
         """Write the request durably and wake the supervisor."""
-        grace = "" if grace_seconds is None else f"--grace {grace_seconds:g} "
-        return f'run={folder}\n{SUPERVISE}supervise stop "$run/{NODE}" {grace}--reason {quote(reason)}\n'
+        waits = {"--grace": grace_seconds, "--checkpoint": checkpoint_seconds}
+        given = "".join(f"{name} {seconds:g} " for name, seconds in waits.items() if seconds is not None)
+        return f'run={folder}\n{SUPERVISE}supervise stop "$run/{NODE}" {given}--reason {quote(reason)}\n'
 
     def adopt(self, folder: str) -> str:
         """The bundle's own supervisor does it, with the bash that asks for the steps of the end."""

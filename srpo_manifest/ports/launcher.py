@@ -32,5 +32,5 @@ class Launcher(Protocol):
     def mark(self, folder: str, what: Mark) -> str:
         """Say that the outputs came home, or that the machine is kept: `[end]` waits for that."""
 
-    def stop(self, folder: str, *, grace_seconds: float | None, reason: str) -> str:
-        """Ask for a stop and return at once."""
+    def stop(self, folder: str, *, grace_seconds: float | None, checkpoint_seconds: float | None, reason: str) -> str:
+        """Ask for a stop and return at once; None leaves a wait as the run's rules have it."""

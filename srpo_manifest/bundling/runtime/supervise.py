@@ -1585,6 +1585,7 @@ class Supervisor:
         self.reason = self.page.reason.decode("utf-8", "ignore") if told else ""
         self.asked: Optional[Record] = stop_request("a stop was asked for", None) if self.page.asked else None
         self.grace = float(self.stop.get("grace_seconds") or 0)
+        self.checkpoint_seconds = float(self.stop.get("checkpoint_seconds") or 0)
         self.begun = self.patience = 0.0
         self.awake = time.monotonic()
         self.told = self.page.noted()
@@ -1764,6 +1765,10 @@ class Supervisor:
                 self._warn("grace-shortened", message, once=f"grace {grace:g}")
             self.grace = float(grace)
             self.page.deadline = min(self.page.deadline, time.monotonic() + self.grace)
+        waits = (self.asked or {}).get("checkpoint_seconds")
+        if isinstance(waits, (int, float)) and waits >= 0:
+            self.checkpoint_seconds = float(waits)
+            self.patience = min(self.patience, time.monotonic() + self.checkpoint_seconds)
 
     def _asked_reason(self) -> str:
         return str((self.asked or {}).get("reason") or "a stop was asked for")
@@ -1818,7 +1823,7 @@ class Supervisor:
     def _begin(self, cause: str, reason: str) -> None:
         self.cause, self.reason, self.begun = cause, reason, time.monotonic()
         self.page.cause, self.page.reason = cause.encode(), short(reason, TOLD_BYTES).encode()
-        self.patience = time.monotonic() + float(self.stop.get("checkpoint_seconds") or 0)
+        self.patience = time.monotonic() + self.checkpoint_seconds
         self.whole_then = len(self.story.checkpoints)
         if cause in ("done", "refused"):
             self._enter("ending")
@@ -2542,16 +2547,16 @@ def status(node: Node) -> int:
     return 0
 
 
-def stop_request(reason: str, grace: Optional[float]) -> Record:
+def stop_request(reason: str, grace: Optional[float], checkpoint: Optional[float] = None) -> Record:
     """What `stop.req` holds."""
-    return {"time": now(), "grace_seconds": grace, "reason": reason}
+    return {"time": now(), "grace_seconds": grace, "checkpoint_seconds": checkpoint, "reason": reason}
 
 
-def ask_stop(node: Node, reason: str, grace: Optional[float]) -> None:
+def ask_stop(node: Node, reason: str, grace: Optional[float], checkpoint: Optional[float] = None) -> None:
     """Write the request, then wake who must read it. On a full disk the signal itself is the request."""
     wake = WAKE
     try:
-        write_json(node.path("stop.req"), stop_request(reason, grace))
+        write_json(node.path("stop.req"), stop_request(reason, grace, checkpoint))
     except OSError:
         wake = signal.SIGTERM
     identity = read_slots(node.path("slots"))[0][IDENTITY]
@@ -2561,7 +2566,7 @@ def ask_stop(node: Node, reason: str, grace: Optional[float]) -> None:
             send(found, wake)
 
 
-def stop(node: Node, reason: str, grace: Optional[float]) -> int:
+def stop(node: Node, reason: str, grace: Optional[float], checkpoint: Optional[float]) -> int:
     """Ask for a stop, which the supervisor carries out, and print the state."""
     if not os.path.isdir(node.folder):
         raise Refused("run-unknown", f"there is no run in `{node.folder}`", "name the folder of one of its nodes", 66)
@@ -2571,7 +2576,7 @@ def stop(node: Node, reason: str, grace: Optional[float]) -> int:
     if found["state"] == "ended":
         print(f"note: run `{node.run}` has ended already: {found['outcome']}", file=sys.stderr)
     else:
-        ask_stop(node, reason, grace)
+        ask_stop(node, reason, grace, checkpoint)
         found = status_of(node)
     print(json.dumps(found))
     return 0
@@ -2813,6 +2818,7 @@ def parsed() -> Record:
     verb(status, node=True)
     one = verb(stop, node=True)
     one.add_argument("--grace", type=float, metavar="SECONDS")
+    one.add_argument("--checkpoint", type=float, metavar="SECONDS")
     one.add_argument("--reason", default="a stop was asked for")
     one = verb(mark, node=True)
     one.add_argument("what", choices=(FETCHED, KEEP))

@@ -142,6 +142,11 @@ listen() { # the stop that was asked for; an empty file asks for one as well
   local text
   text=$(<"$node/stop.req")
   words "$text" reason && asked=${REPLY:-a stop was asked for}
+  words "$text" checkpoint_seconds
+  if [[ $REPLY =~ ^[0-9]+(\.[0-9]*)?$ ]]; then
+    checkpoint_seconds=$REPLY
+    hundredths "$REPLY" && ((patience <= clock + REPLY)) || patience=$((clock + REPLY))
+  fi
   words "$text" grace_seconds
   [[ $REPLY =~ ^[0-9]+(\.[0-9]*)?$ ]] || return
   hundredths "$REPLY" && grace=$REPLY

@@ -142,6 +142,17 @@ def test_waiting_for_a_checkpoint_has_a_limit(bundle):
     assert [event["code"] for event in run.events("warning.raised")] == ["checkpoint-torn"]
 
 
+def test_the_wait_for_a_checkpoint_is_shortened_on_request(bundle):
+    """By whoever knows that it will never be whole."""
+    bundle.rules["stop"]["checkpoint_seconds"] = 600
+    run = bundle.start("torn-checkpoint:1-1", "slow-checkpoint:600", "forever")
+    run.until(lambda: list(bundle.cwd.glob("out/*/checkpoint-9-9/*")))
+    run.stop()
+    run.until_event("checkpoint.awaited")
+    run.stop("--checkpoint", "0")
+    assert run.end()["outcome"] == "stopped"
+
+
 def test_a_stop_after_the_end_changes_nothing(bundle):
     """It says what became of the run, and that is no fault."""
     run = bundle.start("exit:7")

@@ -64,22 +64,22 @@ status() { # NODE_DIR
   place "$1" && describe && printf '%s\n' "$REPLY"
 }
 
-ask() { # REASON GRACE: on a full disk a signal is the request
-  put "$node/stop.req" "$(request "$1" "$2")" && return
+ask() { # REASON GRACE CHECKPOINT: on a full disk a signal is the request
+  put "$node/stop.req" "$(request "$@")" && return
   slots "$node"
   [[ ${slot[0]} =~ \"outer\":\ \[([0-9]+),\ ([0-9]+) ]] && same "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" && kill -TERM "${BASH_REMATCH[1]}"
 }
 
-stop() { # NODE_DIR [--grace SECONDS] [--reason TEXT]
-  local grace=null why='a stop was asked for'
+stop() { # NODE_DIR [--grace SECONDS] [--checkpoint SECONDS] [--reason TEXT]
+  local grace=null checkpoint=null why='a stop was asked for'
   place "$1" && shift
   [ -d "$node" ] || refuse 66 run-unknown "there is no run in \`$node\`" 'name the folder of one of its nodes'
   while [ $# -gt 1 ]; do
-    case $1 in --grace) grace=$2 ;; --reason) why=$2 ;; esac
+    case $1 in --grace) grace=$2 ;; --checkpoint) checkpoint=$2 ;; --reason) why=$2 ;; esac
     shift 2
   done
   describe
-  if [ "$state" = ended ]; then printf 'note: run `%s` has ended already: %s\n' "$run" "${outcome//\"/}" >&2; else ask "$why" "$grace" && describe; fi
+  if [ "$state" = ended ]; then printf 'note: run `%s` has ended already: %s\n' "$run" "${outcome//\"/}" >&2; else ask "$why" "$grace" "$checkpoint" && describe; fi
   printf '%s\n' "$REPLY"
 }
 

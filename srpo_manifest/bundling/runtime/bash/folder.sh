@@ -63,9 +63,9 @@ put() { # FILE TEXT: durably, or what was there stays
     { rm -f -- "$1.$$" && return 1; }
 }
 
-request() { # REASON GRACE: what `stop.req` holds
+request() { # REASON GRACE [CHECKPOINT]: what `stop.req` holds
   stamp && found=$REPLY
-  json "$1" && printf '{"time": "%s", "grace_seconds": %s, "reason": %s}' "$found" "$2" "$REPLY"
+  json "$1" && printf '{"time": "%s", "grace_seconds": %s, "checkpoint_seconds": %s, "reason": %s}' "$found" "$2" "${3-null}" "$REPLY"
 }
 
 tell() { # EVENT FIELDS
