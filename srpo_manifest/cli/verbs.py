@@ -15,6 +15,7 @@ VERBS: dict[str, str] = {
     "wait": "wait for a run's end",
     "stop": "end a run gracefully",
     "doctor": "ask the target and this machine everything a run needs, with the fix for each finding",
+    "explain": "tell what a code or a key of the manifest means",
     "schema": "print the manifest's JSON Schema",
     "plugins": "list what is installed",
 }
