@@ -106,7 +106,7 @@ def _spelled(character: str) -> str:
 
 
 def _place(where: Where) -> list[str]:
-    position = f":{where.line}:{where.column}" if where.line else f" ({where.key})" if where.key else ""
+    position = f":{where.line}:{where.column}" if where.line else f" ({visible(where.key)})" if where.key else ""
     lines = [f"  --> {visible(where.file)}{position}"]
     if isinstance(where, Spot) and where.text and where.line:
         gutter = " " * len(str(where.line))

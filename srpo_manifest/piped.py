@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -29,6 +31,10 @@ class _Late(Exception):
     """The time is over."""
 
 
+class _Mute(_Late):
+    """It said nothing for too long."""
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -36,20 +42,23 @@ def run(
     timeout_seconds: float,
     env: Mapping[str, str] | None = None,
     hot: bool = False,
+    quiet_seconds: float | None = None,
 ) -> Answer:
     """Run a short command in a session of its own and wait for it; *data* streams to its standard input.
 
     Bytes go in and come out exactly; the status of a signal is negative. Whatever ends the waiting (the time, Ctrl-C,
     an error while *data* is made) ends the command with everything in its process group. *hot* commands, and all on
     Windows, do without `sh`: its import costs as much as nine Pythons, and it looks for the end ten times a second.
+    One that tells its progress on standard error may be given *quiet_seconds*: it is hot, and ended when it says nothing for so long.
     Raises: TransportError `program-missing`, `program-unusable` or `command-timeout`; what *data* raises.
     """
     import tempfile  # noqa: PLC0415 - a plan from saved facts starts nothing
 
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as error:
-        command = _Command(tuple(argv), _Feed(data), (output, error), timeout_seconds, env)
+        command = _Command(tuple(argv), _Feed(data), (output, error), timeout_seconds, env, quiet_seconds)
+        hot = hot or quiet_seconds is not None or sys.platform == "win32"
         try:
-            status = command.by_subprocess() if hot or sys.platform == "win32" else command.by_sh()
+            status = command.by_subprocess() if hot else command.by_sh()
         except FileNotFoundError as missing:
             raise TransportError(
                 "program-missing", f"{ticked(argv[0])} is not there", "install it, or correct its path"
@@ -59,9 +68,14 @@ def run(
                 "program-unusable", f"{ticked(argv[0])} cannot be started: {failure.strerror}", "correct its path, or make it executable"
             ) from failure  # fmt: skip
         except _Late as late:
+            why = (
+                f"said nothing for {quiet_seconds:g}"
+                if isinstance(late, _Mute)
+                else f"did not end within {timeout_seconds:g}"
+            )
             raise TransportError(
                 "command-timeout",
-                f"{ticked(argv[0])} did not end within {timeout_seconds:g} seconds and was ended",
+                f"{ticked(argv[0])} {why} seconds and was ended",
                 "see whether the machine or the network is overloaded, and try again",
             ) from late
         if command.feed.failure is not None:
@@ -134,8 +148,10 @@ class _Command:
         files: tuple[IO[bytes], IO[bytes]],
         timeout_seconds: float,
         env: Mapping[str, str] | None,
+        quiet_seconds: float | None,
     ) -> None:
         self.argv, self.feed, self._timeout_seconds, self._env = argv, feed, timeout_seconds, env
+        self._quiet_seconds = quiet_seconds
         self._output, self._error = files
 
     def by_subprocess(self) -> int:
@@ -158,10 +174,7 @@ class _Command:
                 # not for ever: what the command left behind may hold its input open and read nothing
                 ending.callback(feeder.join, 1)
                 ending.callback(_end_process, process)
-            try:
-                return process.wait(self._timeout_seconds)
-            except subprocess.TimeoutExpired as late:
-                raise _Late from late
+            return self._ended(process)
 
     def by_sh(self) -> int:
         """The exit status, through `sh`. Raises: OSError; _Late."""
@@ -191,6 +204,26 @@ class _Command:
             except sh.TimeoutException as late:
                 raise _Late from late
             return int(running.exit_code)
+
+    def _ended(self, process: subprocess.Popen[bytes]) -> int:
+        """The exit status. Raises: _Late; _Mute where its standard error stands still for too long."""
+        import subprocess  # noqa: PLC0415 - likewise
+
+        start = heard = time.monotonic()
+        quiet = math.inf if self._quiet_seconds is None else self._quiet_seconds
+        size = 0
+        while True:
+            patience = min(start + self._timeout_seconds, heard + quiet) - time.monotonic()
+            try:
+                return process.wait(patience if quiet == math.inf else min(patience, 1))
+            except subprocess.TimeoutExpired as late:
+                now, grown = time.monotonic(), os.fstat(self._error.fileno()).st_size
+                if grown != size:
+                    size, heard = grown, now
+                if now >= start + self._timeout_seconds:
+                    raise _Late from late
+                if now >= heard + quiet:
+                    raise _Mute from late
 
     def _write(self, stdin: IO[bytes]) -> None:
         with contextlib.suppress(BrokenPipeError), stdin:

@@ -80,6 +80,8 @@ class Runner:
         self.saved = saved
         self.wanted: Wanted = load(said) if saved is None else unsaved(saved, said)
         self.registry = load_plugins(self.wanted)
+        self.sent: Record | None = None
+        """The record of the run that `apply` has sent off, or was sending when it was interrupted."""
         self.repositories = Repositories(self.wanted, lock=said.lock, locked=said.locked, offline=said.offline)
 
     def plan(self, facts: Facts | None = None, *, again: bool = False) -> Decision:
@@ -193,8 +195,10 @@ class Runner:
 
         return Packer(self.wanted.folder, self.repositories.archive)
 
-    def apply(self, decision: Decision, *, dry_run: bool = False) -> Record:
-        """Start what was decided; it goes on by itself from here.
+    def apply(
+        self, decision: Decision, *, dry_run: bool = False, given_up: Callable[[], bool] = lambda: False
+    ) -> Record:
+        """Start what was decided; it goes on by itself from here. Once *given_up* says so, nothing more is sent.
 
         Raises: PlanRefused; ManifestError for a secret or carried file without value; LaunchError; TransportError.
         """
@@ -221,6 +225,7 @@ class Runner:
             plugins=decision.wanted.manifest.plugins,
             started=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         )
+        self.sent = record
         records.save(record, msgspec.json.encode(plan))
         try:
             launching.launch(
@@ -230,6 +235,7 @@ class Runner:
                 transport,
                 self.registry.launcher(backend.launcher.kind).open(backend.launcher),
                 dry_run=dry_run,
+                given_up=given_up,
             )
         except LaunchError as error:
             if error.code != "launch-unsure":

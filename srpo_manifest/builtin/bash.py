@@ -39,13 +39,16 @@ def srpo_resolve_bash(wanted: Wanted) -> StageHandler:
 
 def chosen_bash(wanted: Wanted, facts: Facts) -> Bash | Unknown:
     """The first candidate that answered; a candidate that somebody named must answer itself."""
-    failures = []
+    failures = [f"{path} (PATH): skipped, it starts WSL" for path in _stubs(facts)]
     for path, source in _candidates(wanted, facts):
         answer = facts.get(f"bash.{path}", str)
         if isinstance(answer, str):
             return Bash(path=path, version=answer)
         failures.append(f"{path} ({source}): {answer.reason}")
-    return Unknown(reason="; ".join(failures) or "there is none on PATH")
+    found = facts.get("bash.PATH", list[str])
+    return Unknown(
+        reason="; ".join(failures) or (found.reason if isinstance(found, Unknown) else "there is none on PATH")
+    )
 
 
 class LocalBash:
@@ -124,6 +127,11 @@ def _candidates(wanted: Wanted, facts: Facts) -> list[tuple[str, str]]:
             return [(path, source)]
     found = facts.get("bash.PATH", list[str])
     return [] if isinstance(found, Unknown) else [(path, "PATH") for path in found if not _is_wsl_stub(path)]
+
+
+def _stubs(facts: Facts) -> list[str]:
+    found = facts.get("bash.PATH", list[str])
+    return [] if isinstance(found, Unknown) else [path for path in found if _is_wsl_stub(path)]
 
 
 def _is_wsl_stub(path: str) -> bool:

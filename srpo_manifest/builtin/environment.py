@@ -45,6 +45,7 @@ from srpo_manifest.plugin import (
 )
 from srpo_manifest.plugin import Environment as Ask
 
+_NO_TEXT = "variable-not-utf8"
 _HARMLESS = frozenset({"HOME", "PATH", "USER", "LOGNAME", "PWD", "SHELL", "TMPDIR", "LANG", "HOSTNAME", "RANDOM", "SECONDS", "UID", "EUID", "PPID", "BASH", "OSTYPE", "PYTHONPATH", "LD_LIBRARY_PATH", "CUDA_HOME", "CONDA_PREFIX", "VIRTUAL_ENV"})  # fmt: skip
 
 
@@ -60,7 +61,9 @@ class Environment:
     def probes(self, wanted: Wanted, facts: Facts) -> Iterable[Probe]:
         yield TargetProbe(name="target.home", script='printf %s "$HOME"')
         for path in _carried(wanted).values():
-            yield ControllerProbe(name=f"controller.file.{path}", question=ReadFile(path=path), parse=parse_digest)
+            yield ControllerProbe(
+                name=f"controller.file.{path}", question=ReadFile(path=path, inside=True), parse=parse_digest
+            )
         for name, reference in _secrets(wanted).items():
             question = (
                 ReadFile(path=reference.file) if reference.file is not None else Ask(variable=reference.env or "")
@@ -159,15 +162,25 @@ class Environment:
     def _of_script(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
         """Inherited names that the script reads are pinned: a stray `INDEX=1` would hang for ever."""
         missing: list[str] = []
+        unreadable: list[str] = []
         needed = _needed(wanted, facts)
         for name in _inherited(wanted, facts):
             value = facts.get(_inherited_fact(name), str)
-            if isinstance(value, Unknown):
+            if isinstance(value, Unknown) and value.code == _NO_TEXT:
+                unreadable.append(name)
+            elif isinstance(value, Unknown):
                 missing += [name] if name in needed else []
             elif secret_name(name):
                 continue
             else:
                 yield EnvVariable(name=name, value=word(value))
+        if unreadable:
+            message = f"{ticked(script_of(wanted))} reads {listed(unreadable, 'and')}, and what the target gives is not UTF-8: a plan cannot hold it"
+            yield Fault(
+                finding=Finding(code=_NO_TEXT, level="deny", message=message, hints=("give it a value in `[env]`",)),
+                key="env",
+                observed=True,
+            )
         if missing:
             yield Fault(
                 finding=Finding(
@@ -219,9 +232,11 @@ def _secrets(wanted: Wanted) -> dict[str, Reference]:
 
 def parse_inherited(answer: Answer) -> Known | Unknown:
     """`=value` when the variable is set, nothing otherwise."""
-    return (
-        Known(value=answer.text[1:]) if answer.text.startswith("=") else Unknown(reason="it is not set on the target")
-    )
+    try:
+        text = answer.output.decode().removesuffix("\n")
+    except UnicodeDecodeError:
+        return Unknown(reason="its value on the target is not UTF-8", code=_NO_TEXT)
+    return Known(value=text[1:]) if text.startswith("=") else Unknown(reason="it is not set on the target")
 
 
 def is_name(value: str) -> bool:

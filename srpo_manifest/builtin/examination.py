@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 
@@ -125,6 +126,20 @@ def parse_git_version(answer: Answer) -> Known | Unknown:
     return Known(value=match[1].rstrip(".")) if match else Unknown(reason=answer.complaint)
 
 
+_PATCHED = {43: 7, 44: 4, 45: 4, 46: 4, 47: 3, 48: 2, 49: 1, 50: 1}
+"""The first release of each line of git 2 with the mends of July 2025 (CVE-2025-48384 and its like)."""
+_UNPATCHED = (
+    "git {version} is older than upstream's security releases of July 2025, unless your distribution has mended it: "
+    "their holes are in submodules, hooks and checkouts, none of which are used here"
+)
+
+
+def _is_patched(version: str) -> bool:
+    """Whether upstream's own releases of this version are mended. A distribution's may be all the same (Debian's 2.39.5)."""
+    major, minor, patch = (*map(int, version.split(".")[:3]), 0, 0)[:3]
+    return (major, minor) > (2, max(_PATCHED)) or (major == 2 and patch >= _PATCHED.get(minor, math.inf))
+
+
 def parse_agent(answer: Answer) -> Known | Unknown:
     """How many keys the agent has: exit 1 is none, 2 is no agent. Source: ssh-add(1), DIAGNOSTICS."""
     if answer.status == 2:
@@ -140,9 +155,11 @@ def _of_controller(wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
     if isinstance(version, str):
         major, minor = map(int, version.split(".")[:2])
         yield _check(
-            "git-old", "controller.git-version", "at-least", 2029,
-            f"this machine's git is {version}, and 2.29 is needed", "install a newer git", known=major * 1000 + minor,
+            "git-old", "controller.git-version", "at-least", 2030,
+            f"this machine's git is {version}, and 2.30 is needed", "install a newer git", known=major * 1000 + minor,
         )  # fmt: skip
+        if not _is_patched(version):
+            yield Fault(finding=Finding(code="git-unpatched", level="note", message=_UNPATCHED.format(version=version)))
     yield _check(
         "cache-unwritable", "controller.cache", "equals", "writable", "the cache of repositories cannot be written: {found}",
         "set SRPO_MANIFEST_CACHE to a folder of yours",

@@ -131,7 +131,7 @@ def prologue(wanted: Wanted) -> str:
 
 def _venv(wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
     home = anchors.beneath(anchors.workspace(wanted), wanted.manifest.python.path)
-    install = ""
+    install, want = "", "none"
     if wanted.manifest.python.requirements is not None:
         yield Put(
             id="requirements",
@@ -139,14 +139,28 @@ def _venv(wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
             content=carried(facts, wanted.manifest.python.requirements),
             reason="python.requirements",
         )
+        want = '$(cksum <"$SRPO_BUNDLE/files/requirements.txt")'
         install = (
             '"$home/bin/python" -m pip install --quiet --requirement "$SRPO_BUNDLE/files/requirements.txt" || exit\n'
         )
     yield Sh(id="venv", reason='python.kind = "venv"', script=f"""home={shell(home)}
-want=$(cat "$SRPO_BUNDLE/files/requirements.txt" 2>/dev/null | cksum)
-[ "$(cat "$home/.srpo-ready" 2>/dev/null)" = "$want" ] && exit 0
-PATH=${{PATH#"$home/bin:"}} python3 -m venv "$home" || exit
-{install}printf '%s\\n' "$want" >"$home/.srpo-ready.new" && mv -T -- "$home/.srpo-ready.new" "$home/.srpo-ready"
+want={want}
+is_ready() {{ [ "$(cat "$home/.srpo-ready" 2>/dev/null)" = "$want" ]; }}
+! is_ready || exit 0
+mkdir -p -- "$(dirname -- "$home")" && exec 9>>"$home.building" || exit
+"${{SRPO_PYTHON:-python3}}" -I -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' || exit
+! is_ready || exit 0
+anew=
+if [ -s "$home.building" ]; then
+  echo "$home was cut off while it was made: it is made anew"
+  anew=--clear
+elif [ ! -e "$home" ] || [ -e "$home/.srpo-ready" ]; then
+  echo "$$" >&9
+fi
+rm -f -- "$home/.srpo-ready"
+PATH=${{PATH#"$home/bin:"}} python3 -m venv $anew "$home" || exit
+{install}: >"$home.building"
+printf '%s\\n' "$want" >"$home/.srpo-ready.new" && mv -T -- "$home/.srpo-ready.new" "$home/.srpo-ready"
 """)  # fmt: skip
 
 

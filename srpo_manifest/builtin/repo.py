@@ -26,6 +26,7 @@ from srpo_manifest.plugin import (
     Vendor,
     Wanted,
     anchors,
+    gigabytes,
     hookimpl,
     listed,
     quote,
@@ -33,6 +34,9 @@ from srpo_manifest.plugin import (
     shell,
     ticked,
 )
+
+SHOWN = 20
+"""Paths that a refusal names."""
 
 
 @hookimpl
@@ -54,6 +58,7 @@ class GitRepo:
         if isinstance(pin, Unknown):
             return
         yield TargetProbe(name="target.workspace", script=writable(shell(anchors.workspace(wanted))))
+        yield TargetProbe(name="target.store", script=_whose(wanted))
         yield TargetProbe(
             name="target.checkout",
             script=f"[ -d {shell(anchors.checkout(wanted, pin.tree))} ] && echo present || echo absent",
@@ -75,6 +80,7 @@ class GitRepo:
                 observed=True,
             )
             return
+        yield from _peculiar(pin)
         yield Check(
             code="workspace-unwritable",
             level="deny",
@@ -83,6 +89,17 @@ class GitRepo:
             value="writable",
             message=f"the workspace {ticked(anchors.workspace(wanted))} cannot be written on the target",
             hints=("set `paths.workspace` to a folder of yours",),
+            key="paths.workspace",
+        )
+        store = anchors.workspace(wanted) + "/.srpo"
+        yield Check(
+            code="store-foreign",
+            level="deny",
+            fact="target.store",
+            op="equals",
+            value="ours",
+            message=f"others can write to {ticked(store)} on the target ({{found}}): what lies there would be run as yours",
+            hints=("set `paths.workspace` to a folder of yours, or take the rights of others away: `chmod go-w`",),
             key="paths.workspace",
         )
         yield Put(
@@ -95,7 +112,7 @@ class GitRepo:
         again = wanted.manifest.repo.refresh == "always"
         yield Sh(
             id="checkout",
-            script=_unpack(wanted, pin.tree),
+            script=_unpack(wanted, pin),
             action="keep" if present and not again else "run",
             reason="forced by repo.refresh"
             if again
@@ -110,24 +127,8 @@ class GitRepo:
             vendor = Vendor(kind="absent")
         if vendor.kind == "clean" and vendor.tree == pin.tree:
             return
-        if vendor.kind in ("clean", "other"):
-            found = (
-                f"it is at tree {vendor.tree[:12]}, wanted is {pin.tree[:12]}"
-                if vendor.kind == "clean"
-                else "it differs"
-            )
-            changed = f": {listed(vendor.differs[:5], 'and')}" if vendor.differs else ""
-            yield Fault(
-                finding=Finding(
-                    code="vendor-differs",
-                    level="deny",
-                    message=f"{ticked(path)} is a folder of yours and {found}{changed}; it is never touched",
-                    hints=("move it away, or set `repo.path` to another place",),
-                ),
-                key="repo.path",
-                final=True,
-                observed=True,
-            )
+        if vendor.kind in ("clean", "other", "busy"):
+            yield Fault(finding=_not_ours(path, vendor, pin), key="repo.path", final=True, observed=True)
             return
         yield Sh(
             id="vendor-link",
@@ -135,6 +136,53 @@ class GitRepo:
             action="keep" if vendor.kind == "ours" and vendor.tree == pin.tree else "run",
             reason=f"{path} shows the checkout",
         )
+
+
+def _not_ours(path: str, vendor: Vendor, pin: Pin) -> Finding:
+    """Why the user's own folder cannot stand for the checkout."""
+    if vendor.kind == "busy":
+        return Finding(
+            code="vendor-busy",
+            level="deny",
+            message=f"{ticked(path)} is a folder of yours, and a git is at work in it or was killed there: {vendor.differs[0]}",
+            hints=("let it end; where none is at work, remove that file. Or set `repo.path` to another place",),
+        )
+    found = f"it is at tree {vendor.tree[:12]}, wanted is {pin.tree[:12]}" if vendor.kind == "clean" else "it differs"
+    more = f" and {len(vendor.differs) - SHOWN} more" if len(vendor.differs) > SHOWN else ""
+    changed = f": {listed(vendor.differs[:SHOWN], 'and')}{more}" if vendor.differs else ""
+    return Finding(
+        code="vendor-differs",
+        level="deny",
+        message=f"{ticked(path)} is a folder of yours and {found}{changed}; it is never touched",
+        hints=("move it away, or set `repo.path` to another place",),
+    )
+
+
+def _peculiar(pin: Pin) -> Iterable[Fault]:
+    """What of the tree does not travel as one would expect."""
+    if pin.submodules:
+        yield _told(
+            "submodules-absent",
+            f"submodules are not fetched: {listed(pin.submodules, 'and')} will be empty in the checkout",
+            "where the trainer needs one, use a repository that holds its files, or fetch it in `[python] setup`",
+        )
+    if pin.large:
+        sizes = ", ".join(f"{ticked(path)} ({gigabytes(size)})" for path, size in pin.large.items())
+        yield _told(
+            "repo-large",
+            f"the checkout has large files, which travel with every bundle: {sizes}",
+            "keep weights and data out of the repository, and name them in `[[files]]`",
+        )
+    if pin.alike:
+        yield _told(
+            "names-alike",
+            f"names of the checkout differ in case alone: {listed(pin.alike, 'and')}; a disk that does not tell them apart is refused",
+            "keep the workspace on a disk that tells them apart, or rename them upstream",
+        )
+
+
+def _told(code: str, message: str, hint: str) -> Fault:
+    return Fault(finding=Finding(code=code, level="warn", message=message, hints=(hint,)), key="repo.url")
 
 
 def parse_vendor(answer: Answer) -> Known | Unknown:
@@ -158,6 +206,18 @@ def writable(folder: str) -> str:
     )
 
 
+def _whose(wanted: Wanted) -> str:
+    """Prints `ours` where nobody else can write to our folder, or it is not there yet; links are followed."""
+    return f"""at={shell(anchors.workspace(wanted))}/.srpo
+if [ ! -e "$at" ]; then echo ours
+elif [ ! -O "$at" ]; then echo 'it belongs to another user'
+else
+  mode=$(stat -L -c %A -- "$at") || exit
+  case $mode in ?????w*|????????w*) echo "its mode is $mode" ;; *) echo ours ;; esac
+fi
+"""
+
+
 def _look_at_vendor(wanted: Wanted) -> str:
     return f"""at={_vendor_path(wanted)}
 if [ -L "$at" ]; then
@@ -166,6 +226,15 @@ if [ -L "$at" ]; then
 elif [ ! -e "$at" ]; then echo absent
 elif [ -d "$at" ] && [ -z "$(ls -A -- "$at")" ]; then echo absent
 elif [ -e "$at/.git" ] && command -v git >/dev/null; then
+  lock=$(git -C "$at" rev-parse --path-format=absolute --git-path index.lock)
+  if [ -e "$lock" ]; then
+    who=
+    for open in /proc/[0-9]*/fd/*; do
+      [ "$open" -ef "$lock" ] && who=${{open#/proc/}} && who=", and process ${{who%%/*}} has it open" && break
+    done
+    printf 'busy\\n\\n%s\\n' "$lock is $(($(date +%s) - $(stat -c %Y -- "$lock"))) seconds old${{who:-, and no process here has it open}}"
+    exit
+  fi
   changed=$(git -C "$at" -c core.fsmonitor=false status --porcelain --untracked-files=all | cut -c 4-) || exit 1
   if [ -z "$changed" ]; then printf 'clean\\n%s\\n' "$(git -C "$at" rev-parse 'HEAD^{{tree}}')"; else printf 'other\\n\\n%s\\n' "$changed"; fi
 else printf 'other\\n\\n%s\\n' "no git checkout"
@@ -173,17 +242,35 @@ fi
 """
 
 
-def _unpack(wanted: Wanted, tree: str) -> str:
-    """Aside, read-only, then renamed: a checkout that is there is whole."""
+_TOLD_APART = """
+found=$(find "$aside" -mindepth 1 -printf x | wc -c) sent=$(tar -tf "$SRPO_BUNDLE/tree.tar" --quoting-style=escape | wc -l)
+[ "$found" -eq "$sent" ] || {{ printf 'error[names-alike]: this disk does not tell apart %s\\nhint: move `paths.workspace` to one that does\\n' {names} >&2; exit 1; }}"""
+
+
+def _unpack(wanted: Wanted, pin: Pin) -> str:
+    """Aside, read-only, then renamed: a checkout that is there is whole.
+
+    What an unpacking of this machine left that was killed is removed, and after a day anybody's.
+    """
     again = "rm_old" if wanted.manifest.repo.refresh == "always" else '[ -d "$to" ] && exit 0'
-    return f"""to={shell(anchors.checkout(wanted, tree))}
-aside=$to.aside.$$
+    told_apart = _TOLD_APART.format(names=quote(listed(pin.alike, "and"))) if pin.alike else ""
+    return f"""to={shell(anchors.checkout(wanted, pin.tree))}
+host=$(uname -n)
+aside=$to.aside.$host.$$
 discard() {{ [ ! -e "$1" ] || {{ chmod -R u+w -- "$1" && rm -rf -- "$1"; }}; }}
-rm_old() {{ [ ! -d "$to" ] || {{ mv -T -- "$to" "$to.old.$$" && discard "$to.old.$$"; }}; }}
+rm_old() {{ [ ! -d "$to" ] || {{ mv -T -- "$to" "$to.old.$host.$$" && discard "$to.old.$host.$$"; }}; }}
+for at in "$to" "${{to%/*}}"; do
+  [ ! -L "$at" ] || {{ printf '%s is a link, and no folder of ours: take it away\\n' "$at" >&2; exit 1; }}
+done
+for left in "$to".aside.* "$to".old.*; do
+  case $left in "$to".*."$host".*) [ -e "/proc/${{left##*.}}" ] || discard "$left" ;; esac
+  [ -z "$(find "$left" -maxdepth 0 -mmin +1440 2>/dev/null)" ] || discard "$left"
+done
 {again}
 mkdir -p -- "$aside" || exit
 trap 'discard "$aside"' EXIT
-tar -x --no-same-owner -f "$SRPO_BUNDLE/tree.tar" -C "$aside" && chmod -R a-w -- "$aside" || exit
+tar -x --no-same-owner -f "$SRPO_BUNDLE/tree.tar" -C "$aside" || exit{told_apart}
+chmod -R a-w -- "$aside" || exit
 mv -T -- "$aside" "$to" 2>/dev/null || [ -d "$to" ]
 """
 
@@ -193,5 +280,12 @@ def _link(wanted: Wanted, tree: str) -> str:
 to={shell(anchors.checkout(wanted, tree))}
 if [ -L "$at" ] && [ "$(readlink -- "$at")" = "$to" ]; then exit 0; fi
 if [ -d "$at" ] && [ ! -L "$at" ]; then rmdir -- "$at" 2>/dev/null || {{ echo {quote(wanted.manifest.repo.path)} 'is a folder of yours: left as it is' >&2; exit 1; }}; fi
-mkdir -p -- "$(dirname -- "$at")" && ln -s -- "$to" "$at.new.$$" && mv -T -- "$at.new.$$" "$at"
+above=${{at%/*}}
+mkdir -p -- "$above" || exit
+root=$(cd -P -- {shell(anchors.workspace(wanted))} && pwd) || exit
+case $(cd -P -- "$above" && pwd)/ in
+  "${{root%/}}"/*) ;;
+  *) printf '%s leads out of the workspace: take the link away\\n' "$above" >&2; exit 1 ;;
+esac
+ln -s -- "$to" "$at.new.$$" && mv -T -- "$at.new.$$" "$at"
 """

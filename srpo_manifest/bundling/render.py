@@ -23,7 +23,7 @@ _LEADER = """\
 # The job of {name}, plan {plan}: everything long runs here, under the supervisor.
 prepare() {{
   printf '%s\\n' "$1" >>"$SRPO_RUN_DIR/phases"
-  "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
+  "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return
   echo "srpo-manifest: preparation step $1 failed (steps/$2)" >&2
   exit 70
 }}
@@ -41,6 +41,17 @@ if [ -n "${{SRPO_DRY_RUN:-}}" ]; then exit 0; fi
 _DIRECT = """\
 printf 'job\\n' >>"$SRPO_RUN_DIR/phases"
 exec {argv}
+"""
+
+
+# One that fails or hangs leaves time for the others.
+_ENDING = """\
+failed=0
+end() {
+  timeout -k 2 "$2" "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$1" && return
+  failed=$?
+  echo "srpo-manifest: the step $1 for the end failed with status $failed" >&2
+}
 """
 
 
@@ -73,9 +84,11 @@ def render(planned: Planned, *, launch: bytes, supervise: bytes, deliver: bytes 
         *(shim_files(planned.job.shim, deliver) if planned.job.shim else ()),
     ]
     if ends:
+        seconds = max(1, int(float(str(planned.plan.rules.stop["grace_seconds"])) / len(ends)))
         files.append(
             _text(
-                "on_stop.sh", "".join(f'"$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/{end.name}"\n' for end in ends)
+                "on_stop.sh",
+                _ENDING + "".join(f"end {quote(end.name)} {seconds}\n" for end in ends) + 'exit "$failed"\n',
             )
         )
     if planned.plan.rules.end:

@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from srpo_manifest.cli import following
-from srpo_manifest.cli.interrupts import held
+from srpo_manifest.cli.interrupts import listening
 from srpo_manifest.cli.options import manifest_options, said
 from srpo_manifest.cli.output import line, say, tell
 from srpo_manifest.cli.saved import alone, is_saved, read_saved
 from srpo_manifest.cli.view import View
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.engine.reporting import Reporter
+from srpo_manifest.errors import LaunchError
 from srpo_manifest.runner import Runner
 
 
@@ -42,14 +43,27 @@ def command(context: click.Context, /, *, detach: bool, dry_run: bool, again: bo
     if decision.plan.job.action == "keep":
         say("there is nothing to do")
         return 0
-    with held() as told:
-        record = runner.apply(decision, dry_run=dry_run)
-    contact = Contact(record)
-    if detach and not told:
-        if not as_json:
-            print(record.id)
-        say(f"`srpo-manifest attach {record.id}` follows it")
-        return 0
-    status = following.stay(contact, reporter, view, told_before=told)
+    with listening() as ear:
+        ear.insisting = 2
+        try:
+            record = runner.apply(decision, dry_run=dry_run, given_up=ear.told_to_stop)
+        except LaunchError as error:
+            if error.code != "launch-given-up":
+                raise
+            say(str(error))
+            return following.STOPPED
+        except KeyboardInterrupt:
+            ear.insisting = None
+            if runner.sent is None:
+                raise
+            return following.settle(Contact(runner.sent))
+        ear.insisting = None
+        contact = Contact(record)
+        if detach and not ear.told_to_stop():
+            if not as_json:
+                print(record.id)
+            say(f"`srpo-manifest attach {record.id}` follows it")
+            return 0
+        status = following.stay(contact, reporter, view, ear)
     following.summary(contact)
     return status

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from srpo_manifest.cli import following
+from srpo_manifest.cli.interrupts import listening
 from srpo_manifest.cli.output import line
 from srpo_manifest.cli.view import View
 from srpo_manifest.engine import records
@@ -23,6 +24,7 @@ def command(*, run: str, as_json: bool) -> int:
     reporter.observe(contact.registry.observe)
     for fault in contact.faults:
         reporter.emit("warning.raised", run=contact.record.id, code=fault.code, message=str(fault))
-    status = following.stay(contact, reporter, view)
+    with listening() as ear:
+        status = following.stay(contact, reporter, view, ear)
     following.summary(contact)
     return status

@@ -2,75 +2,91 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 from typing import Any
 
-from srpo_manifest.cli.interrupts import HANGUP, heard
+from srpo_manifest.cli.interrupts import HANGUP, Ear, Told
 from srpo_manifest.cli.output import say
+from srpo_manifest.cli.status import told
+from srpo_manifest.cli.stop import who
 from srpo_manifest.cli.view import View
 from srpo_manifest.engine import records
-from srpo_manifest.engine.contact import Contact
+from srpo_manifest.engine.contact import START, Contact
 from srpo_manifest.engine.reporting import Reporter
 from srpo_manifest.errors import SrpoManifestError
 from srpo_manifest.values.run import Status
 
 STOPPED = 130
+DAMAGED_HINT = "see who else writes into the run's folder; `srpo-manifest status` still tells how the run is"
+DAMAGED = "the file of the run's events was cut or replaced on the target: what follows begins anew"
 
 
-class _Told(BaseException):
-    """A signal came. *stop*: it asks for the run's end, not only for ours."""
-
-    def __init__(self, *, stop: bool, interactive: bool = False) -> None:
-        super().__init__()
-        self.stop, self.interactive = stop, interactive
-
-
-def stay(contact: Contact, emit: Reporter, view: View, *, told_before: list[int] | None = None) -> int:
-    """Follow to the end, or until told to leave. Returns: the exit status of D8.
-
-    *told_before* are signals that came during the launch.
-    """
+def stay(contact: Contact, emit: Reporter, view: View, ear: Ear) -> int:
+    """Follow to the end, or until told to leave. Returns: the exit status of D8."""
+    run = contact.record.id
     stopped_by_us = False
-    if told_before:
-        if told_before[0] == HANGUP:
-            return 0
-        contact.stop(grace_seconds=None, reason="asked for during the launch")
-        stopped_by_us = True
-    offset = 0
+    if number := ear.next():
+        if number == HANGUP:
+            return _detached(run)
+        stopped_by_us = _stop(contact, "during the launch", insisted=False)
+    at = START
     ended: dict[str, Any] | None = None
 
     def lost(reason: str | None) -> None:
         if reason is None:
-            emit.emit("contact.restored", run=contact.record.id)
+            emit.emit("contact.restored", run=run)
         else:
-            emit.emit("contact.lost", run=contact.record.id, reason=reason)
+            emit.emit("contact.lost", run=run, reason=reason)
 
     while ended is None:
         try:
-            with heard(_tell):
-                for chunk in contact.chunks(events=offset, lost=lost):
+            with ear.awake():
+                for chunk in contact.chunks(at, lost=lost):
+                    if chunk.events_anew:
+                        emit.emit(
+                            "warning.raised", run=run, code="events-damaged", message=DAMAGED, hints=[DAMAGED_HINT]
+                        )
                     for event in chunk.events:
                         emit.emit(**event)
                         ended = event if event["event"] == "run.ended" else ended
-                    offset = chunk.events_offset
+                    at = chunk.after
                     if ended:
                         break
                 else:
                     break
-        except _Told as told:
-            view.close()
-            if not told.stop or (told.interactive and not stopped_by_us and not _wants_stop(contact.record.id)):
-                say(f"detached: `srpo-manifest attach {contact.record.id}` comes back to it")
-                return 0
-            contact.stop(grace_seconds=0 if stopped_by_us else None, reason="asked for on the terminal")
-            stopped_by_us = True
+        except Told:
+            number = ear.next()
+            with contextlib.suppress(OSError):
+                view.close()
+            if number == HANGUP:
+                return _detached(run)
+            if number == signal.SIGINT and not stopped_by_us and _is_terminal() and not _wants_stop(run, ear):
+                return _detached(run)
+            stopped_by_us = _stop(contact, "on the terminal", insisted=stopped_by_us) or stopped_by_us
     view.close()
     status = contact.status()
-    records.saw(contact.record.id, status)
+    records.saw(run, status)
     if ended is None:
-        emit.emit("run.ended", run=contact.record.id, outcome=status.outcome, exit=status.exit, reason=status.reason)
+        emit.emit("run.ended", run=run, outcome=status.outcome, exit=status.exit, reason=status.reason)
     return STOPPED if stopped_by_us else 0 if status.outcome == "succeeded" else 1
+
+
+def settle(contact: Contact) -> int:
+    """After a launch that was cut: end the run where it was started. Returns: the exit status."""
+    run = contact.record.id
+    try:
+        status = contact.status()
+        if status.state == "ended":
+            say(f"{run} {status.outcome}: {status.reason}")
+            records.saw(run, status)
+            return STOPPED
+    except SrpoManifestError as error:
+        say(f"{run} may have been started: {error}")
+    _stop(contact, "during the launch", insisted=False)
+    say(f"hint: `srpo-manifest status {run}` tells what became of it")
+    return STOPPED
 
 
 def summary(contact: Contact, status: Status | None = None) -> None:
@@ -81,32 +97,49 @@ def summary(contact: Contact, status: Status | None = None) -> None:
     except SrpoManifestError as error:
         say(f"its state could not be asked: {error}")
         return
-    whole = [checkpoint.path for checkpoint in status.checkpoints if checkpoint.whole]
     say(
         "",
         f"{record.id} {status.outcome or status.state}" + (f": {status.reason}" if status.reason else ""),
-        *(f"  checkpoint  {path}" for path in whole),
+        *(f"  {told(checkpoint)}" for checkpoint in status.checkpoints),
         *([f"  previews    {status.images}, in {contact.where}/images"] if status.images else []),
         f"  log         {contact.where}/log   (`srpo-manifest logs {record.id}`)",
     )
 
 
-def _tell(number: int) -> None:
-    interactive = number == signal.SIGINT and sys.stdin.isatty() and sys.stderr.isatty()
-    raise _Told(stop=number != HANGUP, interactive=interactive)
+def _stop(contact: Contact, how: str, *, insisted: bool) -> bool:
+    """Ask for the run's end; who *insisted* leaves it no grace. Returns: whether the request lies there."""
+    run = contact.record.id
+    try:
+        contact.stop(grace_seconds=0 if insisted else None, reason=f"asked for by {who()} {how}")
+    except SrpoManifestError as error:
+        say(f"the request to stop {run} may not have arrived: {error}")
+        say(f"hint: ask again, here or by `srpo-manifest stop {run}`; until then it goes on")
+        return False
+    if insisted:
+        say(f"{run} gets no more grace: it is killed as soon as no checkpoint is being written")
+    return True
 
 
-def _wants_stop(run: str) -> bool:
+def _detached(run: str) -> int:
+    say(f"detached: {run} goes on; `srpo-manifest attach {run}` comes back to it, `srpo-manifest stop {run}` ends it")
+    return 0
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _wants_stop(run: str, ear: Ear) -> bool:
     """Ask; no answer means to detach, and a signal in place of one is that signal's meaning."""
-    say(f"{run} goes on by itself. Detach from it, or stop it?")
+    say(f"{run} goes on by itself. Detach from it, or stop it? (Ctrl-C stops it)")
     while True:
         sys.stderr.write("[d]etach or [s]top: ")
         sys.stderr.flush()
         try:
-            with heard(_tell):
+            with ear.awake():
                 answer = sys.stdin.readline().strip().lower()
-        except _Told as told:
-            return told.stop
+        except Told:
+            return ear.next() != HANGUP
         if not answer or answer in ("d", "detach"):
             return False
         if answer in ("s", "stop"):

@@ -3,56 +3,121 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 
 import click
 
-from srpo_manifest.cli.output import line, say
+from srpo_manifest.cli.logview import Bytes, Objects, Screen
+from srpo_manifest.cli.output import say
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
-from srpo_manifest.finding import visible
+from srpo_manifest.errors import UsageError
+from srpo_manifest.ports.following import Offsets
+from srpo_manifest.reading.joblog import Lines, last_state, plain
+from srpo_manifest.wording import ticked
+
+_AGO = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
+_SECONDS = (86400, 3600, 60, 1)
+ANEW = "the log was cut or replaced on the target: from here on its new beginning"
 
 
 @click.command("logs")
 @click.argument("run", default="last")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
+@click.option("-n", "--lines", type=click.IntRange(min=0), help="Begin with the last so many lines.")
+@click.option("--since", help="Begin with what was written since: `10m`, `1h30m`, or an ISO time.")
+@click.option("--grep", help="Only lines in which this Python regular expression is found.")
+@click.option("--raw", is_flag=True, help="Byte for byte, every state of a progress bar included.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def command(*, run: str, follow: bool, as_json: bool) -> int:
-    """Print the log of RUN byte for byte; on a terminal, what it would obey or hide is spelled out."""
+def command(
+    *, run: str, follow: bool, lines: int | None, since: str | None, grep: str | None, raw: bool, as_json: bool
+) -> int:
+    """Print the log of RUN, of each progress bar the last state; a terminal gets nothing that it would obey.
+
+    `--since` begins up to two seconds early, never late: so often the target notes how long its log is.
+    `--grep` looks at lines without colours, and the exit status stays 0 where none is found.
+    """
+    pattern, moment = _pattern(grep), _moment(since)
     contact = Contact(records.find(run))
+    show = (
+        Objects(contact.record.id)
+        if as_json
+        else Screen(live=follow and pattern is None)
+        if sys.stdout.isatty() and not raw
+        else Bytes()
+    )
     with contextlib.suppress(KeyboardInterrupt):
-        pieces = _log(contact, follow=follow)
-        if as_json:
-            for text in _lines(pieces):
-                line({"format": 1, "run": contact.record.id, "line": text})
-        elif sys.stdout.isatty():
-            for text in _lines(pieces):
-                print("\n".join(map(visible, text.split("\r"))), flush=True)
-        else:
+        pieces = _pieces(contact, _begin(contact, lines, moment), follow=follow)
+        if raw and pattern is None and not as_json:
             for piece in pieces:
-                sys.stdout.buffer.write(piece)
-                sys.stdout.buffer.flush()
+                show.line(piece)
+            return 0
+        cut = Lines(raw=raw)
+        for piece in pieces:
+            for line in cut.feed(piece) if piece else cut.end():
+                if pattern is None or pattern.search(plain(last_state(line.rstrip(b"\n")))):
+                    show.line(line)
+            show.rest(cut.rest)
     return 0
 
 
-def _log(contact: Contact, *, follow: bool) -> Iterator[bytes]:
+def _pieces(contact: Contact, begin: int, *, follow: bool) -> Iterator[bytes]:
+    """The log as it comes; an empty piece ends a line that nothing more belongs to."""
+
     def lost(reason: str | None) -> None:
         say(f"contact lost: {reason}; trying again" if reason else "contact restored")
 
-    tries = None if follow else 0
-    for chunk in contact.chunks(log=0, wait_seconds=20.0 if follow else 0.0, lost=lost, patience_tries=tries):
+    tries, wait_seconds = (None, 20.0) if follow else (3, 0.0)
+    for chunk in contact.chunks(Offsets(log=begin), wait_seconds=wait_seconds, lost=lost, patience_tries=tries):
+        if chunk.log_anew:
+            yield b""
+            say(ANEW)
         if chunk.log:
             yield chunk.log
         if not follow and not chunk.log and not chunk.events:
-            return
+            break
+    yield b""
 
 
-def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
-    """Whole lines; the last one even when it has no end."""
-    rest = b""
-    for piece in pieces:
-        *whole, rest = (rest + piece).split(b"\n")
-        yield from (one.decode("utf-8", "replace") for one in whole)
-    if rest:
-        yield rest.decode("utf-8", "replace")
+def _begin(contact: Contact, lines: int | None, moment: datetime | float | None) -> int:
+    """The offset to begin at."""
+    if lines is None and moment is None:
+        return 0
+    if isinstance(moment, datetime):
+        place = contact.seek(lines=lines, since=moment.timestamp())
+    else:
+        place = contact.seek(lines=lines, ago_seconds=moment)
+    if moment is not None and not place.timed:
+        say("this run's supervisor noted no times: its whole log follows")
+    return place.offset
+
+
+def _moment(since: str | None) -> datetime | float | None:
+    """A time, or seconds ago. Raises: UsageError `since-unreadable`."""
+    if since is None:
+        return None
+    if (ago := _AGO.fullmatch(since)) and since:
+        return float(sum(int(count or 0) * seconds for count, seconds in zip(ago.groups(), _SECONDS, strict=True)))
+    try:
+        return datetime.fromisoformat(since)
+    except ValueError:
+        raise UsageError(
+            "since-unreadable",
+            f"{ticked(since)} is neither a duration nor a time",
+            "give a duration such as `45s`, `10m`, `1h30m` or `2d`, or an ISO time such as `2026-03-01T12:00:00Z`",
+        ) from None
+
+
+def _pattern(grep: str | None) -> re.Pattern[str] | None:
+    """Raises: UsageError `pattern-invalid`."""
+    try:
+        return None if grep is None else re.compile(grep)
+    except re.error as error:
+        raise UsageError(
+            "pattern-invalid",
+            f"{ticked(grep)} is no regular expression of Python: {error}",
+            "put a backslash before each of `. * + ? ( ) [ ] { } | ^ $` that is meant literally",
+        ) from error

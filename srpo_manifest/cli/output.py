@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterable
 
@@ -11,8 +12,12 @@ from srpo_manifest.finding import Finding, told
 
 
 def say(*lines: str) -> None:
-    """Talk."""
-    print(*lines, sep="\n", file=sys.stderr)
+    """Talk; a terminal that is gone hears none, and nothing else changes."""
+    try:
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
 
 
 def tell(findings: Iterable[Finding]) -> None:

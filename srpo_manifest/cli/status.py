@@ -11,7 +11,7 @@ from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.errors import TransportError
 from srpo_manifest.finding import visible
-from srpo_manifest.values.run import CheckpointFile, End, Status
+from srpo_manifest.values.run import Checkpoint, CheckpointFile, End, Ending, Status
 from srpo_manifest.wording import gigabytes
 
 
@@ -42,12 +42,12 @@ def lines(status: Status, where: str) -> list[str]:
     found = [f"{status.run}  {status.outcome or status.state}" + (f": {status.reason}" if status.reason else "")]
     if status.phase and status.state != "ended":
         found.append(f"  phase       {status.phase}")
+    if status.ending:
+        found.append(f"  stopping    {awaited(status.ending)}")
     if status.progress:
         found.append("  progress    " + "  ".join(f"{key} {value}" for key, value in status.progress.items()))
     for checkpoint in status.checkpoints:
-        found.append(
-            f"  checkpoint  {checkpoint.path}  {gigabytes(checkpoint.bytes)}{'' if checkpoint.whole else '  not whole'}"
-        )
+        found.append(f"  {told(checkpoint)}  {gigabytes(checkpoint.bytes)}")
         found += [digest(file) for file in checkpoint.files if checkpoint.whole]
     if status.images:
         found.append(f"  previews    {status.images}")
@@ -58,6 +58,19 @@ def lines(status: Status, where: str) -> list[str]:
         found += [f"    hint: {hint}" for hint in warning.hints]
     found += [f"  damaged     {what}" for what in status.damaged]
     return [visible(line) for line in [*found, f"  folder      {where}"]]
+
+
+def told(checkpoint: Checkpoint) -> str:
+    """A checkpoint as people read it: which, and what is wrong with it."""
+    broken = "" if checkpoint.whole else "  not whole" + (f": {checkpoint.reason}" if checkpoint.reason else "")
+    return f"checkpoint  {checkpoint.path}{broken}"
+
+
+def awaited(ending: Ending) -> str:
+    """What the end waits for."""
+    if ending.awaits == "checkpoint":
+        return f"waiting for a checkpoint being written, up to {ending.seconds:.0f} s"
+    return f"its processes were told to end; KILL in {ending.seconds:.0f} s"
 
 
 def end(run: str, told: End) -> str:

@@ -8,8 +8,12 @@ import platform
 import click
 
 from srpo_manifest.cli.output import data, say
+from srpo_manifest.cli.status import told
+from srpo_manifest.cli.view import View
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
+
+_TOLD = frozenset({"checkpoint.awaited", "checkpoint.written", "grace.started", "warning.raised"})
 
 
 @click.command("stop")
@@ -26,13 +30,12 @@ def command(*, run: str, grace_seconds: float | None, no_end: bool, no_wait: boo
     if no_end:
         contact.mark("keep")
     status = contact.status()
-    if status.state != "ended":
-        contact.stop(grace_seconds=grace_seconds, reason=f"asked for by {_who()}")
+    if status.state == "ended":
+        say(f"{contact.record.id} has ended already: there is nothing to stop")
+    else:
+        contact.stop(grace_seconds=grace_seconds, reason=f"asked for by {who()}")
         if not no_wait:
-            say(f"stopping {contact.record.id}")
-            for chunk in contact.chunks():
-                if chunk.state == "ended":
-                    break
+            _watch(contact)
         status = contact.status()
     if status.outcome == "lost":
         contact.tidy()
@@ -41,10 +44,34 @@ def command(*, run: str, grace_seconds: float | None, no_end: bool, no_wait: boo
         data(status)
     else:
         print(f"{status.run} {status.outcome or status.state}" + (f": {status.reason}" if status.reason else ""))
+        for checkpoint in status.checkpoints:
+            print(f"  {told(checkpoint)}")
     return 0
 
 
-def _who() -> str:
+def _watch(contact: Contact) -> None:
+    """Tell what the end waits for, until it is there. Interrupting this takes nothing back."""
+    run, view, is_asked = contact.record.id, View(), False
+
+    def lost(reason: str | None) -> None:
+        say(f"contact lost: {reason}; trying again" if reason else "contact restored")
+
+    say(f"stopping {run}")
+    try:
+        for chunk in contact.chunks(lost=lost):
+            for event in chunk.events:
+                is_asked = is_asked or event["event"] == "stop.asked"
+                if is_asked and event["event"] in _TOLD:
+                    view(event)
+            if chunk.state == "ended":
+                break
+    except KeyboardInterrupt:
+        say(f"{run} is stopped all the same: `srpo-manifest status {run}` tells how far it is")
+        raise
+
+
+def who() -> str:
+    """The person at this machine."""
     try:
         return f"{getpass.getuser()} on {platform.node()}"
     except (OSError, KeyError, ImportError):

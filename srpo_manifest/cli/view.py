@@ -103,6 +103,12 @@ class View:
     def _stop_asked(self, event: dict[str, Any]) -> None:
         self._line(f"stopping  {event.get('reason', '')}")
 
+    def _checkpoint_awaited(self, event: dict[str, Any]) -> None:
+        self._line(f"stopping  waiting for a checkpoint being written, up to {event.get('seconds') or 0:.0f} s")
+
+    def _grace_started(self, event: dict[str, Any]) -> None:
+        self._line(f"stopping  its processes were told to end; KILL in {event.get('seconds') or 0:.0f} s")
+
     def _run_ended(self, event: dict[str, Any]) -> None:
         self.close()
         self._progress_held()

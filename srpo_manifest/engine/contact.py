@@ -11,7 +11,7 @@ from srpo_manifest.bundling.quoting import shell
 from srpo_manifest.engine.registry import Registry
 from srpo_manifest.errors import ContactLost, LaunchError, PluginError, SrpoManifestError, TransportError
 from srpo_manifest.ports.direct import NODE
-from srpo_manifest.ports.following import Chunk, follow, parse_follow
+from srpo_manifest.ports.following import Chunk, Offsets, Place, follow, parse_follow, parse_seek, seek
 from srpo_manifest.ports.launcher import Launcher
 from srpo_manifest.ports.probes import Answer
 from srpo_manifest.ports.transport import Transport
@@ -22,7 +22,8 @@ from srpo_manifest.wording import ticked
 
 ASK_SECONDS = 60.0
 WAIT_SECONDS = 20.0
-_PATIENCE = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+START = Offsets()
+_PATIENCE = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Pauses between tries while contact is lost; the last one repeats."""
 
 
@@ -72,11 +73,14 @@ class Contact:
         if answer.status != 0:
             raise LaunchError("tidy-failed", f"processes of the lost run go on: {answer.complaint or answer.text}")
 
+    def seek(self, *, lines: int | None = None, since: float | None = None, ago_seconds: float | None = None) -> Place:
+        """Where the log's last lines begin, or what it got since a moment. Raises: TransportError; LaunchError."""
+        return parse_seek(self._exec(seek(self._folder, lines=lines, since=since, ago_seconds=ago_seconds)))
+
     def chunks(
         self,
+        at: Offsets = START,
         *,
-        events: int = 0,
-        log: int | None = None,
         wait_seconds: float = WAIT_SECONDS,
         lost: Callable[[str | None], None] = lambda _: None,
         patience_tries: int | None = None,
@@ -88,9 +92,9 @@ class Contact:
         """
         failures = 0
         while True:
-            text = follow(self._folder, events=events, log=log, wait_seconds=wait_seconds)
+            text = follow(self._folder, at, wait_seconds=wait_seconds)
             try:
-                answer = self.transport.exec(text, timeout_seconds=wait_seconds + ASK_SECONDS)
+                chunk = parse_follow(self.transport.exec(text, timeout_seconds=wait_seconds + ASK_SECONDS), at)
             except TransportError as error:
                 if failures == 0:
                     lost(str(error))
@@ -102,10 +106,8 @@ class Contact:
             if failures:
                 lost(None)
                 failures = 0
-            chunk = parse_follow(answer, events=events, log=log or 0)
             yield chunk
-            events = chunk.events_offset
-            log = None if log is None else chunk.log_offset
+            at = chunk.after
             if chunk.state == "ended" and not chunk.events and not chunk.log:
                 return
 

@@ -13,9 +13,9 @@ _WHEN = "1735689600 +0000"
 _WHO = "srpo-manifest <srpo-manifest@users.noreply.github.com>"
 
 
-def demo_mirror() -> Mirror:
+def demo_mirror(*, anew: bool = False) -> Mirror:
     """A bare repository in the cache, made once; what is in it depends on the package alone."""
-    return Mirror.imported(URL, cache_folder() / "demo", fast_import())
+    return Mirror.imported(URL, cache_folder() / "demo", fast_import(), anew=anew)
 
 
 def fast_import() -> bytes:

@@ -10,33 +10,55 @@ from srpo_manifest.reading.toml import Source
 from srpo_manifest.wording import ticked
 
 LIMIT_BYTES = 1 << 20
+CARRIED_BYTES = 64 << 20
+"""Of a file that travels in the bundle."""
 
 
-def read_source(path: str, *, shown: str | None = None, root: str | None = None) -> Source:
+def read_source(
+    path: str, *, shown: str | None = None, root: str | None = None, limit_bytes: int = LIMIT_BYTES
+) -> Source:
     """The file's bytes, under the name that people gave it. *root* is what it must not lead out of.
 
     Raises: ManifestError `file-missing`, `file-unreadable`, `file-outside`, or `file-too-large`.
     """
     name = shown or path
-    if root is not None and not _beneath(os.path.realpath(path), os.path.realpath(root)):
+    if root is not None and not _beneath(path := os.path.realpath(path), os.path.realpath(root)):
         raise ManifestError(
             "file-outside",
             f"{ticked(name)} leads out of {ticked(root)}, where the manifest lies",
-            "move it beneath the manifest's git root or folder, or give it with `--with`",
+            "name the file itself, or move it beneath the manifest's git root or folder",
         )
     try:
         # Opening a pipe would wait for a writer.
         with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ManifestError("file-unreadable", f"{ticked(name)} is no regular file", "name a file")
-            data = file.read(LIMIT_BYTES + 1)
+            data = file.read(limit_bytes + 1)
     except FileNotFoundError as error:
         raise ManifestError("file-missing", f"{ticked(name)} is not there", "correct the path") from error
     except OSError as error:
         raise ManifestError("file-unreadable", f"{ticked(name)} cannot be read: {error.strerror}") from error
-    if len(data) > LIMIT_BYTES:
-        raise ManifestError("file-too-large", f"{ticked(name)} is larger than {LIMIT_BYTES:,} bytes", "make it smaller")
+    if len(data) > limit_bytes:
+        raise ManifestError("file-too-large", f"{ticked(name)} is larger than {limit_bytes:,} bytes", "make it smaller")
     return Source(file=name, data=data)
+
+
+def carried(folder: str, path: str) -> bytes:
+    """A file that travels in the bundle, by its name in the manifest that lies in *folder*.
+
+    Raises: ManifestError of `read_source`.
+    """
+    return read_source(
+        os.path.join(folder, path), shown=path, root=root_of(os.path.abspath(folder)), limit_bytes=CARRIED_BYTES
+    ).data
+
+
+def beside(folder: str, path: str) -> bytes:
+    """A file of the controller wherever it lies; `~` is the user's home.
+
+    Raises: ManifestError of `read_source`.
+    """
+    return read_source(os.path.join(folder, os.path.expanduser(path)), shown=path).data
 
 
 def root_of(folder: str) -> str:

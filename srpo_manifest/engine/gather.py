@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from srpo_manifest import piped
 from srpo_manifest.bundling.quoting import quote
+from srpo_manifest.engine.files import beside, carried
 from srpo_manifest.engine.registry import Part
 from srpo_manifest.errors import FactError, SrpoManifestError, TransportError
 from srpo_manifest.planning.runs import runs_probe
@@ -30,6 +30,7 @@ from srpo_manifest.ports.transport import Transport
 from srpo_manifest.values.facts import Facts, Known, Unknown
 from srpo_manifest.values.lock import Pin
 from srpo_manifest.values.wanted import Wanted
+from srpo_manifest.wording import listed, ticked
 
 ASK_SECONDS = 30.0
 TARGET_SECONDS = 120.0
@@ -152,15 +153,23 @@ def _put(question: Question, wanted: Wanted, repositories: Pins) -> Answer | Kno
                     return Unknown(reason=f"{variable} is not set")
                 return Answer(status=0, output=value.encode("utf-8", "surrogateescape"))
             case Find(program=program):
-                return Answer(status=0, output="\n".join(piped.which(program)).encode("utf-8", "surrogateescape"))
-            case ReadFile(path=path):
-                return Answer(status=0, output=(Path(wanted.folder) / path).read_bytes())
+                if not (places := piped.which(program)):
+                    return Unknown(reason=_nowhere(program))
+                return Answer(status=0, output="\n".join(places).encode("utf-8", "surrogateescape"))
+            case ReadFile(path=path, inside=inside):
+                found = (carried if inside else beside)(wanted.folder, path)
+                return Answer(status=0, output=found)
             case ReadRepository():
                 return Known(value=msgspec.to_builtins(repositories.pin(question)))
     except OSError as error:
         return Unknown(reason=f"{error.strerror}: {error.filename}")
     except SrpoManifestError as error:
         return _unknown(error)
+
+
+def _nowhere(program: str) -> str:
+    folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder]
+    return f"no {ticked(program)} lies in {listed(folders)} (PATH)" if folders else "PATH is empty"
 
 
 def _unknown(error: SrpoManifestError) -> Unknown:

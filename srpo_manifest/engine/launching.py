@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import resources
 from itertools import chain
-from pathlib import Path
-
-import msgspec
 
 from srpo_manifest.bundling.quoting import shell
 from srpo_manifest.bundling.render import render, secrets
+from srpo_manifest.engine.files import beside
 from srpo_manifest.engine.packing import LAST
 from srpo_manifest.errors import LaunchError, ManifestError, TransportError
+from srpo_manifest.planning import handover
 from srpo_manifest.planning.anchors import RUNS_FOLDER
 from srpo_manifest.ports.launcher import Launcher
 from srpo_manifest.ports.transport import Transport
@@ -58,7 +58,8 @@ def folder_of(planned: Planned, run: str) -> str:
 def read_secrets(planned: Planned, folder: str) -> dict[str, str]:
     """Values of the references that the controller holds. *folder* is the manifest's.
 
-    Raises: ManifestError `secret-missing` naming every reference without a value.
+    Raises: ManifestError `secret-missing` naming every reference without a value; `secret-unusable`, `env-too-long` or
+    `command-too-large` for what no program can be given: sizes are told, and no value.
     """
     found = {name: _secret(reference, folder) for name, reference in secrets(planned).items()}
     missing = [name for name, value in found.items() if value is None]
@@ -68,7 +69,12 @@ def read_secrets(planned: Planned, folder: str) -> dict[str, str]:
             f"no value for {', '.join(_said(name, planned) for name in missing)}",
             "set the variable, or write the file, on this machine",
         )
-    return {name: value for name, value in found.items() if value is not None}
+    values = {name: value for name, value in found.items() if value is not None}
+    for name, value in values.items():
+        if "\0" in value:
+            raise ManifestError("secret-unusable", f"the value of {_said(name, planned)} holds a NUL", "take it out: no variable holds one")  # fmt: skip
+    handover.refuse(planned, values)
+    return values
 
 
 def launch(
@@ -79,16 +85,28 @@ def launch(
     launcher: Launcher,
     *,
     dry_run: bool,
+    given_up: Callable[[], bool] = lambda: False,
 ) -> None:
     """Send a bundle's tar and start it. When it returns, the supervisor on the target has it, durably.
 
-    Raises: LaunchError `launch-failed` when the target says no, or `launch-unsure` when
-    contact broke before its answer.
+    Once *given_up* says so, no more is sent: what arrives cut off is not started.
+    Raises: LaunchError `launch-failed` when the target says no, `launch-given-up` when the bundle was not sent to its
+    end, or `launch-unsure` when contact broke before the answer.
     """
+    cut = False
+
+    def sent() -> Iterator[bytes]:
+        nonlocal cut
+        for chunk in stream:
+            if given_up():
+                cut = True
+                return
+            yield chunk
+
     script = _RECEIVE.format(folder=folder, last=LAST, start=launcher.start(folder, dry_run=dry_run))
     try:
         answer = transport.exec(
-            script, chain((msgspec.json.encode(values) + b"\n",), stream), timeout_seconds=LAUNCH_SECONDS
+            script, chain((json.dumps(values).encode() + b"\n",), sent()), timeout_seconds=LAUNCH_SECONDS
         )
     except TransportError as error:
         raise LaunchError(
@@ -96,6 +114,8 @@ def launch(
             f"contact with {transport.place} broke during the launch: {error}",
             "`srpo-manifest status last` asks whether it started",
         ) from error
+    if answer.status != 0 and cut:
+        raise LaunchError("launch-given-up", "told to stop while the bundle was sent: nothing was started")
     if answer.status != 0:
         lines = answer.error.decode("utf-8", "replace").strip().splitlines()[-10:]
         raise LaunchError(
@@ -108,11 +128,11 @@ def launch(
 def _secret(reference: SecretRef, folder: str) -> str | None:
     if reference.env is not None:
         return os.environ.get(reference.env)
-    path = Path(folder) / Path(reference.file or "").expanduser()
     try:
-        return path.read_text("utf-8", "surrogateescape").removesuffix("\n")
-    except OSError:
+        data = beside(folder, reference.file or "")
+    except ManifestError:
         return None
+    return data.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
 
 
 def _said(name: str, planned: Planned) -> str:

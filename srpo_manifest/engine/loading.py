@@ -36,7 +36,14 @@ def load(said: Said, text: bytes | None = None) -> Wanted:
     path = os.path.abspath(said.manifest)
     folder = os.path.dirname(path)
     root = root_of(folder)
-    source = read_source(path, shown=said.manifest) if text is None else Source(file=said.manifest, data=text)
+    for what in (folder, *said.passthrough, *said.sets, said.bash or ""):
+        if not _is_text(what):
+            raise ManifestError(
+                "not-utf8", f"{ticked(what)} is not UTF-8, and a plan cannot hold it", "spell it in UTF-8"
+            )
+    source = (
+        Source(file=said.manifest, data=text) if text is not None else read_source(path, shown=said.manifest, root=root)
+    )
     document = parse_manifest(source)
     document, extends = _beside(document, document.extends, folder, root, "extends")
     document = with_overlays(
@@ -158,6 +165,15 @@ def _trainer(document: Document, name: str | None, registry: Registry | None) ->
         f"there are {listed(built_in_trainers(), 'and')}, and those that plugins bring",
         where=document.place(("model", "type")),
     )
+
+
+def _is_text(what: str) -> bool:
+    """Whether it is more than the bytes of a command line."""
+    try:
+        what.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _beside(document: Document, name: str | None, folder: str, root: str, key: str) -> tuple[Document, Source | None]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
+from glob import escape, glob
 from typing import TYPE_CHECKING
 
-from srpo_manifest.engine.files import is_file, root_of
+from srpo_manifest.engine.files import is_file, read_source, root_of
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.wording import ticked
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from srpo_manifest.values.lock import Lock, Pin
 
 NAME = "srpo.lock"
+LIMIT_BYTES = 4 << 20
 DEMO = "demo:"
 """The url that never enters a lock: the package carries its commit and contracts."""
 
@@ -32,20 +36,17 @@ def find(folder: str, given: str | None) -> str:
 
 def read(path: str) -> Lock:
     """The lock; an empty one where there is no file. Raises: ManifestError."""
-    if os.path.exists(path) and not is_file(path):
-        raise ManifestError("lock-unreadable", f"{ticked(path)} is no regular file", "name a file with `--lock`")
     try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except FileNotFoundError:
-        from srpo_manifest.values.lock import Lock  # noqa: PLC0415 - most manifests of a CI have no lock
+        source = read_source(path, root=root_of(os.path.dirname(path)), limit_bytes=LIMIT_BYTES)
+    except ManifestError as error:
+        if error.code == "file-missing":
+            from srpo_manifest.values.lock import Lock  # noqa: PLC0415 - most manifests of a CI have no lock
 
-        return Lock()
-    except OSError as error:
-        raise ManifestError("lock-unreadable", f"{ticked(path)} cannot be read: {error.strerror}") from error
+            return Lock()
+        raise ManifestError("lock-unreadable", str(error), "name a file with `--lock`") from error
     from srpo_manifest.reading.lockfile import parse_lock  # noqa: PLC0415 - likewise
 
-    return parse_lock(data, path)
+    return parse_lock(source.data, path)
 
 
 def write(path: str, pin: Pin) -> bool:
@@ -59,6 +60,7 @@ def write(path: str, pin: Pin) -> bool:
     merged = lock.with_pin(pin)
     if merged == lock and is_file(path):
         return False
+    _clear(path)
     aside = f"{path}.{os.getpid()}.new"
     try:
         with open(aside, "wb") as file:
@@ -72,4 +74,25 @@ def write(path: str, pin: Pin) -> bool:
             f"{ticked(path)} cannot be written: {error.strerror}",
             "give a lock file of yours with `--lock FILE`",
         ) from error
+    return True
+
+
+def _clear(path: str) -> None:
+    """Remove what a writer of this machine left that was killed."""
+    for left in glob(f"{escape(path)}.*.new"):
+        writer = left.removeprefix(f"{path}.").removesuffix(".new")
+        if writer.isdigit() and not _lives(int(writer)):
+            with suppress(OSError):
+                os.unlink(left)
+
+
+def _lives(pid: int) -> bool:
+    if sys.platform == "win32":  # where signal 0 is no question
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
     return True

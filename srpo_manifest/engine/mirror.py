@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import posixpath
@@ -13,45 +14,35 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from srpo_manifest import piped
+from srpo_manifest.engine import git
+from srpo_manifest.engine.git import ASK_SECONDS, FETCH_SECONDS, QUIET_SECONDS
 from srpo_manifest.engine.urls import checked_ref, checked_url
 from srpo_manifest.errors import ManifestError, TransportError
 from srpo_manifest.ports.probes import Answer
 from srpo_manifest.values.upgrade import FileChange, Span
 from srpo_manifest.wording import did_you_mean, plural, ticked
 
-FETCH_SECONDS = 1800.0
-ASK_SECONDS = 120.0
 _FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HASH = re.compile(r"[0-9a-f]{7,64}")
 _DEFAULT = "refs/default"
 """Our name for what the url's HEAD is; no branch or tag can be called so."""
-_SETTINGS = (
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
-    "credential.interactive=false",
-    "fetch.unpackLimit=1",  # a pack comes whole or not at all; loose objects could come without what they name
-    "gc.auto=0",
-    "maintenance.auto=false",
-    "tar.umask=0002",
-)
 _ATTRIBUTES = "* -text -eol -filter -ident -working-tree-encoding -export-ignore -export-subst\n"
 """They outrank the tree's own and the user's: `git archive` would run filters and rewrite files by those."""
-_KEPT = ("GIT_SSH", "GIT_SSH_COMMAND", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_SSL_CAINFO")
-_TELLING = ("fatal:", "error:", "ERROR:", "ssh:", "remote: fatal:")
-_NOT_WHOLE = re.compile(
-    r"(unable to|could not|cannot) (read|find|fetch) '?[0-9a-f]{40}|missing (blob|tree|object)|is corrupt|bad (object|file)"
-    r"|[Nn]ot a (valid|tree) object|single revision|does not match index|repository corruption on the remote side"
-)
-_OBJECT = re.compile("[0-9a-f]{40}")
+_NOT_HANDED_OUT = re.compile("not our ref|unadvertised object|couldn't find remote ref|not advertised")
 
 
 class Mirror:
     """A bare repository of ours that holds what a url had when it was asked."""
 
-    def __init__(self, url: str, folder: Path, *, patience_seconds: float = FETCH_SECONDS) -> None:
-        """*url* is checked; *folder* need not be there yet; another process at it is waited for so long."""
-        self.url, self.folder, self._patience_seconds = url, folder, patience_seconds
+    def __init__(
+        self, url: str, folder: Path, *, patience_seconds: float = FETCH_SECONDS, quiet_seconds: float = QUIET_SECONDS
+    ) -> None:
+        """*url* is checked; *folder* need not be there yet.
+
+        Another process at it is waited for so long as *patience_seconds*; a server may be silent for *quiet_seconds*.
+        """
+        self.url, self.folder = url, folder
+        self._patience_seconds, self._quiet_seconds = patience_seconds, quiet_seconds
 
     @classmethod
     def of(cls, url: str, base: Path, cache: Path) -> Mirror:
@@ -64,16 +55,16 @@ class Mirror:
         return cls(checked, cache / f"{stem}-{hashlib.sha256(checked.encode()).hexdigest()[:16]}.git")
 
     @classmethod
-    def imported(cls, url: str, folder: Path, stream: bytes) -> Mirror:
+    def imported(cls, url: str, folder: Path, stream: bytes, *, anew: bool = False) -> Mirror:
         """A mirror made from a fast-import stream of `main`; its folder's name carries the stream's digest."""
         mirror = cls(url, folder / f"{hashlib.sha256(stream).hexdigest()[:16]}.git")
 
         def take(aside: Path) -> None:
-            _checked("fast-import", "--quiet", "--done", at=aside, data=stream)
-            _checked("update-ref", _DEFAULT, "refs/heads/main", at=aside)
+            git.checked("fast-import", "--quiet", "--done", at=aside, data=stream)
+            git.checked("update-ref", _DEFAULT, "refs/heads/main", at=aside)
 
         with mirror._held():
-            if not mirror._is_there():
+            if anew or not mirror._is_there():
                 mirror._make(take)
         return mirror
 
@@ -82,8 +73,8 @@ class Mirror:
 
         A branch or tag is asked anew unless *offline*; a commit that is here is not. A name that is both is the tag, as
         in git. *refresh* makes the mirror anew.
-        Raises: ManifestError `ref-missing`, `ref-unsafe`, `offline`; TransportError `git-missing`, `repo-unreachable`,
-        `objects-missing`, `mirror-held`.
+        Raises: ManifestError `ref-missing`, `ref-unsafe`, `offline`; TransportError `git-missing`, `git-old`, `disk-full`,
+        `repo-unreachable`, `repo-hostile`, `objects-missing`, `mirror-held`, `cache-unwritable`.
         """
         if ref is not None:
             checked_ref(ref)
@@ -98,11 +89,11 @@ class Mirror:
                     f"{ticked(ref or 'the default branch')} of {ticked(self.url)} is not in the cache, and the network is forbidden",
                     "run it once without `--offline`",
                 )
+            git.new_enough()
             if refresh or not self._is_there():
                 self._make(self._fetch)
             else:
-                self._unlock()
-                self._fetch(self.folder)
+                self._renew()
             found = self._commit(ref) or self._fetched_alone(ref)
             if found is None:
                 raise self._missing(ref)
@@ -116,6 +107,22 @@ class Mirror:
         """Paths of all files of the commit. Raises: TransportError."""
         output = self._git("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit).output
         return tuple(path.decode("utf-8", "surrogateescape") for path in output.split(b"\0") if path)
+
+    def listing(self, commit: str) -> Iterator[tuple[str, int, str]]:
+        """Every path of the commit with its mode and its bytes: 0 for a submodule, and where the file is not here.
+
+        Raises: TransportError.
+        """
+        output = self._git("ls-tree", "-r", "-l", "-z", "--full-tree", commit).output
+        # Shape: `mode kind id size\tpath\0`; the size is `-` for a submodule.
+        for line in filter(None, output.split(b"\0")):
+            about, _, path = line.partition(b"\t")
+            mode, _, _, size = about.decode().split()
+            yield mode, int(size) if size.isdigit() else 0, path.decode("utf-8", "surrogateescape")
+
+    def is_tag(self, name: str) -> bool:
+        """Whether the url had a tag of this name when it was asked. Raises: TransportError."""
+        return git.run("show-ref", "--verify", "--quiet", f"refs/tags/{name}", at=self.folder).status == 0
 
     def read(self, commit: str, path: str) -> bytes | None:
         """A regular file's bytes at the commit; None where no file has just that path, and for a link.
@@ -136,7 +143,7 @@ class Mirror:
         """The bytes of many files at once; those that are not there are left out. Raises: TransportError."""
         wanted = [path for path in paths if "\n" not in path]
         asked = b"".join(f"{commit}:{path}\n".encode("utf-8", "surrogateescape") for path in wanted)
-        rest = _checked("cat-file", "--batch", at=self.folder, data=asked).output
+        rest = git.checked("cat-file", "--batch", at=self.folder, data=asked).output
         found = {}
         for path in wanted:
             # Shape: `id blob bytes\n`, the bytes, a newline; or a line that ends in `missing`.
@@ -206,7 +213,7 @@ class Mirror:
         """Make the mirror beside its place and rename it: a half-made one is never taken for a whole one."""
         aside = Path(tempfile.mkdtemp(prefix=f"{self.folder.name}.aside.", dir=self.folder.parent))
         try:
-            _checked("init", "--quiet", "--bare", "--template=", "--initial-branch=main", "--", str(aside))
+            git.checked("init", "--quiet", "--bare", "--template=", "--initial-branch=main", "--", str(aside))
             (aside / "info").mkdir(exist_ok=True)
             (aside / "info/attributes").write_text(_ATTRIBUTES)
             fill(aside)
@@ -225,29 +232,53 @@ class Mirror:
             shutil.rmtree(left, ignore_errors=True)
 
     def _unlock(self) -> None:
-        """Remove the locks of a git that was killed: no other works here while ours is held."""
-        for left in self.folder.rglob("*.lock"):
+        """Remove the locks and half packs of a git that was killed: no other works here while ours is held."""
+        for left in (*self.folder.rglob("*.lock"), *self.folder.glob("objects/pack/*tmp_*")):
             left.unlink(missing_ok=True)
+
+    def _renew(self) -> None:
+        """Fetch into the mirror that is there; where it turns out to be damaged, it is made anew."""
+        self._unlock()
+        try:
+            self._fetch(self.folder)
+        except TransportError as error:
+            if error.code != "objects-missing":
+                self._unlock()
+                raise
+            self._make(self._fetch)
 
     def _fetch(self, folder: Path) -> None:
         """Every branch and tag as the url has them now, and what its HEAD is."""
         everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
         answer = self._fetched(folder, *everything, f"+HEAD:{_DEFAULT}")
         if re.search(rb"(?i)couldn't find remote ref HEAD", answer.error):
-            _checked("update-ref", "-d", _DEFAULT, at=folder)
+            git.checked("update-ref", "-d", _DEFAULT, at=folder)
             answer = self._fetched(folder, *everything)
         if answer.status != 0:
             raise self._unreachable(answer)
 
     def _fetched(self, folder: Path, *refs: str) -> Answer:
-        how = ("--quiet", "--prune", "--force", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
-        return _run("fetch", *how, "--update-shallow", "--", self.url, *refs, at=folder, timeout_seconds=FETCH_SECONDS)
+        how = ("--progress", "--prune", "--force", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
+        command = ("fetch", *how, "--update-shallow", "--", self.url, *refs)
+        try:
+            return git.run(*command, at=folder, timeout_seconds=FETCH_SECONDS, quiet_seconds=self._quiet_seconds)
+        except TransportError as error:
+            if error.code != "command-timeout":
+                raise
+            raise TransportError(
+                "repo-unreachable", f"{ticked(self.url)} stalls: {error}", "see whether the server or the network is overloaded, and try again"
+            ) from error  # fmt: skip
 
     def _fetched_alone(self, ref: str | None) -> str | None:
         """A commit that no branch or tag reaches; some hosts hand it out."""
         if ref is None or not _FULL.fullmatch(ref):
             return None
-        return self._commit(ref) if self._fetched(self.folder, ref).status == 0 else None
+        answer = self._fetched(self.folder, ref)
+        if answer.status == 0:
+            return self._commit(ref)
+        if not _NOT_HANDED_OUT.search(git.said(answer)):
+            raise self._unreachable(answer)
+        return None
 
     def _commit(self, ref: str | None) -> str | None:
         """The commit that *ref* means here: the tag of that name before the branch, then a hash or a whole name."""
@@ -256,7 +287,7 @@ class Mirror:
             names.append(ref)
         for name in names:
             sought = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-            answer = _run(*sought, at=self.folder)
+            answer = git.run(*sought, at=self.folder)
             if answer.status == 0:
                 return answer.text
         return None
@@ -265,16 +296,27 @@ class Mirror:
         if ref is None:
             return ManifestError("ref-missing", f"{ticked(self.url)} has no default branch", "name one with `repo.ref`")
         names = self._git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads", "refs/tags").text.splitlines()
-        return ManifestError(
-            "ref-missing",
-            f"{ticked(self.url)} has no branch, tag or commit {ticked(ref)}",
-            *did_you_mean(ref, names),
-            f"it has {plural(len(names), 'branch or tag', 'branches and tags')}; a short commit needs 7 digits",
-        )
+        count = plural(len(names), "branch or tag", "branches and tags")
+        hints = [*did_you_mean(ref, names), f"it has {count}; a short commit needs 7 digits"]
+        if _FULL.fullmatch(ref):
+            hints = [
+                f"none of its {count} leads to it: take a commit that one does; a locked one is replaced by `lock --upgrade`"
+            ]
+        if (self.folder / "shallow").exists():
+            hints.append("it is a shallow clone: name its origin, or run `git fetch --unshallow` in it")
+        return ManifestError("ref-missing", f"{ticked(self.url)} has no branch, tag or commit {ticked(ref)}", *hints)
 
     def _unreachable(self, answer: Answer) -> TransportError:
-        complaint = _said(answer)
-        if _NOT_WHOLE.search(complaint):
+        complaint = git.said(answer)
+        if git.is_full_disk(complaint):
+            return git.disk_full(f"the mirror of {ticked(self.url)} has no room", complaint)
+        if (problem := git.is_hostile(complaint)) is not None:
+            return TransportError(
+                "repo-hostile",
+                f"{ticked(self.url)} holds an object that no git makes: {problem}",
+                "do not use it; where it is yours, `git fsck` tells which commit to rewrite",
+            )
+        if git.is_not_whole(complaint):
             return TransportError(
                 "objects-missing",
                 f"the repository {ticked(self.url)} is not whole: {complaint}",
@@ -306,54 +348,14 @@ class Mirror:
                 f"{who} has held {ticked(self.folder)} for more than {self._patience_seconds:g} seconds",
                 "wait for it, or end it",
             ) from late
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise git.disk_full(f"the mirror of {ticked(self.url)} has no room", str(error)) from error
+            raise TransportError(
+                "cache-unwritable",
+                f"the cache of repositories cannot be written: {error}",
+                "set SRPO_MANIFEST_CACHE to a folder of yours",
+            ) from error
 
     def _git(self, *arguments: str, timeout_seconds: float = ASK_SECONDS) -> Answer:
-        return _checked(*arguments, at=self.folder, timeout_seconds=timeout_seconds)
-
-
-def _checked(
-    *arguments: str, at: Path | None = None, data: bytes = b"", timeout_seconds: float = ASK_SECONDS
-) -> Answer:
-    """Raises: TransportError `objects-missing` or `git-failed` where git ends badly."""
-    answer = _run(*arguments, at=at, data=data, timeout_seconds=timeout_seconds)
-    if answer.status == 0:
-        return answer
-    complaint = _said(answer)
-    if _NOT_WHOLE.search(complaint):
-        raise TransportError(
-            "objects-missing", f"the mirror {ticked(at)} is not whole: {complaint}", 'make it anew: `repo.refresh = "always"`'
-        )  # fmt: skip
-    raise TransportError(
-        "git-failed", f"`git {arguments[0]}` ended with status {answer.status}: {complaint}", "see what git says about it"
-    )  # fmt: skip
-
-
-def _run(*arguments: str, at: Path | None = None, data: bytes = b"", timeout_seconds: float = ASK_SECONDS) -> Answer:
-    """Git with our settings and attributes, asking nobody; *at* is the repository."""
-    programs = piped.which("git")
-    if not programs:
-        raise TransportError("git-missing", "git is not on this machine's PATH", "install git")
-    settings = [part for setting in _SETTINGS for part in ("-c", setting)]
-    place = [] if at is None else ["--git-dir", str(at)]
-    argv = [programs[0], *settings, *place, "--literal-pathspecs", *arguments]
-    return piped.run(argv, data=(data,), timeout_seconds=timeout_seconds, env=_environment(), hot=True)
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT}
-    return kept | {
-        "GIT_ALLOW_PROTOCOL": "https:ssh:file",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": "",
-        "SSH_ASKPASS": "",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "LC_ALL": "C",
-    }
-
-
-def _said(answer: Answer) -> str:
-    """The line of git's complaint that tells most, without credentials."""
-    lines = [line.strip() for line in answer.error.decode("utf-8", "replace").splitlines() if line.strip()]
-    telling = [line for line in lines if line.startswith(_TELLING)] or lines or [f"exit status {answer.status}"]
-    line = min(telling, key=lambda line: (not _NOT_WHOLE.search(line), not _OBJECT.search(line)))
-    return re.sub(r"://[^/@\s]+@", "://***@", line)
+        return git.checked(*arguments, at=self.folder, timeout_seconds=timeout_seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from srpo_manifest.engine.files import carried
 from srpo_manifest.errors import ManifestError, UsageError
 from srpo_manifest.values.bundle import Bundle, BundleFile
 from srpo_manifest.wording import ticked
@@ -25,13 +27,14 @@ class Packer:
     """Brings the long parts of bundles: files of the controller beneath *folder*, and trees by *archive*."""
 
     def __init__(self, folder: str, archive: Callable[[str, str], Iterator[bytes]]) -> None:
-        self._folder, self._archive = Path(folder), archive
+        self._folder, self._archive = folder, archive
 
     def tar(self, bundle: Bundle) -> Iterator[bytes]:
         """The bundle as tar: sorted, without owners and times, so that equal bundles are equal bytes; then `LAST`.
 
         Everything is opened before the first byte: what cannot be had is told before a target hears of it.
-        Raises: ManifestError `carried-file-missing` for a file of the controller that is not there; what *archive* raises.
+        Raises: ManifestError `carried-file-missing` for a file of the controller that is not there, `carried-file-changed` for
+        another than was planned; what *archive* raises.
         """
         opened = [(file, self._open(file)) for file in bundle.files]
         return _tar([*opened, (BundleFile(name=LAST), io.BytesIO())])
@@ -39,7 +42,7 @@ class Packer:
     def write(self, bundle: Bundle, folder: Path) -> None:
         """The bundle as files in *folder*, which must be empty or absent.
 
-        Raises: UsageError `folder-taken` or `folder-unwritable`; ManifestError `carried-file-missing`.
+        Raises: UsageError `folder-taken` or `folder-unwritable`; ManifestError as for `tar`.
         """
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UsageError("folder-taken", f"{ticked(folder)} is there and not empty", "name a new folder")
@@ -63,15 +66,16 @@ class Packer:
             return self._spooled(self._archive(file.tree, file.digest))
         if file.controller_file is None:
             return self._spooled(iter((file.data,)))
-        path = self._folder / file.controller_file
+        name = file.controller_file
         try:
-            return path.open("rb")
-        except OSError as error:
-            raise ManifestError(
-                "carried-file-missing",
-                f"{ticked(path)}, which the bundle carries, cannot be read: {error.strerror}",
-                "correct the path in the manifest",
-            ) from error
+            data = carried(self._folder, name)
+        except ManifestError as error:
+            message = f"{ticked(name)}, which the bundle carries, cannot be read: {error}"
+            raise ManifestError("carried-file-missing", message, *error.findings[0].hints) from error
+        if file.digest and hashlib.sha256(data).hexdigest() != file.digest:
+            message = f"{ticked(name)}, which the bundle carries, has changed since it was planned"
+            raise ManifestError("carried-file-changed", message, "plan again, look at it, and apply that")
+        return io.BytesIO(data)
 
     def _spooled(self, chunks: Iterator[bytes]) -> BinaryIO:
         spool = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
+import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -17,10 +20,12 @@ from srpo_manifest.upstream.arguments import read_arguments
 from srpo_manifest.upstream.imports import read_imports
 from srpo_manifest.upstream.script import read_script
 from srpo_manifest.values.contract import ArgumentContract, Launch
-from srpo_manifest.values.lock import EntryContract, Pin
+from srpo_manifest.values.lock import LARGE_BYTES, EntryContract, Pin
 from srpo_manifest.values.trainer import Evidence, Trainer
 from srpo_manifest.wording import did_you_mean, ticked
 
+MOST = 20
+"""Names of a kind that a pin tells."""
 _LARGE = b"version https://git-lfs.github.com/spec/"
 
 
@@ -42,6 +47,7 @@ def read_pin(
         ref=ref,
         commit=commit,
         tree=mirror.tree_of(commit),
+        **_peculiar(mirror, commit),
         entries={
             script: _with_imports(
                 mirror, commit, trainer.package_roots, _entry(mirror, commit, script, digest(trainer), evidence)
@@ -49,6 +55,24 @@ def read_pin(
             for script in sorted(set(scripts))
         },
     )
+
+
+def _peculiar(mirror: Mirror, commit: str) -> dict[str, Any]:
+    """What of the tree does not travel as everybody expects. At most so many names of a kind, for the lock's sake."""
+    submodules, large, folded = [], {}, defaultdict(list)
+    for mode, size, path in mirror.listing(commit):
+        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if mode == "160000":
+            submodules.append(shown)
+        if size > LARGE_BYTES:
+            large[shown] = size
+        folded[unicodedata.normalize("NFC", path).casefold()].append(shown)
+    alike = [path for paths in folded.values() if len(paths) > 1 for path in sorted(paths)]
+    return {
+        "submodules": tuple(submodules[:MOST]),
+        "large": dict(sorted(large.items(), key=lambda one: -one[1])[:MOST]),
+        "alike": tuple(alike[:MOST]),
+    }
 
 
 def _entry(mirror: Mirror, commit: str, script: str, described: str, evidence: dict[str, bool]) -> EntryContract:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -27,6 +28,7 @@ from srpo_manifest.builtin import (
     room,
     trainer_checks,
 )
+from srpo_manifest.engine.patience import Hung, bounded, patience_seconds
 from srpo_manifest.errors import PluginError, SrpoManifestError
 from srpo_manifest.planning.order import BUILTIN
 from srpo_manifest.ports import hookspecs
@@ -37,9 +39,10 @@ from srpo_manifest.ports.probes import ControllerProbe, Probe, TargetProbe
 from srpo_manifest.ports.stage import StageHandler
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.facts import Facts
+from srpo_manifest.values.manifest import LauncherOptions, TransportOptions
 from srpo_manifest.values.plan import STAGES, Provider, Stage
 from srpo_manifest.values.planned import Proposed
-from srpo_manifest.values.step import Proposal
+from srpo_manifest.values.step import AtEnd, Proposal, Put, Sh
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import did_you_mean, listed, ticked
 
@@ -62,6 +65,8 @@ _STAGES = (
 )
 _ONE_ANSWER = ("resolve-repo", "resolve-bash", "launch")
 _PROPOSALS: tuple[type, ...] = Proposal.__args__
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_RUNTIME = {"launch.sh", "supervise.py", "settings.sh", "leader.sh", "rules.json", "plan.json", "steps", "on_stop.sh", "deliver", "deliver.py", "shim", "shim.sh"}  # fmt: skip
 
 
 class Part:
@@ -78,7 +83,16 @@ class Part:
     def steps(self, wanted: Wanted, facts: Facts) -> list[Proposal]:
         """The handler's proposals. Raises: PluginError."""
         found: list[Proposal] = self._call("steps", lambda: list(self._handler.steps(wanted, facts)))
-        return self._typed(found, _PROPOSALS, "a proposal")
+        for proposal in self._typed(found, _PROPOSALS, "a proposal"):
+            if isinstance(proposal, Put) and not _stays_inside(proposal.name):
+                raise self._misnamed(proposal.name, "is no name for a file of its own beneath the bundle")
+            if isinstance(proposal, Put | Sh | AtEnd) and not _ID.fullmatch(proposal.id):
+                raise self._misnamed(proposal.id, "is no id: letters, digits, `.`, `_` and `-`")
+        return found
+
+    def _misnamed(self, name: str, why: str) -> PluginError:
+        message = f"{ticked(name)}, which plugin {_said(self.provider)} answered stage {self.stage} with, {why}"
+        return PluginError("plugin-answer", message, _tell_authors(self.provider))
 
     def _call(self, what: str, call: Callable[[], A]) -> A:
         return _guarded(self.provider, f"{what}() of stage {self.stage}", call)
@@ -109,6 +123,7 @@ class Registry:
         self._manager = pluggy.PluginManager(GROUP)
         self._manager.add_hookspecs(hookspecs)
         self._providers: dict[str, Provider] = {}
+        self._silent: set[str] = set()
         for module in _STAGES:
             self._manager.register(module, name=f"{BUILTIN}:{module.__name__.rpartition('.')[2]}")
 
@@ -137,15 +152,22 @@ class Registry:
             )
         provider = Provider(name=name, version=found[0].dist.version if found[0].dist else "")
         try:
-            module = found[0].load()
+            with bounded():
+                module = found[0].load()
             self._manager.register(module, name=name)
             self._manager.check_pending()
-        except Exception as error:
+        except Hung:
+            raise _hung(provider, "its import") from None
+        except (ImportError, pluggy.PluginValidationError) as error:
+            if isinstance(error, ImportError) and not (error.name or "").startswith("srpo_manifest"):
+                raise _broken(provider, error) from error
             raise PluginError(
-                "plugin-broken",
-                f"plugin {_said(provider)} cannot be loaded: {type(error).__name__}: {error}",
-                "update it, or take it out of the manifest",
+                "plugin-incompatible",
+                f"plugin {_said(provider)} does not fit srpo-manifest {__version__}: {type(error).__name__}: {_told(error)}",
+                f"update {_distribution(name)}, or take it out of the manifest",
             ) from error
+        except Exception as error:
+            raise _broken(provider, error) from error
         self._providers[name] = provider
 
     @property
@@ -192,12 +214,16 @@ class Registry:
         return tuple(sorted({entry.name for entry in entry_points(group=GROUP)}))
 
     def observe(self, event: dict[str, Any]) -> Iterator[PluginError]:
-        """Hand *event* to every observer; faults come back, and reach nobody else."""
+        """Hand *event* to every observer; faults come back, and reach nobody else. One that hung is asked no more."""
         for impl in self._manager.hook.srpo_observe.get_hookimpls():
             provider = self._provider(impl.plugin_name)
+            if provider.name in self._silent:
+                continue
             try:
                 _guarded(provider, "srpo_observe", partial(impl.function, *([event] if impl.argnames else [])))
             except PluginError as error:
+                if error.code == "plugin-hung":
+                    self._silent.add(provider.name)
                 yield error
 
     def _kind(self, hook: str, kind: str) -> Any:
@@ -221,6 +247,25 @@ class Registry:
 
     def _provider(self, name: str) -> Provider:
         return self._providers.get(name) or Provider(name=BUILTIN, version=__version__)
+
+
+def backends() -> tuple[dict[str, type[TransportOptions]], dict[str, type[LauncherOptions]], list[PluginError]]:
+    """Options of every transport and launcher that is installed, the built-in ones first; and what cannot be loaded."""
+    registry = Registry()
+    transports: dict[str, type[TransportOptions]] = {"local": registry.transport("local").options}
+    launchers: dict[str, type[LauncherOptions]] = {"direct": registry.launcher("direct").options}
+    faults: list[PluginError] = []
+    for name in registry.names():
+        try:
+            registry.load(name, key="plugins")
+            hooks = set(_hooks(registry, name))
+            if "srpo_transport" in hooks:
+                transports[name] = registry.transport(name).options
+            if "srpo_launcher" in hooks:
+                launchers[name] = registry.launcher(name).options
+        except PluginError as error:
+            faults.append(error)
+    return transports, launchers, faults
 
 
 class Installed(Value):
@@ -258,6 +303,13 @@ def _hooks(registry: Registry, name: str) -> Iterator[str]:
         yield caller.name
 
 
+def _stays_inside(name: str) -> bool:
+    """Whether a file of the bundle lies in it, in the place of none that makes it run."""
+    parts = name.split("/")
+    hidden = parts[0].startswith(".") or parts[0] in _RUNTIME
+    return "\0" not in name and not {"", ".", ".."}.intersection(parts) and not hidden
+
+
 def _handler(provider: Provider, hook: str, answer: Any) -> StageHandler:
     if callable(getattr(answer, "probes", None)) and callable(getattr(answer, "steps", None)):
         return answer  # type: ignore[no-any-return]
@@ -268,24 +320,59 @@ def _wrong_answer(provider: Provider, where: str, wanted: str, found: object) ->
     return PluginError(
         "plugin-answer",
         f"plugin {_said(provider)} answered {where} with {ticked(type(found).__name__)}, expected {wanted}",
-        "this is a fault of the plugin: tell its authors",
+        _tell_authors(provider),
     )
 
 
 def _guarded(provider: Provider, what: str, call: Callable[[], A]) -> A:
-    """Built-ins speak for themselves; a plugin's surprise becomes a fault with its name."""
-    try:
+    """Built-ins speak for themselves; a plugin's surprise, or its silence, becomes a fault with its name."""
+    if provider.name == BUILTIN:
         return call()
+    try:
+        with bounded():
+            return call()
     except SrpoManifestError:
         raise
+    except Hung:
+        raise _hung(provider, what) from None
     except Exception as error:
-        if provider.name == BUILTIN:
-            raise
         raise PluginError(
             "plugin-failed",
             f"plugin {_said(provider)} failed in {what}: {type(error).__name__}: {error}",
-            "this is a fault of the plugin: tell its authors, or take it out of the manifest",
+            f"{_tell_authors(provider)}, or take it out of the manifest",
         ) from error
+
+
+def _broken(provider: Provider, error: Exception) -> PluginError:
+    return PluginError(
+        "plugin-broken",
+        f"plugin {_said(provider)} cannot be loaded: {type(error).__name__}: {error}",
+        f"update {_distribution(provider.name)}, or take it out of the manifest",
+    )
+
+
+def _hung(provider: Provider, what: str) -> PluginError:
+    return PluginError(
+        "plugin-hung",
+        f"plugin {_said(provider)} did not answer within {patience_seconds():g} seconds in {what}",
+        f"hooks answer at once, long work is a step's: tell the authors of {_distribution(provider.name)}, or take it out of the manifest",
+    )
+
+
+def _tell_authors(provider: Provider) -> str:
+    return f"this is a fault of the plugin: tell the authors of {_distribution(provider.name)}"
+
+
+def _told(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _distribution(name: str) -> str:
+    """Who brings the plugin *name*, for a hint."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - only a fault asks
+
+    found = [entry.dist.name for entry in entry_points(group=GROUP, name=name) if entry.dist]
+    return listed(sorted(found), "and") if found else ticked(name)
 
 
 def _said(provider: Provider) -> str:

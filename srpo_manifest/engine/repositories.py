@@ -11,7 +11,7 @@ import msgspec
 from srpo_manifest.engine import lockfiles
 from srpo_manifest.engine.home import cache_folder
 from srpo_manifest.engine.lockfiles import DEMO
-from srpo_manifest.errors import ManifestError
+from srpo_manifest.errors import ManifestError, TransportError
 from srpo_manifest.planning.entry import PIN, script_of
 from srpo_manifest.ports.probes import ReadRepository
 from srpo_manifest.reading.canonical import digest
@@ -44,6 +44,8 @@ class Sides(Value):
     """The lock has an entry for the script."""
     missing: ManifestError | None = None
     """Why the new commit has no such script."""
+    tag: bool = False
+    """The ref is a tag."""
 
 
 class Repositories:
@@ -94,7 +96,11 @@ class Repositories:
         mirror = self._mirror(question.url)
         at = mirror.ensure(commit or question.ref, offline=self._offline or question.url == DEMO)
         scripts = [] if question.script is None else [question.script]
-        return read_pin(mirror, question.url, question.ref, at, scripts, question.description)
+        try:
+            return read_pin(mirror, question.url, question.ref, at, scripts, question.description)
+        except TransportError as error:
+            mirror = self._mended(error, question.url, at)
+            return read_pin(mirror, question.url, question.ref, at, scripts, question.description)
 
     def sides(self, *, upgrade: bool) -> Sides:
         """What the lock holds, beside what `renewed` would put there; nothing is written but git's cache.
@@ -111,7 +117,8 @@ class Repositories:
         wish = found.commit if found and not upgrade else question.ref
         at = mirror.ensure(wish, offline=self._offline)
         after, missing = self._read_at(mirror, question, at)
-        sides = Sides(before=None, after=after, missing=missing, dates=(None, mirror.date_of(at)))
+        tag = upgrade and question.ref is not None and mirror.is_tag(question.ref)
+        sides = Sides(before=None, after=after, missing=missing, dates=(None, mirror.date_of(at)), tag=tag)
         if found is None:
             if missing is not None:
                 raise missing
@@ -145,13 +152,35 @@ class Repositories:
         repo = self._wanted.manifest.repo
         mirror = self._mirror(repo.url)
         mirror.ensure(commit, offline=self._offline or repo.url == DEMO, refresh=repo.refresh == "always")
-        if mirror.tree_of(commit) != tree:
+        try:
+            found = mirror.tree_of(commit)
+        except TransportError as error:
+            mirror = self._mended(error, repo.url, commit)
+            found = mirror.tree_of(commit)
+        if found != tree:
             raise ManifestError(
                 "lock-damaged",
                 f"commit {ticked(commit[:12])} has another tree than {ticked(self.lock_path)} says",
                 "run `srpo-manifest lock`",
             )
-        return mirror.archive(commit)
+        return self._whole(mirror, repo.url, commit)
+
+    def _whole(self, mirror: Mirror, url: str, commit: str) -> Iterator[bytes]:
+        """The tar, which is made before its first byte is handed on."""
+        try:
+            yield from mirror.archive(commit)
+        except TransportError as error:
+            yield from self._mended(error, url, commit).archive(commit)
+
+    def _mended(self, error: TransportError, url: str, commit: str) -> Mirror:
+        """The mirror made anew, once, where *error* tells that it is damaged and that can be done; else raises it."""
+        if error.code == "objects-missing" and url == DEMO:
+            return self._mirror(url, anew=True)
+        if error.code != "objects-missing" or self._offline:
+            raise error
+        mirror = self._mirror(url)
+        mirror.ensure(commit, refresh=True)
+        return mirror
 
     def _read_at(self, mirror: Mirror, question: ReadRepository, at: str) -> tuple[Pin, ManifestError | None]:
         """The pin of the commit; one without entries where it has no such script, and why."""
@@ -182,11 +211,11 @@ class Repositories:
             return demo_pin()
         return lockfiles.read(self.lock_path).find(question.url, question.ref)
 
-    def _mirror(self, url: str) -> Mirror:
+    def _mirror(self, url: str, *, anew: bool = False) -> Mirror:
         if url == DEMO:
             from srpo_manifest.engine.demo_repository import demo_mirror  # noqa: PLC0415 - the demo alone needs it
 
-            return demo_mirror()
+            return demo_mirror(anew=anew)
         from srpo_manifest.engine.mirror import Mirror  # noqa: PLC0415 - likewise
 
         return Mirror.of(url, Path(self._wanted.folder), cache_folder() / "repositories")

@@ -130,6 +130,8 @@ def _notes(wanted: Wanted, sides: Sides) -> list[str]:
         )
     if before.commit == after.commit:
         return notes
+    if sides.tag:
+        notes.append(f"the tag {ticked(sides.after.ref)} was moved, which tags are not meant to be: ask its owner why")
     if sides.lost:
         notes.append(
             f"the locked commit {before.commit[:12]} is not to be had any more: the lock's own entry is compared"

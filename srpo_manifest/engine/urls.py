@@ -9,6 +9,8 @@ from srpo_manifest.errors import ManifestError
 from srpo_manifest.wording import ticked
 
 _SCHEMES = ("https", "ssh", "file")
+_HOST = re.compile(r"(\w[\w.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_ENCODED_CONTROL = re.compile("%([01][0-9a-f]|7f)", re.IGNORECASE)
 _SCP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^:].*", re.DOTALL)
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+=@,#%-]*")
 _FORMS = "https, ssh, `git@host:path`, a local path, or `demo:`"
@@ -19,7 +21,7 @@ def checked_url(url: str, folder: Path) -> str:
 
     Raises: ManifestError `url-unsafe` or `url-credentials`. No message shows what may be a secret.
     """
-    if not url.isprintable() or url.startswith("-"):
+    if not url.isprintable() or url.startswith("-") or _ENCODED_CONTROL.search(url):
         raise _unsafe("a url that begins with a dash or holds control characters")
     scheme, separator, rest = url.partition("://")
     if separator:
@@ -35,8 +37,8 @@ def checked_url(url: str, folder: Path) -> str:
                 f"`repo.url` holds credentials for {ticked(host)}",
                 "take them out: git asks its credential helper, or use ssh",
             )
-        if scheme != "file" and (not host or host.startswith("-") or user.startswith("-")):
-            raise _unsafe("a url without a host, or with one that begins with a dash")
+        if scheme != "file" and (not _HOST.fullmatch(host) or user.startswith(("-", "%"))):
+            raise _unsafe("a url without a host, or with one that no machine has")
         return url
     if "::" in url:
         raise _unsafe(f"the transport {ticked(url.partition('::')[0])}")

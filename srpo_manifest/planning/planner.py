@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from srpo_manifest.finding import Finding, bare
-from srpo_manifest.planning import anchors, loops, sanity
+from srpo_manifest.planning import anchors, handover, loops, sanity
 from srpo_manifest.planning.entry import entry_of
 from srpo_manifest.planning.forecast import forecast
 from srpo_manifest.planning.lints import level_of, placed
@@ -65,6 +65,7 @@ def decide(
     env = _environment(proposed)
     expected = forecast(wanted, values, _known(gpus_per_node(wanted, facts)))
     faults = (*faults, *(loops.faults(wanted, values, expected) if job else ()))
+    faults = (*faults, *handover.faults(job.argv if job else (), env, manifest.env))
     findings = [*notes, *(placed(wanted, fault) for fault in faults)]
     checks, open_checks, failed = _checks(wanted, facts, proposed)
     findings += failed

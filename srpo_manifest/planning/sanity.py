@@ -12,9 +12,11 @@ from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import listed, ticked
 
 LIMIT_BYTES = 131_071
-"""The longest `NAME=value` that Linux hands to a program (MAX_ARG_STRLEN, less the final NUL)."""
+"""The longest word, or `NAME=value`, that Linux hands to a program: MAX_ARG_STRLEN, less the final NUL. Source: execve(2)."""
 _OURS = ("SRPO_BUNDLE", "SRPO_PYTHON", "SRPO_REPO_DIR", "SRPO_DRY_RUN")
-_DENIED = ("LD_PRELOAD", "BASH_ENV", "ENV")
+_DENIED = ("LD_PRELOAD", "LD_AUDIT", "BASH_ENV", "ENV", "PROMPT_COMMAND")
+_OF_BASH = ("SHELLOPTS", "BASHOPTS", "BASH_VERSINFO", "UID", "EUID", "PPID", "IFS")
+"""Names that bash keeps for itself: setting them does nothing, or breaks every script of the job."""
 _TOKEN_PREFIXES = ("hf_", "ghp_", "gho_", "github_pat_", "sk-", "xoxb-", "AKIA", "glpat-")
 
 
@@ -92,13 +94,16 @@ def _of_variable(name: str, value: str | Reference) -> Iterable[Fault]:
         yield _fault("env-denied", f"{ticked(name)} is set by the supervisor", "leave it out", key, final=True)
     if name in _DENIED or name.startswith("BASH_FUNC_"):
         yield _fault("env-denied", f"{ticked(name)} would run code in every shell of the job", "leave it out", key)
+    elif name in _OF_BASH:
+        yield _fault("env-denied", f"{ticked(name)} belongs to bash itself", "leave it out", key)
     elif name.startswith("LD_"):
         message = f"{ticked(name)} changes which libraries every program loads"
         yield _fault("env-loader", message, "check that this is meant", key, level="warn")
     if isinstance(value, Reference):
         return
-    if len(f"{name}={value}".encode("utf-8", "surrogateescape")) > LIMIT_BYTES:
-        message = f"the value of {ticked(name)} is {len(value.encode('utf-8', 'surrogateescape'))} bytes long; Linux takes 131,071 with the name"
+    size = len(value.encode("utf-8", "surrogateescape"))
+    if len(name) + 1 + size > LIMIT_BYTES:
+        message = f"the value of {ticked(name)} is {size:,} bytes long; Linux takes {LIMIT_BYTES:,} with the name"
         yield _fault("env-too-long", message, "put it in a file", key)
     looks = value.startswith(_TOKEN_PREFIXES) and len(value) >= 20
     if looks or (value and secret_name(name)):

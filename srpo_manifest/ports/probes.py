@@ -54,9 +54,13 @@ class Environment(Value):
 
 
 class ReadFile(Value):
-    """Read a file of the controller, beneath the manifest's folder or absolute."""
+    """Read a regular file of the controller; relative paths hang on the manifest's folder.
+
+    `inside` refuses what leads out of the manifest's git root or folder, links included.
+    """
 
     path: str
+    inside: bool = False
 
 
 class Find(Value):

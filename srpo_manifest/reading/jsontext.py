@@ -21,8 +21,8 @@ def read_json(data: bytes, file: str, *, limit_bytes: int = LIMIT_BYTES) -> Any:
     def table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            name = next(name for name in names if names.count(name) > 1)
+            seen: set[str] = set()
+            name = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
             raise ManifestError(
                 "json-syntax", f"{ticked(name)} is set twice", "keep one of them", where=Where(file=file, key=name)
             )

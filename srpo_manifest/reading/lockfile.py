@@ -19,7 +19,7 @@ from srpo_manifest.reading.tree import Node, marked
 from srpo_manifest.reading.versions import known_format
 from srpo_manifest.values.lock import FORMAT, Lock
 
-LIMIT_BYTES = 16 << 20
+LIMIT_BYTES = 4 << 20
 _HEADER = "# Written by `srpo-manifest lock`: what each repository was pinned to, and what its scripts accept."
 _BARE = re.compile(r"[A-Za-z0-9_-]+\Z")
 _ESCAPED = re.compile(r'["\\\x00-\x1f\x7f]')

@@ -1,4 +1,4 @@
-"""The manifest's JSON Schema, draft 2020-12, from the very structs that decode it."""
+"""The manifest's JSON Schema, from the very structs that decode it: draft 2020-12, and draft-07 for editors."""
 
 from __future__ import annotations
 
@@ -25,13 +25,20 @@ _DROP: Schema = {
     "type": "array",
     "items": {"type": "string"},
 }
+_OPEN: Schema = {"additionalProperties": True}
+"""Said of parts that only add something: tombi takes silence for a closed table."""
 _NEEDED: Schema = {
     "required": ["name", "model"],
     "properties": {
-        "model": {"required": ["type"]},
-        "backend": {"properties": {"transport": {"required": ["kind"]}, "launcher": {"required": ["kind"]}}},
+        "model": {"required": ["type"], **_OPEN},
+        "backend": {
+            "properties": {"transport": {"required": ["kind"], **_OPEN}, "launcher": {"required": ["kind"], **_OPEN}},
+            **_OPEN,
+        },
     },
+    **_OPEN,
 }
+_BESIDE = ("description", "default", "examples")
 
 
 def json_schema(
@@ -50,13 +57,15 @@ def json_schema(
     manifest = definitions.pop(names[0])
     backend = definitions.pop(manifest["properties"]["backend"]["$ref"].rpartition("/")[2])
     manifest["properties"]["backend"]["$ref"] = _REF.format(name="Backend")
-    kinds = dict(zip((*transports, *launchers), names[1:], strict=True))
-    for name, known in (("TransportOptions", transports), ("LauncherOptions", launchers)):
-        said = definitions[name]["properties"]["kind"]
-        for kind in known:
-            own = definitions[kinds[kind]]["properties"]
-            own["kind"] = {"description": said["description"], **own["kind"]}
-        definitions[name] = _of_kind(said, {kind: kinds[kind] for kind in known})
+    own = iter(names[1:])
+    for which, known in (("Transport", transports), ("Launcher", launchers)):
+        said = definitions[f"{which}Options"]["properties"]["kind"]
+        kinds = {kind: f"{which}-{kind}" for kind in known}
+        for name in kinds.values():  # whatever its class is called, and whoever else calls one so
+            options = definitions.pop(next(own))
+            options["properties"]["kind"] = {"description": said["description"], **options["properties"]["kind"]}
+            definitions[name] = options
+        definitions[f"{which}Options"] = _of_kind(said, kinds)
     del backend["required"], definitions["Model"]["required"]
     laid = {name: node for name, node in manifest["properties"].items() if name not in ("schema", "extends")}
     overlay = {"type": "object", "properties": {**laid, "drop": _DROP}, "additionalProperties": False}
@@ -71,7 +80,7 @@ def json_schema(
         **manifest,
         "properties": {**manifest["properties"], "profile": profiles, "drop": _DROP},
         "required": ["schema"],
-        "if": {"required": ["extends"]},
+        "if": {"required": ["extends"], **_OPEN},
         "else": _NEEDED,
         "$defs": {**definitions, "Backend": backend, "Overlay": overlay},
     }
@@ -84,12 +93,37 @@ def _of_kind(said: Schema, kinds: Mapping[str, str]) -> Schema:
         "properties": {"kind": {**said, "examples": [*kinds]}},
         "allOf": [
             {
-                "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},
+                "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"], **_OPEN},
                 "then": {"$ref": _REF.format(name=name)},
             }
             for kind, name in kinds.items()
         ],
+        **_OPEN,
     }
+
+
+def draft_07(schema: Schema) -> Schema:
+    """The same in draft-07, which taplo and older editors read: `definitions`, and nothing beside a `$ref`."""
+    definitions = {name: _draft_07(node) for name, node in schema["$defs"].items()}
+    rest = {name: value for name, value in schema.items() if name not in ("$schema", "$defs")}
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **_draft_07(rest), "definitions": definitions}
+
+
+def _draft_07(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_draft_07(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    found = {
+        name: {key: _draft_07(value) for key, value in child.items()} if name == "properties" else _draft_07(child)
+        for name, child in node.items()
+        if name not in ("$ref", *_BESIDE)
+    }
+    found |= {name: node[name] for name in _BESIDE if name in node}
+    if "$ref" in node:
+        reference = {"$ref": node["$ref"].replace("#/$defs/", "#/definitions/")}
+        return {**found, "allOf": [reference]} if found else reference
+    return found
 
 
 def _plain(node: Any) -> Any:

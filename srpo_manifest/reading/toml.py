@@ -57,6 +57,10 @@ def decoded(data: bytes, file: str, *, limit_bytes: int = LIMIT_BYTES) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig", "replace")
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise ManifestError(
+                "not-utf8", f"{ticked(file)} is UTF-16, expected UTF-8", "save it as UTF-8", where=Where(file=file)
+            ) from None
         raise ManifestError(
             "not-utf8",
             f"{ticked(file)} is not UTF-8: byte 0x{data[error.start]:02x} begins no character",

@@ -14,7 +14,7 @@ class BundleFile(Value):
     controller_file: str | None = None
     tree: str | None = None
     digest: str = ""
-    """Of a tree: its git id, which the commit must have."""
+    """Of a tree: its git id, which the commit must have. Of a file of the controller: the SHA-256 that was planned."""
 
 
 class Bundle(Value):

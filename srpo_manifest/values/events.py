@@ -18,5 +18,7 @@ EVENTS: dict[str, str] = {
     "contact.lost": "the target does not answer; `reason`",
     "contact.restored": "it answers again",
     "stop.asked": "`reason`",
+    "checkpoint.awaited": "the end waits for a checkpoint being written, for `seconds` at most",
+    "grace.started": "processes were told to end; those that are left in `seconds` are killed",
     "run.ended": "the last one: `outcome`, `exit`, `reason`",
 }

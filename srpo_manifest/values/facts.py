@@ -85,7 +85,7 @@ class PastRun(Value):
 class Vendor(Value):
     """Fact `target.vendor`: what lies where the visible checkout goes.
 
-    `kind` is "absent", "ours" (our link), "clean" (the user's own checkout at `tree`, unchanged) or "other".
+    `kind` is "absent", "ours" (our link), "clean" (the user's own checkout at `tree`, unchanged), "busy" (its index is locked) or "other".
     """
 
     kind: str

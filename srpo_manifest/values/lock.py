@@ -10,6 +10,10 @@ READERS = 2
 """The version of the source readers: contracts of another version are read again by `lock`."""
 
 
+LARGE_BYTES = 100_000_000
+"""What GitHub takes as the most for one file: a larger one was meant for elsewhere."""
+
+
 class EntryContract(Value):
     """What one entry script and its program accept.
 
@@ -40,6 +44,12 @@ class Pin(Value):
     """Absent: the default branch."""
     entries: dict[str, EntryContract] = {}
     """By the script's path in the checkout."""
+    submodules: tuple[str, ...] = ()
+    """Paths where the checkout has an empty folder: submodules are not fetched."""
+    large: dict[str, int] = {}
+    """Files of more than `LARGE_BYTES`, with their bytes."""
+    alike: tuple[str, ...] = ()
+    """Paths that differ from another one in case alone, or in how a letter is encoded."""
 
 
 class Lock(Strict):

@@ -51,6 +51,8 @@ class Checkpoint(Value):
     path: str
     bytes: int
     whole: bool
+    reason: str | None = None
+    """Why it is not whole."""
     files: tuple[CheckpointFile, ...] = ()
     """Told when the run has ended; supervisors before this field told none."""
 
@@ -62,6 +64,13 @@ class Raised(Value):
     code: str
     message: str
     hints: tuple[str, ...] = ()
+
+
+class Ending(Value):
+    """What a run that is being ended waits for, and for how many seconds more at most."""
+
+    awaits: Literal["checkpoint", "processes"]
+    seconds: float
 
 
 class End(Value):
@@ -85,6 +94,7 @@ class Status(Value):
     reason: str | None = None
     phase: str | None = None
     alive: bool = False
+    ending: Ending | None = None
     progress: dict[str, Any] | None = None
     checkpoints: tuple[Checkpoint, ...] = ()
     images: int = 0

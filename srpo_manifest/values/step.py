@@ -34,7 +34,8 @@ class Put(Value):
 class Sh(Value):
     """Bash text that runs on the target, under the supervisor, before the trainer.
 
-    It settles for itself whether there is something to do, and may run twice. `place` "job" makes it lines that are
+    It settles for itself whether there is something to do, and may run twice. It runs with `-e -o pipefail`: a line that
+    fails in the middle fails the step, which is named. `place` "job" makes it lines that are
     sourced before everything else, on every node. `action` and `reason` say what the facts let expect.
     """
 

@@ -51,15 +51,20 @@ class Word(Value):
 
         A literal `$` before `$`, `{` or such a piece is doubled.
         """
-        spelled = ""
+        spelled: list[str] = []
+        after = ""
         for piece in reversed(self.pieces):
             if not isinstance(piece, Text):
                 name = piece.name if isinstance(piece, Late) else f"script.{piece.number}{'*' * piece.many}"
-                spelled = f"${{{name}}}{spelled}"
+                spelled.append(f"${{{name}}}")
+                after = "$"
                 continue
+            characters = []
             for character in reversed(piece.text):
-                spelled = ("$$" if character == "$" and spelled[:1] in ("$", "{") else character) + spelled
-        return spelled
+                characters.append("$$" if character == "$" and after in ("$", "{") else character)
+                after = character
+            spelled.append("".join(reversed(characters)))
+        return "".join(reversed(spelled))
 
 
 def joined(*pieces: Text | Late | Arrived) -> Word:

@@ -8,26 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-
-def pids_of(run: str) -> list[int]:
-    """Processes that carry the run's id."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                environment = (entry / "environ").read_bytes()
-            except OSError:
-                continue
-            if f"SRPO_RUN_ID={run}".encode() in environment.split(b"\0"):
-                found.append(int(entry.name))
-    return found
-
-
-def until(holds, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
+from terminal import pids_of, until
 
 
 def test_apply_trains_until_the_checkpoint_is_whole(place, say):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,20 @@ def test_a_repository_that_is_reached_by_ssh_needs_a_key(place):
     assert {"ssh-key-missing"} <= set(rows(place.run("doctor", "--offline", "--json"), "warn"))
     place.write(".ssh/id_ed25519", "")
     assert "ssh-key-missing" not in rows(place.run("doctor", "--offline", "--json"))
+
+
+@pytest.mark.fault(2, "git-unpatched")
+def test_a_git_of_another_age(place):
+    """Too old is a finding. Not mended by upstream is a note: distributions mend theirs under the old number."""
+    (place.folder / "srpo.toml").unlink()
+    for version, old, unpatched in (
+        ("2.29.3", True, True),
+        ("2.45.3", False, True),
+        ("2.51.0.windows.1", False, False),
+    ):
+        place.program("git", f'#!/bin/bash\necho "git version {version}"\n')
+        said = place.run("doctor", "--json", PATH=f"{place.folder}/bin:{os.environ['PATH']}")
+        assert ("git-old" in rows(said, "fail"), "git-unpatched" in rows(said, "note")) == (old, unpatched)
 
 
 def test_without_a_manifest_this_machine_is_asked(place):

@@ -164,11 +164,26 @@ def test_plugins_list_tells_who_brings_what_and_what_is_broken(place, install, s
         ),
         (
             "from srpo_manifest.plugin import hookimpl\n@hookimpl\ndef srpo_no_such_hook(wanted):\n    return None\n",
-            "plugin-broken",
-            "srpo_no_such_hook",
+            "plugin-incompatible",
+            "plugin `bad` 1.2 does not fit srpo-manifest",
         ),
+        (
+            "from srpo_manifest.plugin import FromTheFuture\n",
+            "plugin-incompatible",
+            "cannot import name 'FromTheFuture' from 'srpo_manifest.plugin'",
+        ),
+        (
+            "from srpo_manifest.plugin import hookimpl\n@hookimpl\ndef srpo_build_env(wanted, weather):\n    return None\n",
+            "plugin-incompatible",
+            "weather",
+        ),
+        ("import nowhere_to_be_found\n", "plugin-broken", "No module named 'nowhere_to_be_found'"),
     ],
 )
+@pytest.mark.fault(69, "plugin-failed")
+@pytest.mark.fault(69, "plugin-answer")
+@pytest.mark.fault(69, "plugin-broken")
+@pytest.mark.fault(70, "plugin-incompatible")
 def test_a_fault_of_a_plugin_has_its_name(place, install, say, source: str, code: str, words: str):
     """One sentence, exit 2, no traceback."""
     install("bad", source)
@@ -177,6 +192,116 @@ def test_a_fault_of_a_plugin_has_its_name(place, install, say, source: str, code
     assert said.status == 2
     assert said.err.startswith(f"error[{code}]: ")
     assert words in said.err
+    assert "`srpo-manifest-bad`" in said.err
+
+
+STEPS = """
+import time
+from srpo_manifest.plugin import AtEnd, Content, Put, Sh, hookimpl
+class H:
+    def probes(self, wanted, facts): return ()
+    def steps(self, wanted, facts):
+        {}
+@hookimpl
+def srpo_on_stop(wanted): return H()
+"""
+ENDS = """
+from srpo_manifest.plugin import AtEnd, hookimpl
+class H:
+    def probes(self, wanted, facts): return ()
+    def steps(self, wanted, facts): return [AtEnd(id="end", script={!r}, reason="to tell")]
+@hookimpl
+def srpo_on_stop(wanted): return H()
+"""
+
+
+@pytest.mark.fault(69, "plugin-hung")
+@pytest.mark.parametrize(
+    "source",
+    ["import time\ntime.sleep(60)", STEPS.format("time.sleep(60); yield"), STEPS.format("while True:\n            try: time.sleep(60)\n            except Exception: pass")],
+)  # fmt: skip
+def test_a_plugin_that_hangs_is_named(place, install, say, source: str):
+    """Its import or a hook, even one that takes every error for its own."""
+    install("slow", source)
+    manifest(place, "slow")
+    said = say("plan", SRPO_MANIFEST_PLUGIN_SECONDS="0.5")
+    assert said.status == 2
+    assert said.err.startswith("error[plugin-hung]: plugin `slow` 1.2 did not answer within 0.5 seconds in ")
+    assert "`srpo-manifest-slow`" in said.err
+
+
+@pytest.mark.fault(69, "plugin-hung")
+def test_an_observer_that_hangs_is_asked_no_more(place, install, say):
+    """The run and its view go on; no later verb of the run waits for it again."""
+    install(
+        "slow",
+        "import time\nfrom srpo_manifest.plugin import hookimpl\n@hookimpl\ndef srpo_observe(event):\n    time.sleep(60)\n",
+    )
+    manifest(place, "slow")
+    said = say("apply", "--json", SRPO_MANIFEST_PLUGIN_SECONDS="0.5")
+    assert said.status == 0, said.err
+    assert [event["code"] for event in said.events if event["event"] == "warning.raised"].count("plugin-hung") == 1
+
+
+def test_the_verbs_of_a_run_do_without_a_plugin_that_has_broken_since(place, install, say):
+    """Whatever became of it, the run is asked and stopped."""
+    install("notify", GOOD)
+    manifest(place, "notify")
+    assert say("apply").status == 0
+    install("notify", "raise ValueError('no')")
+    assert say("status").out.split()[1].startswith("succeeded")
+    assert [say(verb).status for verb in ("logs", "stop", "wait", "attach")] == [0, 0, 0, 0]
+
+
+@pytest.mark.fault(69, "the steps of the others run")
+def test_end_steps_of_others_run_beside_one_that_hangs_or_fails(place, install, say):
+    """Each has its share of the grace; what failed is told by name."""
+    install("a-hangs", ENDS.format("sleep 60"))
+    install("b-fails", ENDS.format("exit 3"))
+    install("c-tells", ENDS.format('printf %s "$SRPO_RUN_OUTCOME" >"$SRPO_RUN_DIR/told"'))
+    manifest(place, "a-hangs", "b-fails", "c-tells", rest="[stop]\ngrace_seconds = 6")
+    said = say("apply", "--json")
+    assert said.status == 0, said.err
+    (told,) = place.folder.glob(".srpo/runs/*/attempt-1/node-0/told")
+    assert told.read_text() == "succeeded"
+    assert "on-stop-failed" in [event.get("code") for event in said.events]
+    log = say("logs").out
+    assert "the step end-01-end.sh for the end failed with status 124" in log
+    assert "the step end-02-end.sh for the end failed with status 3" in log
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        'Put(id="x", name="../../x", content=Content(text="x"), reason="x")',
+        'Put(id="x", name="/tmp/x", content=Content(text="x"), reason="x")',
+        'Put(id="x", name="steps/01-x.sh", content=Content(text="x"), reason="x")',
+        'Put(id="x", name="supervise.py", content=Content(text="x"), reason="x")',
+        'Sh(id="../x", script="true", reason="x")',
+        'AtEnd(id="a/../../x", script="true", reason="x")',
+    ],
+)
+def test_a_name_of_a_plugin_that_leads_out_of_the_bundle(place, install, say, step: str):
+    """Refused before anything is written, wherever it would be written."""
+    install("bad", STEPS.format(f"yield {step}"))
+    manifest(place, "bad")
+    for verb in (["plan"], ["bundle", "--out", "b"], ["apply"]):
+        said = say(*verb)
+        assert (said.status, "error[plugin-answer]" in said.err) == (2, True), said.err
+    assert not (place.folder / "b").exists()
+
+
+@pytest.mark.fault(70, "plugin-conflict")
+def test_two_distributions_with_one_plugin_are_both_named(place, install, say):
+    """Which one is meant is for a person to say."""
+    install("twin", GOOD, distribution="one-of-them")
+    install("twin", GOOD, distribution="the-other")
+    manifest(place, "twin")
+    said = say("plan")
+    assert said.status == 2
+    assert (
+        "error[plugin-conflict]: several distributions bring a plugin `twin`: `one-of-them` and `the-other`" in said.err
+    )
 
 
 def test_an_observer_that_fails_is_told_once_and_the_run_goes_on(place, install, say):
@@ -206,6 +331,7 @@ def test_a_plugin_that_is_not_installed_suggests_one_that_is(place, install, say
     assert "did you mean `flux-dev-srpo`?" in say("plan").err
 
 
+@pytest.mark.fault(70, "plugin-conflict")
 def test_two_plugins_that_answer_one_question_are_both_named(place, install, say):
     """Neither wins by chance."""
     answer = (

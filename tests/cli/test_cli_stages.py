@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -189,6 +192,7 @@ def test_a_file_that_must_be_there_and_whole(own):
     assert own.run("plan").status == 0
 
 
+@pytest.mark.fault(9, "vendor-differs")
 def test_a_vendor_folder_of_the_users_own(own):
     """Clean at the same tree it is used and left alone; changed it is refused, and never touched."""
     vendor = own.folder / "third_party/srpo/vendor"
@@ -203,6 +207,65 @@ def test_a_vendor_folder_of_the_users_own(own):
     assert (vendor / "train.py").read_text() == "mine"
 
 
+@pytest.mark.fault(16, "vendor-busy")
+def test_a_git_that_is_at_work_in_the_vendor_folder(own):
+    """Or was killed there: the lock's age and who has it open are told, and it is left where it is."""
+    vendor = own.folder / "third_party/srpo/vendor"
+    subprocess.run(["git", "clone", "-q", own.folder / "own", vendor], check=True)
+    lock = vendor / ".git/index.lock"
+    with lock.open("w"):
+        said = own.run("plan")
+        assert said.status == 4
+        assert "error[vendor-busy]" in said.err
+        assert re.search(rf"/index.lock is \d+ seconds old, and process {os.getpid()} has it open", said.err), said.err
+    assert "seconds old, and no process here has it open" in own.run("plan").err
+    assert lock.exists()
+
+
+@pytest.mark.fault(17, "workspace-unwritable")
+def test_a_target_that_is_mounted_read_only(own, need):
+    """The plan says so, for root as well."""
+    need("root", "unshare")
+    mount = 'mount -t tmpfs -o ro none disk && exec "$@"'
+    (own.folder / "disk").mkdir()
+    program = [sys.executable, "-m", "srpo_manifest", "plan", "--set", 'paths.workspace="disk"']
+    done = subprocess.run(
+        ["unshare", "-m", "bash", "-c", mount, "x", *program],
+        cwd=own.folder, env=own.env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 4, done.stderr
+    assert (
+        f"error[workspace-unwritable]: the workspace `{own.folder}/disk` cannot be written on the target" in done.stderr
+    )
+
+
+@pytest.mark.fault(11, "works from the cache")
+def test_no_network_and_the_commit_is_in_the_cache(own, need):
+    """The whole run, its preparation included, talks to nobody; that it binds a port for the trainer is another thing."""
+    need("root", "unshare", "strace")
+    assert own.run("lock").status == 0
+    (own.folder / "own").rename(own.folder / "away")
+    traced = [
+        "unshare",
+        "-n",
+        "strace",
+        "-f",
+        "-qq",
+        "--seccomp-bpf",
+        "-e",
+        "trace=connect,sendto,sendmsg",
+        "-o",
+        "calls",
+    ]
+    done = subprocess.run(
+        [*traced, sys.executable, "-m", "srpo_manifest", "apply"],
+        cwd=own.folder, env=own.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "AF_INET" not in (own.folder / "calls").read_text()
+    assert own.seen()["argv"]
+
+
 def test_refresh_unpacks_the_checkout_anew(own):
     """Forced by the manifest, as the older wrapper did."""
     assert own.run("apply").status == 0
@@ -213,6 +276,7 @@ def test_refresh_unpacks_the_checkout_anew(own):
     assert not (checkout / "stray").exists()
 
 
+@pytest.mark.fault(17, "workspace-unwritable")
 def test_a_workspace_that_cannot_be_written(own):
     """A file in its place, told before anything starts."""
     own.write("file", "x")
@@ -222,6 +286,7 @@ def test_a_workspace_that_cannot_be_written(own):
     assert "error[working-dir-unwritable]" in own.run("plan", "--set", 'paths.working_dir="file"').err
 
 
+@pytest.mark.fault(3, "ref-missing")
 def test_a_ref_that_is_gone(own):
     """With a near one suggested, at exit 4 and in the JSON."""
     said = own.run("plan", "--json", "--set", 'repo.ref="mian"')
@@ -230,6 +295,7 @@ def test_a_ref_that_is_gone(own):
     assert "did you mean `main`?" in refusal["hints"]
 
 
+@pytest.mark.fault(1, "git-missing")
 def test_git_missing_is_told_where_it_is_needed(own, tmp_path_factory):
     """A locked plan needs no git."""
     assert own.run("lock").status == 0
@@ -253,10 +319,12 @@ def test_git_missing_is_told_where_it_is_needed(own, tmp_path_factory):
         (tools / name).symlink_to(found)
     own.env["PATH"] = str(tools)
     assert own.run("plan").status == 0
+    assert own.run("validate").status == 0
     (own.folder / "srpo.lock").unlink()
     said = own.run("plan")
     assert said.status == 4
     assert "error[git-missing]: " in said.err
+    assert "hint: install the package `git`" in said.err
 
 
 def test_what_the_script_exports_and_what_it_has_a_default_for(own):

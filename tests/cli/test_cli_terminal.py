@@ -2,46 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
-import sys
-import time
-
 import pytest
-
-
-class Terminal:
-    """The program on a pseudo-terminal of its own."""
-
-    def __init__(self, place, *arguments: str) -> None:
-        self.pid, self.end = pty.fork()
-        if self.pid == 0:
-            os.chdir(place.folder)
-            os.execve(sys.executable, [sys.executable, "-m", "srpo_manifest", *arguments], place.env)
-        self.text = ""
-
-    def until(self, wanted: str, seconds: float = 60.0) -> None:
-        deadline = time.monotonic() + seconds
-        while wanted not in self.text:
-            assert time.monotonic() < deadline, self.text
-            if select.select([self.end], [], [], 0.1)[0]:
-                self.text += os.read(self.end, 65536).decode("utf-8", "replace")
-
-    def type(self, text: str) -> None:
-        os.write(self.end, text.encode())
-
-    def status(self) -> int:
-        while True:
-            try:
-                if not os.read(self.end, 65536):
-                    break
-            except OSError:
-                break
-        _, status = os.waitpid(self.pid, 0)
-        os.close(self.end)
-        return os.waitstatus_to_exitcode(status)
-
+from terminal import Terminal
 
 ENDLESS = ("apply", "--set", "entry.set.max_train_steps=1000", "--set", "entry.set.checkpointing_steps=999")
 

@@ -220,6 +220,7 @@ def test_a_script_that_moved_or_is_gone(own, ask):
     assert (gone["after"], gone["matters"]) == (None, True)
 
 
+@pytest.mark.fault(5, "the locked commit wins; old and new are told")
 def test_history_that_was_rewritten_is_told(own, ask):
     """The locked commit is no ancestor; a ref that went back is another thing."""
     second = own.commit({"README.md": "b"})
@@ -228,7 +229,9 @@ def test_history_that_was_rewritten_is_told(own, ask):
     back = ask()
     assert (back["commits"], back["notes"]) == ({"added": 0, "gone": 1}, ["the ref went back by 1 commit"])
     own.commit({"README.md": "c"})
+    assert own.run("plan", "--json").json["repo"]["commit"] == second
     report = ask()
+    assert (report["from"]["commit"], report["to"]["commit"]) == (second, own.git("rev-parse", "HEAD"))
     assert report["commits"] == {"added": 1, "gone": 1}
     assert report["notes"] == [
         "history was rewritten: the locked commit is no ancestor of the new one, and 1 commit of it is left behind"
@@ -248,6 +251,20 @@ def test_history_that_was_rewritten_is_told(own, ask):
     assert offline["notes"] == [
         f"the locked commit {second[:12]} is not in the cache: the lock's own entry is compared"
     ]
+
+
+@pytest.mark.fault(6, "the locked commit wins; the move is told")
+def test_a_tag_that_was_moved_is_told(own, ask):
+    """What is locked stays what it was; a tag that is not as it was is more than a branch that went on."""
+    own.git("tag", "v1")
+    own.write("srpo.toml", MANIFEST.replace('"main"', '"v1"'))
+    assert own.run("lock").status == 0
+    second = own.commit({"README.md": "b"})
+    own.git("tag", "-f", "v1")
+    assert own.run("plan", "--json").json["repo"]["commit"] == own.first
+    report = ask()
+    assert (report["from"]["commit"], report["to"]["commit"]) == (own.first, second)
+    assert report["notes"] == ["the tag `v1` was moved, which tags are not meant to be: ask its owner why"]
 
 
 def test_a_rule_whose_evidence_vanished_matters(own, ask):

@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 
 import pytest
@@ -68,6 +66,7 @@ def test_a_branch_is_asked_anew_and_a_commit_is_not(repository, git, tmp_path: P
     assert lost.value.code == "repo-unreachable"
 
 
+@pytest.mark.fault(3, "ref-missing")
 def test_a_missing_ref_suggests_a_near_one(repository, tmp_path: Path):
     """The error is one sentence with a hint."""
     repository({"a": "1"})
@@ -76,6 +75,7 @@ def test_a_missing_ref_suggests_a_near_one(repository, tmp_path: Path):
     assert "did you mean `main`?" in caught.value.findings[0].hints
 
 
+@pytest.mark.fault(12, "offline")
 def test_offline_says_what_is_not_in_the_cache(repository, tmp_path: Path):
     """No process talks to the source."""
     repository({"a": "1"})
@@ -144,24 +144,6 @@ def test_two_at_once_make_one_mirror(repository, git, tmp_path: Path):
     assert len([path for path in (tmp_path / "cache").iterdir() if path.is_dir()]) == 1
 
 
-def test_a_clone_that_was_killed_is_not_taken_for_a_whole_one(repository, git, tmp_path: Path):
-    """Whatever the moment, the next call makes the mirror and clears the remains."""
-    folder = repository({f"f{number}": os.urandom(20_000) for number in range(100)})
-    program = (
-        "import sys; from pathlib import Path; from srpo_manifest.engine.mirror import Mirror;"
-        "Mirror.of(sys.argv[1], Path('.'), Path(sys.argv[2])).ensure('main')"
-    )
-    cache = tmp_path / "cache"
-    for pause in (0.3, 0.5, 0.7):
-        one = subprocess.Popen([sys.executable, "-c", program, folder, cache], start_new_session=True)
-        time.sleep(pause)
-        os.killpg(one.pid, signal.SIGKILL)
-        one.wait()
-    mirror = Mirror.of(str(folder), tmp_path, cache)
-    assert mirror.ensure("main") == git(folder, "rev-parse", "HEAD")
-    assert len([path for path in cache.iterdir() if path.is_dir()]) == 1
-
-
 def test_a_repository_that_lacks_objects_is_told_and_nothing_is_left(repository, git, tmp_path: Path):
     """Partial clones, whose origin is gone, are of this kind."""
     folder = repository({"a": "1", "b": "2"})
@@ -174,6 +156,7 @@ def test_a_repository_that_lacks_objects_is_told_and_nothing_is_left(repository,
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
 
 
+@pytest.mark.fault(21, "objects-missing")
 def test_a_damaged_mirror_is_told_and_mended_by_force(repository, tmp_path: Path):
     """The hint's key does what it says."""
     repository({"a": "1"})
@@ -188,6 +171,7 @@ def test_a_damaged_mirror_is_told_and_mended_by_force(repository, tmp_path: Path
     assert tree(mirror, commit) == {"a": b"1"}
 
 
+@pytest.mark.fault(16, "ours are removed")
 def test_locks_that_a_killed_git_left_are_no_obstacle(repository, git, tmp_path: Path):
     """Ours is held: no other git works in the mirror."""
     folder = repository({"a": "1"})
@@ -235,6 +219,7 @@ def test_of_a_tag_and_a_branch_the_tag_is_meant(repository, git, tmp_path: Path)
     assert (mirror.ensure("both"), mirror.ensure("refs/heads/both")) == (first, second)
 
 
+@pytest.mark.fault(7, "taken as it is")
 def test_a_shallow_clone_can_be_used(repository, git, tmp_path: Path):
     """The commit is wanted, not its history."""
     folder = repository({"a": "1"})
@@ -244,6 +229,7 @@ def test_a_shallow_clone_can_be_used(repository, git, tmp_path: Path):
     assert tree(mirror, mirror.ensure(None)) == {"a": b"2"}
 
 
+@pytest.mark.fault(1, "git-missing")
 def test_without_git_the_error_says_so(repository, tmp_path: Path, monkeypatch):
     """Git is the first thing that a bare machine lacks."""
     repository({"a": "1"})

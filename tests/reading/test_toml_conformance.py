@@ -110,7 +110,7 @@ def texts(root: Path) -> Iterator[str]:
 
 def test_mutants_are_read_as_tomllib_reads_them(root: Path, many) -> None:
     """The same verdict and the same values, no fault, and every place lies in the text."""
-    chance = random.Random(1)  # noqa: S311 - a seed to repeat
+    chance = random.Random(1)
     sources = list(texts(root))
     for _ in range(many(4_000, 200_000)):
         text = mutant(chance.choice(sources), chance)

@@ -88,7 +88,7 @@ def refuses(data: Any) -> bool:
 
 def test_the_verdict_is_that_of_msgspec(root: Path, many) -> None:
     """What one refuses the other refuses, over mutants of everything that a manifest can hold."""
-    chance = random.Random(2)  # noqa: S311 - a seed to repeat
+    chance = random.Random(2)
     good = whole(root)
     refused = 0
     for _ in range(many(1_500, 200_000)):

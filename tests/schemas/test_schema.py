@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +11,44 @@ from typing import Any, Literal
 import jsonschema
 import pytest
 
-from srpo_manifest.reading.schema import json_schema
+from srpo_manifest.reading.schema import draft_07, json_schema
 from srpo_manifest.values.manifest import DirectOptions, LocalOptions, TransportOptions
 
 BASE = 'schema = 1\nname = "a"\nmodel.type = "generic"\n'
+
+
+GOOD = [
+    BASE,
+    BASE + "[profile.x]\ndrop = ['name']\nmodel.base = 'b'\nbackend.transport.bash = '/b'",
+    "schema = 1\nextends = 'team.toml'",
+    BASE + "[backend.transport]\nkind = 'of-a-plugin'\nits_own = 1",
+    BASE + "[env]\nA = 'x'\nB = { file = 'y' }",
+    BASE + "[stop]\nmax_hours = 12",
+]
+BAD = [
+    ("name = 'a'\nmodel.type = 'b'", ["$"]),
+    ("schema = 2\nname = 'a'\nmodel.type = 'b'", ["$.schema"]),
+    ("schema = 1\nname = 'a'", ["$"]),
+    ("schema = 1\nname = 'a'\nmodel = {}", ["$.model"]),
+    (BASE + "[resource]", ["$"]),
+    (BASE + "[repo]\nrefresh = 'alway'", ["$.repo.refresh"]),
+    (BASE + "[resources]\nnodes = 0\nport = '1'", ["$.resources.nodes", "$.resources.port"]),
+    (BASE + "[[files]]\nsha256 = 'x'", ["$.files[0]", "$.files[0].sha256"]),
+    (BASE + "[env]\n'a b' = 'x'\nB = 1", ["$.env", "$.env.B"]),
+    (BASE + "[backend.transport]\nbash = 'x'", ["$.backend.transport"]),
+    (BASE + "[backend.transport]\nkind = 'local'\nhost = 'x'", ["$.backend.transport"]),
+    (BASE + "[profile.x]\nschema = 1", ["$.profile.x"]),
+    (BASE + "[profile.x.resources]\nnods = 1", ["$.profile.x.resources"]),
+]
+
+
+class OtherSsh:
+    """Another plugin's."""
+
+    class SshOptions(TransportOptions, kw_only=True):
+        """As yet another brings them."""
+
+        kind: Literal["other"]
 
 
 class SshOptions(TransportOptions, kw_only=True):
@@ -46,6 +82,12 @@ def test_the_committed_schema_is_the_one_that_the_structs_give(root: Path, golde
     golden(root / "schemas" / "srpo.v1.schema.json", json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
 
 
+def test_the_committed_dialect_for_editors_is_the_one_that_the_structs_give(root: Path, golden) -> None:
+    """Likewise."""
+    text = json.dumps(draft_07(json_schema()), indent=2, ensure_ascii=False) + "\n"
+    golden(root / "schemas" / "srpo.v1.draft-07.schema.json", text)
+
+
 def test_the_schema_is_one() -> None:
     """Draft 2020-12 accepts it, and every key of a table is described and no other allowed."""
     schema = json_schema()
@@ -69,40 +111,13 @@ def test_manifests_that_ship_are_valid(root: Path) -> None:
     assert [told(file.read_text("utf-8")) for file in files] == [[]] * len(files)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        BASE,
-        BASE + "[profile.x]\ndrop = ['name']\nmodel.base = 'b'\nbackend.transport.bash = '/b'",
-        "schema = 1\nextends = 'team.toml'",
-        BASE + "[backend.transport]\nkind = 'of-a-plugin'\nits_own = 1",
-        BASE + "[env]\nA = 'x'\nB = { file = 'y' }",
-        BASE + "[stop]\nmax_hours = 12",
-    ],
-)
+@pytest.mark.parametrize("text", GOOD)
 def test_a_good_manifest_passes(text: str) -> None:
     """Overlays need not be whole, nor a manifest that extends another."""
     assert told(text) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "places"),
-    [
-        ("name = 'a'\nmodel.type = 'b'", ["$"]),
-        ("schema = 2\nname = 'a'\nmodel.type = 'b'", ["$.schema"]),
-        ("schema = 1\nname = 'a'", ["$"]),
-        ("schema = 1\nname = 'a'\nmodel = {}", ["$.model"]),
-        (BASE + "[resource]", ["$"]),
-        (BASE + "[repo]\nrefresh = 'alway'", ["$.repo.refresh"]),
-        (BASE + "[resources]\nnodes = 0\nport = '1'", ["$.resources.nodes", "$.resources.port"]),
-        (BASE + "[[files]]\nsha256 = 'x'", ["$.files[0]", "$.files[0].sha256"]),
-        (BASE + "[env]\n'a b' = 'x'\nB = 1", ["$.env", "$.env.B"]),
-        (BASE + "[backend.transport]\nbash = 'x'", ["$.backend.transport"]),
-        (BASE + "[backend.transport]\nkind = 'local'\nhost = 'x'", ["$.backend.transport"]),
-        (BASE + "[profile.x]\nschema = 1", ["$.profile.x"]),
-        (BASE + "[profile.x.resources]\nnods = 1", ["$.profile.x.resources"]),
-    ],
-)
+@pytest.mark.parametrize(("text", "places"), BAD)
 def test_a_bad_manifest_does_not(text: str, places: list[str]) -> None:
     """The fault is where the decoder sees it."""
     assert told(text) == places
@@ -114,3 +129,43 @@ def test_a_plugins_kind_can_be_given() -> None:
     table = BASE + "[backend.transport]\nkind = 'ssh'\n"
     assert told(table + "host = 'gpu-1'", schema) == []
     assert told(table + "hostt = 'gpu-1'", schema) == ["$.backend.transport"] * 2
+
+
+def test_names_of_definitions_do_not_depend_on_what_is_installed() -> None:
+    """A class of the same name as another's changes no other definition."""
+    alone, beside = json_schema(), json_schema({"local": LocalOptions, "ssh": SshOptions, "other": OtherSsh.SshOptions})
+    assert set(beside["$defs"]) - set(alone["$defs"]) == {"Transport-ssh", "Transport-other"}
+    assert {"Transport-local", "Launcher-direct"} <= set(alone["$defs"])
+
+
+@pytest.mark.parametrize("text", [*GOOD, *(text for text, _ in BAD)])
+def test_both_dialects_have_one_verdict(text: str) -> None:
+    """As jsonschema reads them."""
+    data = tomllib.loads(text)
+    old = jsonschema.Draft7Validator(draft_07(json_schema()))
+    jsonschema.Draft7Validator.check_schema(old.schema)
+    assert old.is_valid(data) == validator().is_valid(data)
+
+
+@pytest.mark.parametrize("dialect", ["srpo.v1.schema.json", "srpo.v1.draft-07.schema.json"])
+@pytest.mark.parametrize("tool", ["taplo", "tombi"])
+def test_editors_take_what_is_good_and_refuse_what_is_bad(
+    root: Path, tmp_path: Path, need, tool: str, dialect: str
+) -> None:
+    """With the schema as a file's first line names it, and without a word about a good one."""
+    program = Path(sys.executable).with_name(tool)
+    if not program.exists():
+        pytest.skip(f"{tool} is not installed beside this Python")
+    (tmp_path / dialect).write_bytes((root / "schemas" / dialect).read_bytes())
+
+    def linted(text: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "a.toml").write_text(f"#:schema ./{dialect}\n{text}\n")
+        command = [program, "lint", *(["--offline"] if tool == "tombi" else []), "a.toml"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    for text in GOOD:
+        done = linted(text)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "strict" not in done.stdout + done.stderr
+    for text, _ in BAD:
+        assert linted(text).returncode != 0, text

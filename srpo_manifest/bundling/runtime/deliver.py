@@ -20,7 +20,6 @@ sys.path.insert(0, BUNDLE)
 sys.dont_write_bytecode = True
 from supervise import (  # noqa: E402 - `-I` leaves this folder out
     FORMAT,
-    SHORTEST_SECRET,
     Events,
     Node,
     Record,
@@ -29,6 +28,7 @@ from supervise import (  # noqa: E402 - `-I` leaves this folder out
     late_words,
     now,
     read_json,
+    spellings,
     write_json,
 )
 
@@ -234,9 +234,8 @@ def told_misfit(found: Any, expected: list[list[Piece]], launch: Record, arrived
 
 def refuse_launch(node: Node, shim: Record, code: str, message: str) -> NoReturn:
     """Tell it, and let the supervisor end the run. Raises: Refused."""
-    for name in shim["secrets"]:
-        value = os.environ.get(name, "")
-        message = message.replace(value, "***") if len(value) >= SHORTEST_SECRET else message
+    for text in spellings(os.environ.get(name, "") for name in shim["secrets"]):
+        message = message.replace(text, "***")
     message = f"`{shim['script']}` does not launch what was planned: {message}"
     message = message.encode("utf-8", "backslashreplace").decode()
     Events(node).append("warning.raised", code=code, message=message)

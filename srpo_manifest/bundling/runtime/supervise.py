@@ -9,6 +9,7 @@ files alone. Standard library only, Python 3.9 or newer, Linux. The files are de
 from __future__ import annotations
 
 import argparse
+import calendar
 import contextlib
 import ctypes
 import errno
@@ -37,12 +38,17 @@ KILL_SECONDS = 20.0
 BYPASS_SECONDS = 30.0
 """How long a script's program may run before its launch was handed over: a wrapper like `timeout` shows its words first."""
 CHUNK_BYTES = 1 << 20
+MARK_BYTES = 256
+INDEX_SECONDS = 2.0
+"""Between two notes of the log's size; what is asked for by time begins so much early at most."""
 BEHIND_BYTES = 64 << 20
 """A log that is read this far behind its end is read on near its end: the supervisor stays small and quick."""
 LINE_BYTES = 16 << 10
 LONGEST_HEADER = 100_000_000
 """Source: safetensors' own limit."""
 SHORTEST_SECRET = 6
+LONGEST_WORD = 131_071
+"""Source: execve(2), MAX_ARG_STRLEN."""
 COARSE_SECONDS = 2.5
 """How long files must rest that tell little: times in whole seconds, or no marker that was written after the weights."""
 TORN_SECONDS = 10.0
@@ -198,13 +204,36 @@ def short(reason: str, limit: int = REASON_BYTES) -> str:
     return line.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
 
 
+def spellings(secrets: Iterable[str]) -> list[str]:
+    """What must not be told: values, their lines, and both as base64, in URLs and with escapes; the longest first."""
+    import base64
+    import urllib.parse
+
+    texts = {text for secret in secrets for text in (secret, *secret.splitlines()) if len(text) >= SHORTEST_SECRET}
+    found = set(texts)
+    for text in texts:
+        data = text.encode("utf-8", "surrogateescape")
+        found |= {urllib.parse.quote(data), urllib.parse.quote(data, safe=""), urllib.parse.quote_plus(data)}
+        found |= {
+            json.dumps(text)[1:-1],
+            json.dumps(text, ensure_ascii=False)[1:-1],
+            repr(text)[1:-1],
+            repr(data)[2:-1],
+        }
+        for before in range(3):
+            # what stands around it reaches into the first and the last character
+            whole = base64.b64encode(b"\0" * before + data).decode().rstrip("=")
+            middle = whole[(0, 2, 3)[before] : len(whole) - ((before + len(data)) % 3 != 0)]
+            found |= {middle, middle.replace("+", "-").replace("/", "_")}
+    return sorted((text for text in found if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
 class Events:
     """Appends events, one `write` each. That one cannot be written stops nothing."""
 
     def __init__(self, node: Node, secrets: Iterable[str] = ()) -> None:
         self.run = node.run
-        texts = {text for secret in secrets for text in (secret, *secret.splitlines())}
-        self.secrets = sorted((text for text in texts if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
+        self.secrets = spellings(secrets)
         self.file = os.open(node.path("events.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.torn = False
 
@@ -248,6 +277,8 @@ class Story:
         self.warned: set[str] = set()
         self.warnings: list[Record] = []
         self.started = self.stopping = self.ended = False
+        self.awaits, self.until = "", 0.0
+        """What the end waits for, a checkpoint or the processes, and until when."""
         progress = None
         with contextlib.suppress(FileNotFoundError), open(path, "rb") as lines:
             for line in lines:
@@ -281,6 +312,9 @@ class Story:
             self.warnings.append({name: told.get(name, []) for name in ("time", "code", "message", "hints")})
         elif event == "stop.asked":
             self.stopping = True
+        elif event in ("checkpoint.awaited", "grace.started"):
+            self.awaits = "checkpoint" if event == "checkpoint.awaited" else "processes"
+            self.until = calendar.timegm(time.strptime(told["time"][:19], "%Y-%m-%dT%H:%M:%S")) + told["seconds"]
         elif event == "run.ended":
             self.ended = True
 
@@ -759,6 +793,30 @@ def lines_after(path: str, offset: int, last: bool) -> tuple[list[str], int]:
     return [line for line in plain if line], offset + len(data) - len(rest)
 
 
+class LogIndex:
+    """Notes in `log.index` when the log had which size: it has no times of its own."""
+
+    def __init__(self, node: Node) -> None:
+        self.log, self.path = node.path("log"), node.path("log.index")
+        self.noted, self.size = float("-inf"), -1
+
+    def note(self, last: bool) -> None:
+        """Append a line where the log has grown; a log that was cut gets a new index."""
+        if not last and time.monotonic() - self.noted < INDEX_SECONDS:
+            return
+        moment = int(time.time())
+        with contextlib.suppress(OSError):
+            size = os.stat(self.log).st_size
+            if size != self.size:
+                anew = os.O_TRUNC if size < self.size else os.O_APPEND
+                file = os.open(self.path, os.O_WRONLY | os.O_CREAT | anew, 0o600)
+                try:
+                    os.write(file, b"%d %d\n" % (moment, size))
+                finally:
+                    os.close(file)
+                self.noted, self.size = time.monotonic(), size
+
+
 class Telling(NamedTuple):
     """What a log's last lines say of a failure."""
 
@@ -1007,6 +1065,16 @@ def target_secrets(node: Node, rules: Record) -> dict[str, str]:
         except OSError as error:
             message = f"`{path}`, which holds `{name}`, cannot be read: {error.strerror}"
             raise Refused("secret-missing", message, "put the value into that file on this machine", 2) from error
+        size = len(os.fsencode(f"{name}={values[name]}"))
+        if size > LONGEST_WORD or "\0" in values[name]:
+            told = (
+                "holds a NUL"
+                if "\0" in values[name]
+                else f"has {size} bytes with the name, and Linux takes {LONGEST_WORD}"
+            )
+            raise Refused(
+                "env-too-long", f"the value of `{name}` in `{path}` {told}", "give the trainer the file's name", 2
+            )
     return values
 
 
@@ -1239,7 +1307,12 @@ class Supervisor:
         self.begun = self.patience = 0.0
         self.told = {one[:2] for one in self._tree()} if self.page.deadline else set()
         self.killing: Optional[float] = None
+        self.awaited = False
+        """Whether the wait for a checkpoint was told."""
+        self.graced = 0.0
+        """The deadline that was told last."""
         self.unkillable: list[int] = []
+        self.index = LogIndex(job.node)
         self.progress: Optional[Record] = None
         self.progressed = self.stepped = self.looked = self.peeked = 0.0
         self.passing: Optional[float] = None
@@ -1291,6 +1364,7 @@ class Supervisor:
             self.job.events.append("phase.started", phase=phase, **more)
 
     def _read_log(self, last: bool) -> None:
+        self.index.note(last)
         while True:
             lines, after = lines_after(self.job.node.path("log"), self.page.log, last)
             for line in lines:
@@ -1382,13 +1456,19 @@ class Supervisor:
             self.asked = read_json(path) or {}
         grace = (self.asked or {}).get("grace_seconds")
         if isinstance(grace, (int, float)) and grace >= 0:
+            if self.cause and grace < self.grace:
+                message = f"the grace is {grace:g} seconds now, not {self.grace:g}: {self._asked_reason()}"
+                self._warn("grace-shortened", message, once=f"grace {grace:g}")
             self.grace = float(grace)
             self.page.deadline = min(self.page.deadline, time.monotonic() + self.grace)
+
+    def _asked_reason(self) -> str:
+        return str((self.asked or {}).get("reason") or "a stop was asked for")
 
     def _decide(self) -> None:
         now, hours, minutes = time.monotonic(), self.stop.get("max_hours"), self.stop.get("stall_minutes")
         if self.asked is not None:
-            self._begin("stop", str(self.asked.get("reason") or "a stop was asked for"))
+            self._begin("stop", self._asked_reason())
         elif hours is not None and now - self.job.began > hours * 3600:
             self._begin("stop", f"max_hours ({hours:g}) passed")
         elif refused := self._refused():
@@ -1452,7 +1532,11 @@ class Supervisor:
             return False
         announced = self.story.phase == SAVING_PHASE and len(self.story.checkpoints) == self.saved
         stale = self.cause == "stop" and self.looked < self.begun
-        return stale or announced or self.artifacts.writing()
+        awaited = announced or self.artifacts.writing()
+        if awaited and not stale and not self.awaited:
+            self.awaited = True
+            self.job.events.append("checkpoint.awaited", seconds=round(self.patience - time.monotonic(), 1))
+        return stale or awaited
 
     def _emptied(self) -> bool:
         """Take the end one step on: wait for a checkpoint, TERM to the group, TERM to who is left, KILL.
@@ -1467,6 +1551,9 @@ class Supervisor:
         left = self._tree()
         if not left and not self._lives():
             return True
+        if self.graced != self.page.deadline:
+            self.graced = self.page.deadline
+            self.job.events.append("grace.started", seconds=round(max(0.0, self.graced - time.monotonic()), 1))
         if time.monotonic() >= self.page.deadline:
             return self._kill(left)
         # torchrun hands TERM on to its workers: they are told only when nobody is left who was told before
@@ -1483,6 +1570,12 @@ class Supervisor:
                 os.killpg(self.leader[0], signal.SIGTERM)
 
     def _kill(self, left: list[Process]) -> bool:
+        if self.killing is None and left and not self.page.script_begun:
+            named = ", ".join(f"{found.pid} (`{command_of(found.pid)}`)" for found in left[:8])
+            message = f"{len(left)} processes are killed, as they did not end in time: {named}"
+            self._warn(
+                "grace-passed", message, "see whether the trainer heeds TERM, or give it more `stop.grace_seconds`"
+            )
         self.killing = self.killing or time.monotonic()
         for found in left:
             send(found, signal.SIGKILL)
@@ -1515,7 +1608,7 @@ class Supervisor:
         if self.cause == "done" or not (lacking or self.job.dry_run):
             return "succeeded", self.reason if self.cause == "done" else "the done rule holds"
         if self.cause:
-            return "stopped", self.reason
+            return "stopped", self.reason + ("; killed after the grace" if "grace-passed" in self.story.warned else "")
         if self.status == 0 and self.job.dry_run:
             return "succeeded", "dry run"
         told = telling(last_lines(self.job.node.path("log")))
@@ -1615,6 +1708,7 @@ class Supervisor:
             "path": path,
             "bytes": size,
             "whole": whole,
+            "reason": None if whole else self.artifacts.partial[path][1],
             "files": [
                 {"path": name, "bytes": size, "digest": None, "reason": why}
                 for name, (size, _) in sorted(self.artifacts.last[path].items())
@@ -1929,6 +2023,7 @@ def status_of(node: Node) -> Record:
             "path": path,
             "bytes": size,
             "whole": size_of(listing(path)) == size,
+            "reason": None if size_of(listing(path)) == size else "it has another size than it was told with",
             "files": left.get(path, {}).get("files", []),
         }
         for path, size in story.checkpoints.items()
@@ -1943,6 +2038,9 @@ def status_of(node: Node) -> Record:
         "reason": reason,
         "phase": story.phase,
         "alive": alive,
+        "ending": {"awaits": story.awaits, "seconds": max(0, round(story.until - time.time()))}
+        if story.awaits and state == "stopping"
+        else None,
         "progress": story.progress,
         "checkpoints": list(checkpoints.values()),
         "images": len(story.images),
@@ -2043,33 +2141,124 @@ def told_run(folder: str) -> Record:
     }
 
 
-def follow(node: Node, events: int, log: Optional[int], wait: float) -> int:
-    """Print a line that counts them, then what is new of the events (whole lines) and, with an offset, of the log."""
+def follow(node: Node, events: int, log: Optional[int], wait: float, events_mark: str = "", log_mark: str = "") -> int:
+    """Print a line that counts them, then what is new of the events (whole lines) and, with an offset, of the log.
+
+    A file that is no longer the one of its mark is shown from its new beginning: the line tells where that is.
+    """
     until = time.monotonic() + wait
     while True:
         alive = is_held(node.path("lock"))
-        told, written = part(node.path("events.jsonl"), events), b"" if log is None else part(node.path("log"), log)
-        told = told[: told.rfind(b"\n") + 1]
+        told = part(node.path("events.jsonl"), events, events_mark, whole=True)
+        written = Part(0, b"", "") if log is None else part(node.path("log"), log, log_mark)
         over = not alive and os.path.exists(node.path("slots"))
-        if told or written or over or time.monotonic() >= until:
+        moved = told.start != events or (log is not None and written.start != log)
+        if told.data or written.data or over or moved or time.monotonic() >= until:
             break
         time.sleep(0.1)
     state = status_of(node)["state"]
     if alive and state == "ended":
         state = "stopping"
-    head = json.dumps({"events": len(told), "log": len(written), "state": state})
-    sys.stdout.buffer.write(head.encode() + b"\n" + told + written)
+    head = {
+        "events": len(told.data),
+        "log": len(written.data),
+        "state": state,
+        "events_from": told.start,
+        "log_from": written.start,
+        "events_mark": told.mark,
+        "log_mark": written.mark,
+    }
+    sys.stdout.buffer.write(json.dumps(head).encode() + b"\n" + told.data + written.data)
     return 0
 
 
-def part(path: str, offset: int) -> bytes:
-    """At most a chunk of *path* from *offset* on."""
+class Part(NamedTuple):
+    """What was read of a file, from where on, and the mark by which the next reader knows the file again."""
+
+    start: int
+    data: bytes
+    mark: str
+
+
+def part(path: str, offset: int, known: str = "", whole: bool = False) -> Part:
+    """At most a chunk of *path* from *offset* on, of *whole* lines where asked.
+
+    *known* is the mark that came with *offset*: a file that has other bytes there is read from its beginning, and one
+    that was only cut from its end.
+    """
     try:
-        with open(path, "rb") as file:
-            file.seek(offset)
-            return file.read(CHUNK_BYTES)
+        file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
-        return b""
+        return Part(0 if known else offset, b"", "")
+    try:
+        size = os.fstat(file).st_size
+        if known and (size < offset or mark_of(file, offset) != known):
+            is_cut = size < offset and mark_of(file, size)[:8] == known[:8]
+            offset = size if is_cut else 0
+        data = os.pread(file, CHUNK_BYTES, offset)
+        data = data[: data.rfind(b"\n") + 1] if whole else data
+        return Part(offset, data, mark_of(file, offset + len(data)))
+    finally:
+        os.close(file)
+
+
+def mark_of(file: int, offset: int) -> str:
+    """Checksums of a file's first bytes and of those before *offset*."""
+    length = min(MARK_BYTES, offset)
+    return f"{zlib.crc32(os.pread(file, length, 0)):08x}{zlib.crc32(os.pread(file, length, offset - length)):08x}"
+
+
+def seek(node: Node, lines: Optional[int], since: Optional[float], ago: Optional[float]) -> int:
+    """Print the offset at which the log's last lines, or what it got since a moment, begin: the later one of both."""
+    moment = since if ago is None else time.time() - ago
+    is_timed = os.path.exists(node.path("log.index"))
+    offset = 0
+    with contextlib.suppress(FileNotFoundError), open(node.path("log"), "rb") as log:
+        if moment is not None:
+            offset = size_at(node.path("log.index"), moment)
+            if offset < os.fstat(log.fileno()).st_size:
+                offset = begin_of_line(log.fileno(), offset)
+        if lines is not None:
+            offset = max(offset, begin_of_last(log.fileno(), lines))
+    print(json.dumps({"format": FORMAT, "offset": offset, "timed": is_timed}))
+    return 0
+
+
+def size_at(index: str, moment: float) -> int:
+    """How large the log was at *moment*, or shortly before."""
+    size = 0
+    with contextlib.suppress(FileNotFoundError), open(index, "rb") as lines:
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                noted, then = map(int, line.split())
+                if noted > moment:
+                    break
+                size = then
+    return size
+
+
+def begin_of_line(file: int, offset: int) -> int:
+    """Where the line begins that *offset* is in."""
+    before = os.pread(file, min(offset, CHUNK_BYTES), max(0, offset - CHUNK_BYTES))
+    return offset - len(before) + before.rfind(b"\n") + 1
+
+
+def begin_of_last(file: int, count: int) -> int:
+    """Where the last *count* lines of a file begin."""
+    at = end = os.fstat(file).st_size
+    if end and os.pread(file, 1, end - 1) == b"\n":
+        at = end - 1
+    while at and count:
+        size = min(CHUNK_BYTES, at)
+        at -= size
+        data = os.pread(file, size, at)
+        if (found := data.count(b"\n")) >= count:
+            cut = len(data)
+            for _ in range(count):
+                cut = data.rfind(b"\n", 0, cut)
+            return at + cut + 1
+        count -= found
+    return at if count else end
 
 
 def tidy(node: Node, grace: float) -> int:
@@ -2115,6 +2304,12 @@ def parsed() -> Record:
     one.add_argument("--events", type=int, required=True, metavar="OFFSET")
     one.add_argument("--log", type=int, metavar="OFFSET")
     one.add_argument("--wait", type=float, default=0.0, metavar="SECONDS")
+    one.add_argument("--events-mark", default="", metavar="MARK")
+    one.add_argument("--log-mark", default="", metavar="MARK")
+    one = verb(seek, node=True)
+    one.add_argument("--lines", type=int, metavar="N")
+    one.add_argument("--since", type=float, metavar="UNIX_SECONDS")
+    one.add_argument("--ago", type=float, metavar="SECONDS")
     one = verb(tidy, node=True)
     one.add_argument("--grace", type=float, default=10.0, metavar="SECONDS")
     one = verb(runs)

@@ -1,7 +1,7 @@
-# The job of all-of-it, plan 5c2442a9f92f5488f7800db94dfba95246223d4217da7ec0e3612c79f23d2bb4: everything long runs here, under the supervisor.
+# The job of all-of-it, plan 0947140707ff8a85e00a2abe30a1277fd8bf49dce9ea91892d7ca2f96cfa0115: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
-  "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
+  "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return
   echo "srpo-manifest: preparation step $1 failed (steps/$2)" >&2
   exit 70
 }

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from .conftest import RUNTIME
 
 
@@ -33,6 +35,23 @@ def test_a_stop_while_preparing(bundle):
     run.stop()
     ended = run.end()
     assert (ended["outcome"], ended["phase"]) == ("stopped", "unpack")
+
+
+@pytest.mark.fault(50, "stopped")
+def test_a_stop_during_checks(bundle):
+    """A check that hangs is ended; the trainer never starts, and the steps for the end run once."""
+    bundle.before = "enter checks; supervise checks || exit"
+    bundle.rules["checks"] = [
+        {"code": "x", "level": "deny", "fact": "x", "probe": "touch asked; sleep 600", "op": "present", "value": None, "message": "x", "hints": []}
+    ]  # fmt: skip
+    bundle.on_stop = 'echo "steps: $SRPO_RUN_OUTCOME"'
+    run = bundle.start("say:trainer")
+    run.until((bundle.cwd / "asked").exists)
+    run.stop("--reason", "for a test")
+    ended = run.end()
+    assert (ended["outcome"], ended["reason"]) == ("stopped", "for a test")
+    assert run.log() == "steps: stopped\n"
+    assert bundle.processes(run) == []
 
 
 def test_a_deaf_tree_is_killed_after_the_grace(bundle):

@@ -99,7 +99,7 @@ def test_another_boot_means_lost(bundle, supervise):
 @pytest.mark.parametrize("seed", range(4))
 def test_random_kills_lose_no_status_and_leave_no_orphan(bundle, seed):
     """One supervisor dies at any moment, of a run that ends by itself or is stopped."""
-    chance = random.Random(seed)  # noqa: S311 - a seed to repeat
+    chance = random.Random(seed)
     run = bundle.start("worker:say:hears", "sleep:0.4", "exit:7")
     time.sleep(chance.uniform(0, 0.8))
     stopped = chance.random() < 0.5

@@ -1,7 +1,7 @@
-# The job of a-run, plan af759de91490c4f1b76b00d8a1bffcfbe3b6d4a605c1ad4e3e8b771afd7b6bc1: everything long runs here, under the supervisor.
+# The job of a-run, plan c3a95e07bd426d027b13acec75d9feb3c1cbb8bc3af925c4b46c48492f590ee2: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
-  "$BASH" --noprofile --norc "$SRPO_BUNDLE/steps/$2" && return
+  "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return
   echo "srpo-manifest: preparation step $1 failed (steps/$2)" >&2
   exit 70
 }

@@ -1,0 +1,42 @@
+"""How long we wait for code that is not ours."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_SECONDS = 30.0
+
+
+class Hung(BaseException):
+    """The time is over. No `except Exception` of a plugin takes it for its own."""
+
+
+def patience_seconds() -> float:
+    """As SRPO_MANIFEST_PLUGIN_SECONDS says, else 30."""
+    try:
+        return max(0.1, float(os.environ.get("SRPO_MANIFEST_PLUGIN_SECONDS", _SECONDS)))
+    except ValueError:
+        return _SECONDS
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Raises Hung in what takes longer; where no timer is at hand (Windows, other threads) Ctrl-C is the way out."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise Hung
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, patience_seconds())
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
