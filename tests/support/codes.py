@@ -18,7 +18,7 @@ TELLERS = {
 }  # fmt: skip
 """What takes a code as its first argument. Any other call that takes a word with a dash there is one as well, unless it is among:"""
 OTHERS = {
-    "Part", "_checked", "_git", "_run", "child_by_field_name", "children_by_field_name", "tell", "user_cache_path",
+    "Part", "_git", "_run", "checked", "child_by_field_name", "children_by_field_name", "run", "tell", "user_cache_path",
     "user_state_path",
 }  # fmt: skip
 LATER = {"refuse_launch": 2}
