@@ -92,7 +92,7 @@ def findings(folder: Path, one: Explanation, text: str, root: Path, **levels: st
     (folder / ".git").mkdir(exist_ok=True)
     (folder / "srpo.toml").write_text(text, encoding="utf-8")
     if one.locked:
-        shutil.copy(root / "manifests/srpo.lock", folder / "srpo.lock")
+        shutil.copy(root / "manifests" / ("diffusers" if "diffusers" in text else "") / "srpo.lock", folder)
     try:
         found = check(Said(manifest=str(folder / "srpo.toml"), lints=levels))
     except SrpoManifestError as error:
