@@ -25,9 +25,9 @@ from srpo_manifest.engine.deciding import (
 )
 from srpo_manifest.engine.loading import load, load_plugins, unsaved
 from srpo_manifest.engine.repositories import Repositories
-from srpo_manifest.errors import LaunchError, ManifestError, TransportError
+from srpo_manifest.errors import ManifestError, SrpoManifestError, TransportError
 from srpo_manifest.planning.anchors import RUNS_FOLDER, workspace
-from srpo_manifest.planning.runs import RUNS
+from srpo_manifest.planning.runs import RUNS, runs_probe, started_of
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.facts import Facts, PastRun, Unknown
 from srpo_manifest.values.lock import Pin
@@ -212,19 +212,9 @@ class Runner:
         self.lock(decision)
         backend = decision.wanted.manifest.backend
         transport = open_transport(decision.wanted, self.registry, decision.facts)
-        record = Record(
-            format=FORMAT,
-            id=(run := records.new_id(plan.name)),
-            name=plan.name,
-            plan=plan.id,
-            manifest=str(Path(self.wanted.file).absolute()),
-            workspace=str(workspace(decision.wanted)),
-            folder=str(workspace(decision.wanted) + f"/{RUNS_FOLDER}/{run}"),
-            transport=msgspec.to_builtins(backend.transport) | self._proven_bash(transport),
-            launcher=msgspec.to_builtins(backend.launcher),
-            plugins=decision.wanted.manifest.plugins,
-            started=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        )
+        run = records.new_id(plan.name)
+        started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        record = self._record(decision.wanted, run, plan.id, started, self._proven_bash(transport))
         self.sent = record
         records.save(record, msgspec.json.encode(plan))
         try:
@@ -237,7 +227,7 @@ class Runner:
                 dry_run=dry_run,
                 given_up=given_up,
             )
-        except LaunchError as error:
+        except SrpoManifestError as error:
             if error.code != "launch-unsure":
                 records.discard(record)
             raise
@@ -246,12 +236,33 @@ class Runner:
 
     def runs(self) -> tuple[PastRun, ...]:
         """Runs of the manifest's name on its target, the newest first. Raises: TransportError."""
-        found = asked(self.wanted, self.registry, self.repositories).get(RUNS, tuple[PastRun, ...])
+        from srpo_manifest.engine.gather import ask_target  # noqa: PLC0415 - likewise
+
+        options = self.wanted.manifest.backend.transport
+        transport = self.registry.transport(options.kind).open(options, None, Facts())
+        found = Facts(facts=ask_target(transport, [runs_probe(self.wanted)])).get(RUNS, tuple[PastRun, ...])
         if isinstance(found, Unknown):
             raise TransportError(
                 found.code or "runs-unknown", f"the target's runs are not known: {found.reason}", *found.hints
             )
         return found
+
+    def restore(self, runs: tuple[PastRun, ...]) -> tuple[Record, ...]:
+        """Make the records anew that are missing here, or torn, from what the target told. Returns: those.
+
+        Raises: TransportError `home-unwritable` or `home-unsafe`.
+        """
+        from srpo_manifest.engine import records  # noqa: PLC0415 - likewise
+
+        known = records.survey()
+        kept = {record.id for record in known.records} | {one.id for one in known.damaged if not one.mendable}
+        missing = [run for run in runs if run.id not in kept]
+        made = tuple(self._record(self.wanted, run.id, run.plan, started_of(run.id)) for run in missing)
+        records.restore(
+            (record, records.Brief(state=run.state, outcome=run.outcome))
+            for record, run in zip(made, missing, strict=True)
+        )
+        return made
 
     def contact(self, record: Record) -> Contact:
         """The run's target: ask it, follow it, stop it."""
@@ -267,6 +278,22 @@ class Runner:
     def _told(self, decision: Decision) -> None:
         plan = decision.plan
         self.emit("plan.made", plan=plan.id, warnings=len(plan.warnings), refusals=len(plan.refusals))
+
+    def _record(self, wanted: Wanted, run: str, plan: str, started: str, bash: dict[str, str] | None = None) -> Record:
+        manifest = wanted.manifest
+        return Record(
+            format=FORMAT,
+            id=run,
+            name=manifest.name,
+            plan=plan,
+            manifest=str(Path(self.wanted.file).absolute()),
+            workspace=str(workspace(wanted)),
+            folder=str(workspace(wanted) + f"/{RUNS_FOLDER}/{run}"),
+            transport=msgspec.to_builtins(manifest.backend.transport) | (bash or {}),
+            launcher=msgspec.to_builtins(manifest.backend.launcher),
+            plugins=manifest.plugins,
+            started=started,
+        )
 
     def _proven_bash(self, transport: object) -> dict[str, str]:
         """The bash that answered, so that `status` and `stop` use the very same one."""

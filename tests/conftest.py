@@ -37,6 +37,7 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files; review the diff")
     parser.addoption("--thorough", action="store_true", help="the large numbers: a thousand kills, not 150")
+    parser.addoption("--seed", type=int, help="repeat the one random run of this seed")
 
 
 @pytest.fixture(scope="session")

@@ -119,3 +119,14 @@ def test_the_upgrade_page_names_every_kind_of_change_and_every_key(root: Path):
     text = (root / "docs/upgrade.md").read_text(encoding="utf-8")
     keys = [field.encode_name for field in msgspec.structs.fields(Report)]
     assert [word for word in (*ORDER, *keys) if f"`{word}`" not in text] == []
+
+
+def test_the_store_page_names_every_code(root: Path):
+    """Of records, locks and pruning."""
+    text = (root / "docs/store.md").read_text(encoding="utf-8")
+    source = "".join(
+        (root / f"srpo_manifest/engine/{name}.py").read_text(encoding="utf-8") for name in ("store", "records")
+    )
+    codes = {f"record-{code}" for code in re.findall(r'Unfit\(\s*"([a-z]+)"', source)}
+    assert len(codes) == 7
+    assert [code for code in sorted(codes | {"record-newer"}) if f"`{code}`" not in text] == []

@@ -67,7 +67,7 @@ def stay(contact: Contact, emit: Reporter, view: View, ear: Ear) -> int:
             stopped_by_us = _stop(contact, "on the terminal", insisted=stopped_by_us) or stopped_by_us
     view.close()
     status = contact.status()
-    records.saw(run, status)
+    records.saw(contact.record, status)
     if ended is None:
         emit.emit("run.ended", run=run, outcome=status.outcome, exit=status.exit, reason=status.reason)
     return STOPPED if stopped_by_us else 0 if status.outcome == "succeeded" else 1
@@ -80,7 +80,7 @@ def settle(contact: Contact) -> int:
         status = contact.status()
         if status.state == "ended":
             say(f"{run} {status.outcome}: {status.reason}")
-            records.saw(run, status)
+            records.saw(contact.record, status)
             return STOPPED
     except SrpoManifestError as error:
         say(f"{run} may have been started: {error}")

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from srpo_manifest.errors import UsageError
 from srpo_manifest.values.said import Said
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,6 +38,27 @@ def shared_options(command: F) -> F:
     for option in reversed(_SHARED):
         command = option(command)
     return command
+
+
+def overlay_options(command: F) -> F:
+    """Add what may be merged over the manifest of `-m`; `overlaid` takes them out of what the command is given."""
+    for option in reversed(_SHARED[:3]):
+        command = option(command)
+    return command
+
+
+def overlaid(manifest: str | None, given: dict[str, Any]) -> Said | None:
+    """The manifest of `-m` with its overlays. Raises: UsageError where there are overlays and no manifest."""
+    named = {name: given.pop(name) for name in ("profiles", "parts", "sets")}
+    if manifest is not None:
+        return Said(manifest=manifest, **named)
+    if any(named.values()):
+        raise UsageError(
+            "usage",
+            "`--profile`, `--with` and `--set` change a manifest, and none is named",
+            "name it with `-m MANIFEST`",
+        )
+    return None
 
 
 def said(context: click.Context, given: dict[str, Any]) -> Said:

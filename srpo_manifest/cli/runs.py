@@ -7,12 +7,16 @@ from typing import Any
 
 import click
 
-from srpo_manifest.cli.output import data, say
+from srpo_manifest.cli.options import overlaid, overlay_options
+from srpo_manifest.cli.output import data, say, tell
 from srpo_manifest.engine import records
+from srpo_manifest.engine.records import Brief
 from srpo_manifest.errors import SrpoManifestError
 from srpo_manifest.finding import visible
+from srpo_manifest.values.run import FORMAT as RECORD_FORMAT
 from srpo_manifest.values.run import Record, Status
 from srpo_manifest.values.said import Said
+from srpo_manifest.wording import plural
 
 FORMAT = 1
 
@@ -20,44 +24,61 @@ FORMAT = 1
 @click.command("runs")
 @click.option("--refresh", is_flag=True, help="Ask every run's target, in parallel.")
 @click.option(
-    "-m", "--manifest", metavar="MANIFEST", help="List the runs of this manifest's name on its target instead."
+    "-m",
+    "--manifest",
+    metavar="MANIFEST",
+    help="List the runs of this manifest's name on its target instead, and restore their records where they are missing here.",
 )
+@overlay_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def command(*, refresh: bool, manifest: str | None, as_json: bool) -> int:
+def command(*, refresh: bool, manifest: str | None, as_json: bool, **given: Any) -> int:
     """List the runs on record here, newest first, with what was last seen of each."""
-    if manifest is not None:
-        return _on_target(manifest, as_json=as_json)
-    found = records.load_all()[::-1]
+    said = overlaid(manifest, given)
+    if said is not None:
+        return _on_target(said, as_json=as_json)
+    known = records.survey()
+    found = known.records[::-1]
     if refresh:
         with ThreadPoolExecutor(max_workers=16) as pool:
             rows = list(pool.map(_asked, found))
     else:
-        rows = [_row(record, records.seen(record.id), "not-asked") for record in found]
+        rows = [_row(record, records.seen_briefly(record.id), "not-asked") for record in found]
     if as_json:
-        data({"format": FORMAT, "runs": rows, "damaged": records.damaged()})
+        damaged = [
+            {"id": one.id, "code": one.finding.code, "message": one.finding.message, "hints": one.finding.hints}
+            for one in known.damaged
+        ]
+        data({"format": FORMAT, "runs": rows, "damaged": damaged})
         return 0
     for row in rows:
         lost = "  (no contact)" if row["contact"] == "lost" else ""
-        print(f"{row['id']}  {row['outcome'] or row['state'] or 'not asked yet'}{lost}  {visible(row['manifest'])}")
+        newer = "  (newer record)" if row["newer"] else ""
+        state = row["outcome"] or row["state"] or "not asked yet"
+        print(visible(f"{row['id']}  {state}{lost}{newer}  {row['manifest']}"))
     if not rows:
         say("no run is on record here")
-    for name in records.damaged():
-        say(f"warning[record-damaged]: the record of {name} cannot be read")
+    tell(one.finding for one in known.damaged)
     return 0
 
 
-def _on_target(manifest: str, *, as_json: bool) -> int:
+def _on_target(said: Said, *, as_json: bool) -> int:
     """What the target knows: runs that were started from another machine, or by hand, among them."""
     from srpo_manifest.runner import Runner  # noqa: PLC0415 - a list from records needs no manifest
 
-    found = Runner(Said(manifest=manifest)).runs()
+    runner = Runner(said)
+    found = runner.runs()
+    restored = [record.id for record in runner.restore(found)]
     if as_json:
-        data({"format": FORMAT, "runs": found, "damaged": []})
+        data({"format": FORMAT, "runs": found, "damaged": [], "restored": restored})
         return 0
     for run in found:
-        print(f"{run.id}  {run.outcome or run.state}{'  whole' if run.whole else ''}")
+        why = f": {run.reason}" if run.reason else ""
+        print(visible(f"{run.id}  {run.outcome or run.state}{why}{'  whole' if run.whole else ''}"))
     if not found:
         say("no run of this name is on the target")
+    if restored:
+        told = ", ".join(restored[:5]) + (" …" if len(restored) > 5 else "")
+        say(f"{plural(len(restored), 'record')} restored here from the target: {told}")
     return 0
 
 
@@ -65,21 +86,22 @@ def _asked(record: Record) -> dict[str, Any]:
     from srpo_manifest.engine.contact import Contact  # noqa: PLC0415 - only --refresh needs the backends
 
     try:
-        status = Contact(record).status()
+        status = Contact(records.usable(record)).status()
     except SrpoManifestError:
-        return _row(record, records.seen(record.id), "lost")
-    records.saw(record.id, status)
+        return _row(record, records.seen_briefly(record.id), "lost")
+    records.saw(record, status)
     return _row(record, status, "ok")
 
 
-def _row(record: Record, status: Status | None, contact: str) -> dict[str, Any]:
+def _row(record: Record, status: Status | Brief, contact: str) -> dict[str, Any]:
     return {
         "id": record.id,
         "name": record.name,
         "plan": record.plan,
         "manifest": record.manifest,
         "started": record.started,
-        "state": status.state if status else None,
-        "outcome": status.outcome if status else None,
+        "state": status.state,
+        "outcome": status.outcome,
         "contact": contact,
+        "newer": record.format > RECORD_FORMAT,
     }

@@ -29,7 +29,7 @@ def command(*, run: str, as_json: bool) -> int:
         if as_json:
             data({"contact": "lost", "reason": str(error)} | (msgspec.to_builtins(last) if last else {}))
         raise
-    records.saw(record.id, status)
+    records.saw(record, status)
     if as_json:
         data(msgspec.to_builtins(status) | {"contact": "ok", "folder": contact.where})
     else:

@@ -12,6 +12,7 @@ from srpo_manifest.cli.status import told
 from srpo_manifest.cli.view import View
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
+from srpo_manifest.errors import LaunchError
 
 _TOLD = frozenset({"checkpoint.awaited", "checkpoint.written", "grace.started", "warning.raised"})
 
@@ -37,9 +38,16 @@ def command(*, run: str, grace_seconds: float | None, no_end: bool, no_wait: boo
         if not no_wait:
             _watch(contact)
         status = contact.status()
-    if status.outcome == "lost":
+    if status.outcome == "lost" and status.unfinished is None:
         contact.tidy()
-    records.saw(contact.record.id, status)
+    if status.unfinished:
+        why = status.warnings[-1]
+        raise LaunchError(
+            why.code,
+            f"run `{status.run}` lost its supervisors and cannot be taken over: {why.message}",
+            *(why.hints or ("see its folder on the target; `status` tries again",)),
+        )
+    records.saw(contact.record, status)
     if as_json:
         data(status)
     else:

@@ -27,7 +27,7 @@ def command(*, run: str, timeout_seconds: float | None, as_json: bool) -> int:
         if deadline is not None and time.monotonic() >= deadline:
             raise LaunchError("wait-timeout", f"run `{contact.record.id}` has not ended: it is {chunk.state}")
     status = contact.status()
-    records.saw(contact.record.id, status)
+    records.saw(contact.record, status)
     if as_json:
         data(status)
     else:

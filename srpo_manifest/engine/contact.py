@@ -17,7 +17,7 @@ from srpo_manifest.ports.probes import Answer
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.reading.words import parse_word
 from srpo_manifest.values.facts import Facts
-from srpo_manifest.values.run import Mark, Record, Status
+from srpo_manifest.values.run import Mark, Raised, Record, Status
 from srpo_manifest.wording import ticked
 
 ASK_SECONDS = 60.0
@@ -50,8 +50,25 @@ class Contact:
         return f"{self.record.folder.replace('${target.home}', '~')}/{NODE}"
 
     def status(self) -> Status:
-        """Ask how it is. Raises: TransportError; LaunchError for an answer that cannot be read."""
-        return self.launcher.parse_status(self._exec(self.launcher.status(self._folder)))
+        """Ask how it is, and take it over where it lost its supervisors.
+
+        Raises: TransportError; LaunchError for an answer that cannot be read.
+        """
+        found = self._status()
+        if not found.unfinished:
+            return found
+        adopted = self._exec(self.launcher.adopt(self._folder))
+        found = self._status()
+        if adopted.status == 0 or not found.unfinished:
+            return found
+        lines = adopted.error.decode("utf-8", "replace").splitlines()
+        told = Raised(
+            time=found.started or "",
+            code="run-unadopted",
+            message=next((line for line in lines if line.startswith("error[")), adopted.complaint),
+            hints=tuple(line.removeprefix("hint: ") for line in lines if line.startswith("hint: ")),
+        )
+        return msgspec.structs.replace(found, warnings=(*found.warnings, told))
 
     def stop(self, *, grace_seconds: float | None, reason: str) -> None:
         """Ask it to end; returns once the request lies there durably. Raises: TransportError; LaunchError."""
@@ -68,7 +85,10 @@ class Contact:
             )
 
     def tidy(self) -> None:
-        """End what a lost run left behind. Raises: TransportError; LaunchError where something cannot be ended."""
+        """End what a lost run left behind whose supervisor is too old to take it over.
+
+        Raises: TransportError; LaunchError where something cannot be ended.
+        """
         answer = self._exec(self.launcher.tidy(self._folder))
         if answer.status != 0:
             raise LaunchError("tidy-failed", f"processes of the lost run go on: {answer.complaint or answer.text}")
@@ -95,6 +115,8 @@ class Contact:
             text = follow(self._folder, at, wait_seconds=wait_seconds)
             try:
                 chunk = parse_follow(self.transport.exec(text, timeout_seconds=wait_seconds + ASK_SECONDS), at)
+                if chunk.unfinished and not self.status().unfinished:
+                    chunk = msgspec.structs.replace(chunk, state="stopping")
             except TransportError as error:
                 if failures == 0:
                     lost(str(error))
@@ -110,6 +132,9 @@ class Contact:
             at = chunk.after
             if chunk.state == "ended" and not chunk.events and not chunk.log:
                 return
+
+    def _status(self) -> Status:
+        return self.launcher.parse_status(self._exec(self.launcher.status(self._folder)))
 
     def _exec(self, script: str) -> Answer:
         return self.transport.exec(script, timeout_seconds=ASK_SECONDS)

@@ -15,6 +15,7 @@ from srpo_manifest.engine.packing import LAST
 from srpo_manifest.errors import LaunchError, ManifestError, TransportError
 from srpo_manifest.planning import handover
 from srpo_manifest.planning.anchors import RUNS_FOLDER
+from srpo_manifest.ports.arrival import SLOTS, SWEEP, TAGS
 from srpo_manifest.ports.launcher import Launcher
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.values.bundle import Bundle
@@ -26,17 +27,26 @@ from srpo_manifest.wording import ticked
 LAUNCH_SECONDS = 600.0
 # GNU tar reads its pipe to the end: the secrets come first, and `read` takes them byte by byte.
 _RECEIVE = """run={folder}
+runs=${{run%/*}} id=${{run##*/}}
 IFS= read -r secrets
-(umask 077 && mkdir -p -- "${{run%/*}}" && mkdir -- "$run" "$run/bundle") || exit 73
-(umask 077 && tar -x --no-same-owner -f - -C "$run/bundle") || {{ rm -rf -- "$run"; exit 74; }}
+TAGS
+me=$(tag $$) new=$runs/.$id.$me.new
+discard() {{ mv -T -- "$1" "$runs/.${{1##*/}}.$me.gone" && rm -rf -- "$runs/.${{1##*/}}.$me.gone"; }}
+SWEEP
+(umask 077 && mkdir -p -- "$runs" && mkdir -- "$new" "$new/bundle") || exit 73
+(umask 077 && tar -x --no-same-owner -f - -C "$new/bundle") || {{ rm -rf -- "$new"; exit 74; }}
 # A stream that was cut off between two files is good tar, and no bundle.
-rm -- "$run/bundle/{last}" || {{ rm -rf -- "$run"; echo 'the bundle arrived cut off' >&2; exit 74; }}
+rm -- "$new/bundle/{last}" || {{ rm -rf -- "$new"; echo 'the bundle arrived cut off' >&2; exit 74; }}
+(umask 077 && echo "$me" >"$new/starting" && mv -T -- "$new" "$run") || {{ rm -rf -- "$new"; exit 73; }}
 printf '%s\\n' "$secrets" | (
+{{ tag "$BASHPID" && echo; }} >>"$run/starting"
 {start})
 status=$?
-[ "$status" -eq 0 ] || [ -e "$run/attempt-1/node-0/slots" ] || rm -rf -- "$run"
+if [ "$status" -eq 0 ] || [ -e "$run/SLOTS" ]; then rm -f -- "$run/starting"; else discard "$run"; fi
 exit "$status"
 """
+for _name, _text in (("TAGS", TAGS), ("SWEEP", SWEEP), ("SLOTS", SLOTS)):
+    _RECEIVE = _RECEIVE.replace(_name, _text.rstrip().replace("{", "{{").replace("}", "}}"))
 
 
 def bundle_of(planned: Planned) -> Bundle:
@@ -116,6 +126,12 @@ def launch(
         ) from error
     if answer.status != 0 and cut:
         raise LaunchError("launch-given-up", "told to stop while the bundle was sent: nothing was started")
+    if not 0 <= answer.status < 128:
+        raise LaunchError(
+            "launch-unsure",
+            f"the bash on {transport.place} was ended during the launch (exit status {answer.status})",
+            "`srpo-manifest status last` asks whether it started",
+        )
     if answer.status != 0:
         lines = answer.error.decode("utf-8", "replace").strip().splitlines()[-10:]
         raise LaunchError(

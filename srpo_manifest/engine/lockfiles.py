@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-from contextlib import suppress
-from glob import escape, glob
 from typing import TYPE_CHECKING
 
 from srpo_manifest.engine.files import is_file, read_source, root_of
@@ -17,6 +14,7 @@ if TYPE_CHECKING:
 
 NAME = "srpo.lock"
 LIMIT_BYTES = 4 << 20
+PATIENCE_SECONDS = 60.0
 DEMO = "demo:"
 """The url that never enters a lock: the package carries its commit and contracts."""
 
@@ -52,19 +50,38 @@ def read(path: str) -> Lock:
 def write(path: str, pin: Pin) -> bool:
     """Put *pin* into the lock, beside the entries of other scripts at the same commit. Returns: whether it changed.
 
-    Raises: ManifestError `lock-unwritable`.
+    Raises: ManifestError `lock-unwritable`; TransportError `lock-held`.
     """
+    if _holds(path, pin):
+        return False
+    from srpo_manifest.engine.home import cache_folder  # noqa: PLC0415 - most plans write no lock
+    from srpo_manifest.engine.locks import held  # noqa: PLC0415 - likewise
+    from srpo_manifest.reading.canonical import digest  # noqa: PLC0415 - likewise
+
+    # Beside srpo.lock a lock's own files would come into the user's repository.
+    guard = cache_folder() / "locks" / digest(os.path.realpath(path))[:16]
+    with held(guard, code="lock-held", patience_seconds=PATIENCE_SECONDS):
+        if not _holds(path, pin):
+            _replace(path, read(path).with_pin(pin))
+    return True
+
+
+def _holds(path: str, pin: Pin) -> bool:
+    lock = read(path)
+    return is_file(path) and lock.with_pin(pin) == lock
+
+
+def _replace(path: str, lock: Lock) -> None:
     from srpo_manifest.reading.lockfile import render_lock  # noqa: PLC0415 - likewise
 
-    lock = read(path)
-    merged = lock.with_pin(pin)
-    if merged == lock and is_file(path):
-        return False
-    _clear(path)
-    aside = f"{path}.{os.getpid()}.new"
+    aside = f"{path}.new"
     try:
-        with open(aside, "wb") as file:
-            file.write(render_lock(merged))
+        if os.path.lexists(aside):  # of a process that was killed: only one writes at a time
+            os.unlink(aside)
+        with open(aside, "xb") as file:
+            file.write(render_lock(lock))
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(aside, path)
     except OSError as error:
         if is_file(aside):
@@ -74,25 +91,3 @@ def write(path: str, pin: Pin) -> bool:
             f"{ticked(path)} cannot be written: {error.strerror}",
             "give a lock file of yours with `--lock FILE`",
         ) from error
-    return True
-
-
-def _clear(path: str) -> None:
-    """Remove what a writer of this machine left that was killed."""
-    for left in glob(f"{escape(path)}.*.new"):
-        writer = left.removeprefix(f"{path}.").removesuffix(".new")
-        if writer.isdigit() and not _lives(int(writer)):
-            with suppress(OSError):
-                os.unlink(left)
-
-
-def _lives(pid: int) -> bool:
-    if sys.platform == "win32":  # where signal 0 is no question
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import os
 import posixpath
 import re
 import shutil
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from srpo_manifest.engine import git
 from srpo_manifest.engine.git import ASK_SECONDS, FETCH_SECONDS, QUIET_SECONDS
+from srpo_manifest.engine.locks import held
 from srpo_manifest.engine.urls import checked_ref, checked_url
 from srpo_manifest.errors import ManifestError, TransportError
 from srpo_manifest.ports.probes import Answer
@@ -331,23 +331,11 @@ class Mirror:
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
-        """One process at a time; the lock is the kernel's, and never stale."""
-        from filelock import FileLock, Timeout  # noqa: PLC0415 - a locked plan needs no mirror
-
-        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        holder = self.folder.with_name(f"{self.folder.name}.holder")
+        """One process at a time."""
         try:
-            with FileLock(f"{self.folder}.lock", timeout=self._patience_seconds, mode=0o600):
-                holder.write_text(f"process {os.getpid()}")
+            with held(self.folder, code="mirror-held", patience_seconds=self._patience_seconds):
                 self._clear()
                 yield
-        except Timeout as late:
-            who = holder.read_text() if holder.exists() else "another process"
-            raise TransportError(
-                "mirror-held",
-                f"{who} has held {ticked(self.folder)} for more than {self._patience_seconds:g} seconds",
-                "wait for it, or end it",
-            ) from late
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise git.disk_full(f"the mirror of {ticked(self.url)} has no room", str(error)) from error

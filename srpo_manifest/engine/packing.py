@@ -40,13 +40,13 @@ class Packer:
         return _tar([*opened, (BundleFile(name=LAST), io.BytesIO())])
 
     def write(self, bundle: Bundle, folder: Path) -> None:
-        """The bundle as files in *folder*, which must be empty or absent.
+        """The bundle as files in *folder*, which must be empty or absent; `launch.sh` comes last, so that no half one starts.
 
         Raises: UsageError `folder-taken` or `folder-unwritable`; ManifestError as for `tar`.
         """
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UsageError("folder-taken", f"{ticked(folder)} is there and not empty", "name a new folder")
-        for file in bundle.files:
+        for file in sorted(bundle.files, key=lambda file: file.name == "launch.sh"):
             path = folder / file.name
             with self._open(file) as source:
                 try:

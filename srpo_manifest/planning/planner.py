@@ -277,7 +277,7 @@ def _action(wanted: Wanted, facts: Facts, plan: Plan, *, again: bool) -> tuple[A
     if isinstance(past, Unknown):
         return "run", []
     for run in past:
-        if run.state != "ended":
+        if run.state not in ("ended", "unreadable"):
             return "run", [
                 Finding(
                     code="already-running",
@@ -290,7 +290,7 @@ def _action(wanted: Wanted, facts: Facts, plan: Plan, *, again: bool) -> tuple[A
                     where=wanted.where("name"),
                 )
             ]
-    told = [_lost(past[0])] if past and past[0].outcome == "lost" else []
+    told = [_lost(past[0])] if past and past[0].outcome == "lost" and past[0].unfinished is not False else []
     kept = next((run for run in past if run.plan == plan.id and run.outcome == "succeeded" and run.whole), None)
     if kept is None or again:
         return "run", told

@@ -27,6 +27,17 @@ def runs_probe(wanted: Wanted) -> TargetProbe:
     )
 
 
+def started_of(run: str) -> str:
+    """When the run was made, by its id.
+
+    >>> started_of("flux-hps-20260102T030405Z-abcdef")
+    '2026-01-02T03:04:05.000Z'
+    """
+    stamp = run.rsplit("-", 2)[1]
+    day, clock = stamp[:8], stamp[9:15]
+    return f"{day[:4]}-{day[4:6]}-{day[6:]}T{clock[:2]}:{clock[2:4]}:{clock[4:]}.000Z"
+
+
 def parse_runs(answer: Answer) -> Known | Unknown:
     """A JSON list of PastRun."""
     if answer.status != 0:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 
 from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.errors import LaunchError
+from srpo_manifest.ports.arrival import unstarted
 from srpo_manifest.ports.probes import Answer
+from srpo_manifest.values.base import Value
 from srpo_manifest.values.manifest import DirectOptions, LauncherOptions
-from srpo_manifest.values.run import Mark, Status
+from srpo_manifest.values.run import FORMAT, Mark, Raised, Status
 
-_NEVER = """if [ ! -e "$run/python" ]; then
-  printf '{"format": 1, "run": "%s", "state": "ended", "outcome": "lost", "reason": "it was never started"}' "${run##*/}"
+_PENDING = """printf '{"format": 1, "run": "%s", "state": "pending", "unfinished": false}' "${run##*/}\""""
+_LOST = """printf '{"format": 1, "run": "%s", "state": "ended", "outcome": "lost", "reason": "it was never started", "unfinished": false}' "${run##*/}\""""
+_NEVER = f"""{unstarted(_PENDING, _LOST)}if [ ! -e "$run/python" ]; then
+  {_LOST}
   exit
 fi
 """
 NODE = "attempt-1/node-0"
 PYTHON = 'python=$(cat "$run/python" 2>/dev/null) || { echo "no run in $run" >&2; exit 3; }\n'
+
+
+class _Format(Value):
+    format: int
 
 
 class DirectLauncher:
@@ -38,22 +48,60 @@ class DirectLauncher:
         if answer.status != 0:
             raise LaunchError("run-unreadable", f"the run's folder does not tell its state: {answer.complaint}")
         try:
-            return msgspec.json.decode(answer.output, type=Status)
+            return _weaker(msgspec.json.decode(answer.output, type=Status))
         except msgspec.DecodeError as error:
-            raise LaunchError("run-unreadable", f"the run's state has an unknown shape: {error}") from error
+            raise self._unreadable(answer, error) from error
+
+    def _unreadable(self, answer: Answer, error: Exception) -> LaunchError:
+        with contextlib.suppress(msgspec.DecodeError):
+            found = msgspec.json.decode(answer.output, type=_Format).format
+            if found > FORMAT:
+                return LaunchError(
+                    "run-newer",
+                    f"the run's supervisor speaks format {found}, and this srpo-manifest knows {FORMAT}",
+                    "ask with the version that started it; `stop` and `logs` may work with this one",
+                )
+        return LaunchError("run-unreadable", f"the run's state has an unknown shape: {error}")
 
     def stop(self, folder: str, *, grace_seconds: float | None, reason: str) -> str:
         """Write the request durably and wake the supervisor."""
         grace = "" if grace_seconds is None else f"--grace {grace_seconds:g} "
         return f'run={folder}\n{PYTHON}exec "$python" "$run/bundle/supervise.py" stop "$run/{NODE}" {grace}--reason {quote(reason)}\n'
 
+    def adopt(self, folder: str) -> str:
+        """The bundle's own supervisor does it, with the bash that asks for the steps of the end."""
+        return (
+            f'run={folder}\n{PYTHON}SRPO_BASH=$BASH exec "$python" -I "$run/bundle/supervise.py" adopt "$run/{NODE}"\n'
+        )
+
     def mark(self, folder: str, what: Mark) -> str:
         """Leave the mark durably."""
         return f'run={folder}\n{PYTHON}exec "$python" "$run/bundle/supervise.py" mark "$run/{NODE}" {what}\n'
 
     def tidy(self, folder: str) -> str:
-        """End what a lost run left behind."""
+        """A verb that supervisors have no more since they adopt."""
         return f'run={folder}\n[ -e "$run/python" ] || exit 0\n{PYTHON}exec "$python" "$run/bundle/supervise.py" tidy "$run/{NODE}"\n'
+
+
+def _weaker(status: Status) -> Status:
+    """*status* with what its supervisor, of another version than this client, cannot promise."""
+    if status.format > FORMAT:
+        told = Raised(
+            time=status.ended or status.started or "",
+            code="run-newer",
+            message=f"the run's supervisor speaks format {status.format}, and this srpo-manifest knows {FORMAT}: what is new in it is not shown",
+            hints=("ask with the version that started it",),
+        )
+    elif status.outcome == "lost" and status.unfinished is None:
+        told = Raised(
+            time=status.started or "",
+            code="supervisor-older",
+            message="the run's supervisor is of an older version: what it lost is not taken over, and may still be there",
+            hints=(f"`srpo-manifest stop {status.run}` ends it",),
+        )
+    else:
+        return status
+    return msgspec.structs.replace(status, warnings=(*status.warnings, told))
 
 
 class DirectKind:

@@ -10,11 +10,13 @@ import msgspec
 
 from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.errors import LaunchError, TransportError
+from srpo_manifest.ports.arrival import unstarted
 from srpo_manifest.ports.direct import NODE, PYTHON
 from srpo_manifest.ports.probes import Answer
 from srpo_manifest.values.base import Value
 
-_NEVER = """[ -e "$run/python" ] || { echo '{"events": 0, "log": 0, "state": "ended"}'; exit; }
+_HEAD = """echo '{"events": 0, "log": 0, "state": "%s"}'"""
+_NEVER = f"""{unstarted(f"sleep 0.5; {_HEAD % 'pending'}", _HEAD % "ended")}[ -e "$run/python" ] || {{ {_HEAD % "ended"}; exit; }}
 """
 KILLED = 128
 
@@ -36,6 +38,8 @@ class Chunk(Value):
     log: bytes
     after: Offsets
     state: str
+    unfinished: bool = False
+    """As in `Status`: all that there is has been shown, and more comes once the run is taken over."""
     events_anew: bool = False
     """The events' file was cut or replaced: these are its new beginning."""
     log_anew: bool = False
@@ -55,6 +59,7 @@ class _Head(Value):
     events: int
     log: int
     state: str
+    unfinished: bool = False
     events_from: int | None = None
     log_from: int | None = None
     events_mark: str = ""
@@ -101,6 +106,7 @@ def parse_follow(answer: Answer, at: Offsets) -> Chunk:
             log_mark=head.log_mark,
         ),
         state=head.state,
+        unfinished=head.unfinished,
         events_anew=events_from != at.events,
         log_anew=at.log is not None and log_from != at.log,
     )

@@ -23,8 +23,11 @@ class Launcher(Protocol):
     def parse_status(self, answer: Answer) -> Status:
         """Read the answer of `status`. Raises: LaunchError where it cannot be told."""
 
+    def adopt(self, folder: str) -> str:
+        """Go on with a run that lost its supervisors, or write down its end; ends 0 once that is durable."""
+
     def tidy(self, folder: str) -> str:
-        """End the processes that a lost run left behind; ends 0 when none is left."""
+        """End what a lost run left that cannot be taken over, as its supervisor is of an older version."""
 
     def mark(self, folder: str, what: Mark) -> str:
         """Say that the outputs came home, or that the machine is kept: `[end]` waits for that."""

@@ -80,6 +80,10 @@ class PastRun(Value):
     outcome: str | None = None
     whole: bool = False
     """Its checkpoints and files are still there."""
+    unfinished: bool | None = None
+    """As in `Status`."""
+    reason: str = ""
+    """Why its state is `unreadable`."""
 
 
 class Vendor(Value):

@@ -102,4 +102,6 @@ class Status(Value):
     started: str | None = None
     ended: str | None = None
     damaged: tuple[str, ...] = ()
+    unfinished: bool | None = None
+    """It lost its supervisors, and nobody has taken it over yet; supervisors before this field never are."""
     end: End | None = None

@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
 from terminal import pids_of, until
 
 
@@ -287,20 +288,90 @@ def test_what_cannot_be_sent_is_told_before_anything_starts(place, say):
     assert say("runs", "--json").json["runs"] == []
 
 
-def test_stop_ends_what_a_lost_run_left_behind(place, say):
-    """Both supervisors are killed: the trainer goes on, is told of, and is ended."""
-    endless = ("--set", "entry.set.max_train_steps=1000", "--set", "entry.set.checkpointing_steps=999")
-    run = say("apply", "--detach", *endless).out.strip()
-    until(lambda: say("status", "--json").json["state"] == "running")
+def kill_supervisors(run):
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
             if entry.name.isdigit() and f"{run}/bundle/supervise.py".encode() in (entry / "cmdline").read_bytes():
                 os.kill(int(entry.name), signal.SIGKILL)
-    until(lambda: say("status", "--json").json["outcome"] == "lost")
+
+
+ENDLESS = ("--set", "entry.set.max_train_steps=1000", "--set", "entry.set.checkpointing_steps=999")
+
+
+@pytest.mark.slow
+def test_a_run_that_lost_its_supervisors_is_taken_over(place, say):
+    """Both are killed and the trainer goes on: whoever asks next takes it over, again and again, and a stop ends it."""
+    run = say("apply", "--detach", *ENDLESS).out.strip()
+    until(lambda: say("status", "--json").json["state"] == "running")
+    (node,) = place.folder.glob(f".srpo/runs/{run}/attempt-1/node-0")
+    for times, verb in enumerate([("status",), ("runs", "--refresh"), ("wait", "--timeout", "0.1"), ("plan",)], 1):
+        kill_supervisors(run)
+        say(*verb)
+        assert (node / "events.jsonl").read_text().count('"code": "run-adopted"') == times
+    kill_supervisors(run)
+    said = say("apply", *ENDLESS)
+    assert (said.status, "already-running" in said.err) == (4, True)
+    kill_supervisors(run)
+    assert say("stop", run).out.startswith(f"{run} stopped")
+    assert not pids_of(run)
+
+
+OLDER = """
+import json, os, signal, sys
+verb, node = sys.argv[1:3]
+run = node.split("/")[-3]
+if verb == "status":
+    print(json.dumps({"format": 1, "run": run, "state": "ended", "outcome": "lost", "reason": "its supervisors died"}))
+elif verb == "tidy":
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if f"SRPO_RUN_ID={run}" in open(f"/proc/{pid}/environ").read().split(chr(0)):
+                os.kill(int(pid), signal.SIGKILL)
+        except OSError:
+            pass
+else:
+    sys.exit(2)
+"""
+"""As supervisors were before they could adopt."""
+
+
+def test_an_older_supervisor_is_asked_for_what_it_can(place, say):
+    """What it lost is not taken over: that is told, and a stop ends it."""
+    run = say("apply", "--detach", *ENDLESS).out.strip()
+    until(lambda: say("status", "--json").json["state"] == "running")
+    kill_supervisors(run)
+    (place.folder / ".srpo/runs" / run / "bundle/supervise.py").write_text(OLDER)
+    told = say("status", "--json").json
+    assert (told["outcome"], [one["code"] for one in told["warnings"]]) == ("lost", ["supervisor-older"])
     assert pids_of(run)
-    assert "run-lost" in {finding["code"] for finding in say("plan", "--json").json["warnings"]}
     assert say("stop", run).out.startswith(f"{run} lost")
     until(lambda: not pids_of(run))
+
+
+def test_a_run_that_cannot_be_taken_over_is_not_said_to_be_stopped(place, say):
+    """The target's own words say why; `status` shows them as a warning, and a stop fails."""
+    run = say("apply", "--detach").out.strip()
+    assert say("wait").status == 0
+    answer = f'{{"format": 1, "run": "{run}", "state": "ended", "outcome": "lost", "unfinished": true}}'
+    refuses = f"import sys\nif sys.argv[1] == 'adopt': sys.exit('error[run-foreign]: it is of another user')\nprint({answer!r})"
+    (place.folder / ".srpo/runs" / run / "bundle/supervise.py").write_text(refuses)
+    said = say("status")
+    assert (said.status, "[run-unadopted]" in said.out, "of another user" in said.out) == (0, True, True)
+    said = say("stop")
+    assert (said.status, "error[run-unadopted]" in said.err, "of another user" in said.err) == (5, True, True)
+
+
+@pytest.mark.fault(72, "run-newer")
+@pytest.mark.parametrize(("state", "status"), [("running", 0), ("levitating", 5)])
+def test_a_newer_supervisor_is_told_to_be_one(place, say, state, status):
+    """Where its answer can still be read it is shown; where it cannot, the hint says what to ask with."""
+    run = say("apply", "--detach").out.strip()
+    assert say("wait").status == 0
+    answer = f'{{"format": 2, "run": "{run}", "state": "{state}", "aura": "blue"}}'
+    (place.folder / ".srpo/runs" / run / "bundle/supervise.py").write_text(f"print({answer!r})")
+    said = say("status")
+    assert said.status == status
+    assert "run-newer]" in said.out + said.err
 
 
 def test_a_record_whose_run_never_came_to_be(place, say):

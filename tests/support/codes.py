@@ -21,6 +21,8 @@ OTHERS = {
     "Part", "_git", "_run", "checked", "child_by_field_name", "children_by_field_name", "run", "tell", "user_cache_path",
     "user_state_path",
 }  # fmt: skip
+BEGUN = {"Unfit": "record-"}
+"""What takes the end of a code, with its beginning."""
 LATER = {"refuse_launch": 2}
 """What takes a code at another place."""
 ELSEWHERE = ("flag-never-read", "flag-no-effect", "images-used", "output-used", "script-crlf", "trainer")
@@ -73,6 +75,7 @@ def _of_python(path: Path) -> Iterator[Told]:
         given = [named["code"]] if "code" in named else []
         position = LATER.get(name, 0)
         words = list(_texts(call.args[position], {})) if len(call.args) > position else []
+        yield from (Told(f"{BEGUN[name]}{word}", f"{path}:{call.lineno}", name) for word in words if name in BEGUN)
         if name in TELLERS or name in LATER or (name not in OTHERS and any("-" in word for word in words)):
             yield from (Told(word, f"{path}:{call.lineno}", name, level) for word in words)
         for value in given:

@@ -2,8 +2,9 @@
 """The supervisor of a run on one machine: starts the job, watches it, ends it, and leaves its story in plain files.
 
 Two processes supervise, `outer` above `inner`, and both are subreapers: when one dies, the kernel hands the job to
-the other, which goes on from what the files and one shared page tell. Readers (`status`, `follow`, `runs`) need the
-files alone. Standard library only, Python 3.9 or newer, Linux. The files are described in `docs/run-folder.md`.
+the other, which goes on from what the files and one shared page tell. When both die, `adopt` starts two new ones.
+Readers (`status`, `follow`) need the files alone. Standard library only, Python 3.9 or newer, Linux. The files are
+described in `docs/run-folder.md`.
 """
 
 from __future__ import annotations
@@ -33,8 +34,15 @@ IDENTITY, EXIT, END = range(3)
 NEVER_STARTED, CHECKS_REFUSED = 71, 78
 LOOK_SECONDS = 0.5
 """Between two looks at files: what did not change in between is taken to be finished."""
+TOLD_PROCESSES = 240
+FROZEN_SECONDS = 1.0
+"""Who comes to its next step later than that did not run meanwhile."""
 KILL_SECONDS = 20.0
-"""From the first KILL to giving up on processes that even KILL does not reach."""
+"""From the first KILL to giving up on processes that even KILL does not reach; rules may say `kill_seconds`."""
+ADOPT_SECONDS = 2.0
+"""How long `adopt` waits for the end of a run that may have ended already."""
+LONGEST_CGROUP = 150
+"""Bytes of a path that slot 0 has room for."""
 BYPASS_SECONDS = 30.0
 """How long a script's program may run before its launch was handed over: a wrapper like `timeout` shows its words first."""
 CHUNK_BYTES = 1 << 20
@@ -58,6 +66,8 @@ TORN_TOLD = 3
 PICTURE_BYTES = 32 << 20
 """A picture that is larger is told of, not copied."""
 DIGEST_SECONDS = 300.0
+GATE_SECONDS = 120.0
+"""How long a launch waits for another one of its name."""
 SPINNING_SHARE = 0.1
 """Of a core: what waits uses less, and what goes round in a loop more."""
 RESTARTS = 2
@@ -75,6 +85,8 @@ WAKE = signal.SIGUSR1
 STOPS = {signal.SIGTERM, signal.SIGINT}
 SIGNALS = STOPS | {WAKE, signal.SIGCHLD}
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+PIDFD_GET_INFO, PIDFD_INFO_EXIT, PIDFD_INFO_BYTES = 0xC040FF0B, 8, 64
+"""Source: linux/pidfd.h, Linux 6.15; the exit status is the last number of the first 64 bytes."""
 
 Record = dict[str, Any]
 Listing = dict[str, tuple[int, int]]
@@ -110,6 +122,8 @@ class Node:
         """What the plan said. Raises: Refused where `rules.json` cannot be read."""
         path = os.path.join(self.bundle, "rules.json")
         rules = read_json(path)
+        if format_of(rules) > FORMAT:
+            raise newer_run(self, ["rules.json"])
         if rules is None or rules.get("format") != FORMAT:
             message = f"`{path}` does not hold rules of format {FORMAT}"
             raise Refused("bundle-incomplete", message, "unpack the whole bundle", 2)
@@ -135,6 +149,29 @@ def read_json(path: str) -> Optional[Record]:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def format_of(record: Optional[Record]) -> float:
+    """The format of a record; one that says none is of the first."""
+    found = (record or {}).get("format", 1)
+    return found if isinstance(found, (int, float)) else math.inf
+
+
+def newer_parts(node: Node, story: Story, slots: Sequence[Optional[Record]], result: Optional[Record]) -> list[str]:
+    """Files that a later version of this one wrote: they are read as far as they are understood, and never rewritten."""
+    parts = {
+        "rules.json": format_of(read_json(os.path.join(node.bundle, "rules.json"))),
+        "slots": max(map(format_of, slots)),
+        "events.jsonl": story.format,
+        "result.json": format_of(result),
+    }
+    return [name for name, found in parts.items() if found > FORMAT]
+
+
+def newer_run(node: Node, parts: list[str]) -> Refused:
+    """It is only read, and a stop can be asked for."""
+    message = f"run `{node.run}` was written by a later version: {', '.join(parts)} of a format above {FORMAT}"
+    return Refused("run-newer", message, "use the version that started it; a stop can be asked for all the same", 76)
 
 
 def write_json(path: str, record: Record) -> None:
@@ -165,8 +202,10 @@ def sync_folder(path: str) -> None:
 class Slots:
     """Records that were given their space before anything started: a full disk cannot keep them from being written."""
 
-    def __init__(self, path: str) -> None:
-        self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    def __init__(self, path: str, there: bool = False) -> None:
+        self.file = os.open(path, os.O_RDWR | (0 if there else os.O_CREAT | os.O_EXCL), 0o600)
+        if there:
+            return
         os.write(self.file, b" " * SLOT_BYTES * 3)
         os.fsync(self.file)
         sync_folder(os.path.dirname(path))
@@ -277,6 +316,7 @@ class Story:
         self.warned: set[str] = set()
         self.warnings: list[Record] = []
         self.started = self.stopping = self.ended = False
+        self.format: float = FORMAT
         self.awaits, self.until = "", 0.0
         """What the end waits for, a checkpoint or the processes, and until when."""
         progress = None
@@ -295,6 +335,7 @@ class Story:
 
     def _tell(self, told: Record) -> None:
         event = told["event"]
+        self.format = max(self.format, format_of(told))
         if event == "phase.started":
             self.phase = told["phase"]
         elif event == "job.started":
@@ -334,12 +375,17 @@ class Process(NamedTuple):
     """What it and the children that it waited for have used of the processors."""
 
 
+def stat_of(pid: int) -> list[bytes]:
+    """The fields of its `stat` from the third on; none where it is gone."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()
+    return []
+
+
 def process(pid: int) -> Optional[Process]:
     """The process of that number, dead but unreaped ones included. Source: proc_pid_stat(5)."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-    except OSError:
+    fields = stat_of(pid)
+    if not fields:
         return None
     ticks = sum(map(int, fields[11:15]))
     return Process(pid, int(fields[19]), int(fields[1]), int(fields[2]), fields[0].decode(), ticks)
@@ -363,10 +409,87 @@ def boot_id() -> str:
         return file.read().strip()
 
 
-def tree(run: str, supervisors: Iterable[Sequence[int]] = ()) -> list[Process]:
-    """Every living process of the run: those that carry its id and those below a supervisor, without these."""
+def exit_of(pid: int, start: int, witness: Optional[int]) -> Optional[int]:
+    """How a process ended that is nobody's child here: its unreaped body tells, else the pidfd opened while it lived.
+
+    Returns: None where neither does, or it lives. Source: proc_pid_stat(5), whose field 52 is 0 for who may not read it.
+    """
+    body = stat_of(pid)
+    if body and int(body[19]) == start:
+        with contextlib.suppress(PermissionError):
+            try:
+                os.readlink(f"/proc/{pid}/exe")
+            except FileNotFoundError:
+                return os.waitstatus_to_exitcode(int(body[49])) if body[0] == b"Z" else None
+        return None
+    record = bytearray(PIDFD_INFO_EXIT.to_bytes(8, sys.byteorder)) + bytes(PIDFD_INFO_BYTES - 8)
+    with contextlib.suppress(OSError):
+        if witness is not None:
+            fcntl.ioctl(witness, PIDFD_GET_INFO, record)
+            if int.from_bytes(record[:8], sys.byteorder) & PIDFD_INFO_EXIT:
+                return os.waitstatus_to_exitcode(int.from_bytes(record[-4:], sys.byteorder, signed=True))
+    return None
+
+
+def members(cgroup: str) -> set[int]:
+    """Who is in it, without those below."""
+    with contextlib.suppress(OSError), open(os.path.join(cgroup, "cgroup.procs"), encoding="ascii") as file:
+        return set(map(int, file.read().split()))
+    return set()
+
+
+def own_cgroups() -> Iterator[str]:
+    """The folder of this process's cgroup of version 2, wherever that is mounted. Source: cgroups(7)."""
+    with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+        own = [line[3:].rstrip("\n") for line in file if line.startswith("0::/")]
+    with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as file:
+        mounts = [fields[1] for fields in map(str.split, file) if fields[2] == "cgroup2"]
+    return (os.path.normpath(at + path) for at in mounts for path in own)
+
+
+def enclose(run: str, pid: int) -> Optional[str]:
+    """Put a process into a new cgroup of the run. Returns: its folder; None where none may be made."""
+    with contextlib.suppress(OSError):
+        for own in own_cgroups():
+            made = os.path.join(own, f"srpo-{run}")
+            if len(os.fsencode(made)) <= LONGEST_CGROUP and os.getpid() in members(own):
+                os.mkdir(made)
+                if tell_cgroup(made, "cgroup.procs", pid):
+                    return made
+                os.rmdir(made)
+    return None
+
+
+def tell_cgroup(cgroup: str, name: str, value: int) -> bool:
+    """Write one number to a file of a cgroup, where there is one. Returns: whether it was taken."""
+    with contextlib.suppress(OSError):
+        if cgroup:
+            with open(os.path.join(cgroup, name), "wb", buffering=0) as file:
+                return file.write(b"%d" % value) > 0
+    return False
+
+
+def remove_cgroup(cgroup: str) -> None:
+    """Remove a cgroup with those below it; one with living processes stays."""
+    for at, _, _ in os.walk(cgroup, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(at)
+
+
+def tree(
+    run: str, supervisors: Iterable[Sequence[int]] = (), leader: Sequence[int] = (), cgroup: str = ""
+) -> list[Process]:
+    """Every living process of the run, without its supervisors.
+
+    These are those that carry its id, those below a supervisor, the leader with those below it, and those in the cgroup.
+    """
     every = {pid: found for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if (found := process(pid))}
     roots = {pid for pid, start in supervisors if pid in every and every[pid].start == start}
+    strangers = roots | {os.getpid()}
+    own = {pid for at, _, _ in os.walk(cgroup) for pid in members(at)}
+    if leader and leader[0] in every and every[leader[0]].start == leader[1]:
+        roots = roots | {leader[0]}
+        own.add(leader[0])
     mark = f"SRPO_RUN_ID={run}".encode()
 
     def below(found: Process) -> bool:
@@ -385,11 +508,10 @@ def tree(run: str, supervisors: Iterable[Sequence[int]] = ()) -> list[Process]:
         except OSError:
             return False
 
-    strangers = roots | {os.getpid()}
     return [
         found
         for pid, found in every.items()
-        if pid not in strangers and found.state not in "ZX" and (below(found) or carries(pid))
+        if pid not in strangers and found.state not in "ZX" and (pid in own or below(found) or carries(pid))
     ]
 
 
@@ -406,15 +528,35 @@ def starts(pid: int, entry: str) -> bool:
     return python and any(f"/{word}".endswith(f"/{entry}") for word in words)
 
 
-def send(target: Process, number: int) -> None:
-    """Signal exactly that process, never one that got its number later."""
-    handle = None
+def open_pidfd(pid: int) -> Optional[int]:
+    """A handle on a process that is there; None where the kernel, or a filter of a container, has none to give.
+
+    Raises: ProcessLookupError where it is gone.
+    """
     try:
-        with contextlib.suppress(AttributeError, PermissionError):
-            handle = os.pidfd_open(target.pid)
+        return os.pidfd_open(pid)
+    except (AttributeError, PermissionError):
+        return None
     except OSError as error:
         if error.errno != errno.ENOSYS:
-            return
+            raise
+        return None
+
+
+def has_pidfd() -> bool:
+    """Whether a process can be signalled so that its number does not matter."""
+    handle = open_pidfd(os.getpid())
+    if handle is not None:
+        os.close(handle)
+    return handle is not None
+
+
+def send(target: Process, number: int) -> None:
+    """Signal exactly that process, never one that got its number later."""
+    try:
+        handle = open_pidfd(target.pid)
+    except OSError:
+        return
     try:
         if same(target.pid, target.start) is None:
             return
@@ -569,6 +711,23 @@ class Artifacts:
         """Sizes by path of what there is for each wanted pattern."""
         self.fault: Optional[OSError] = None
         """Why a picture could not be copied at the last look; the next one tries again."""
+
+    def remembered(self) -> Record:
+        """What there is before the run, for supervisors that come later."""
+        return {"format": FORMAT, "before": self.before, "older": sorted(self.older)}
+
+    def recall(self, found: Optional[Record], told: Story) -> None:
+        """Go on from that; where it is lost, nothing that lies there now counts but what events told of."""
+        if found:
+            self.before = {
+                path: {name: (size, moment) for name, (size, moment) in files.items()}
+                for path, files in found["before"].items()
+            }
+            self.older = {(device, inode, size, moment) for device, inode, size, moment in found["older"]}
+            return
+        mine = {*told.checkpoints, *told.images}
+        self.before = {path: files for path, files in self.before.items() if path not in mine}
+        self.older = {one for path, files in self.before.items() for one in identities(path, files)}
 
     def look(self, events: Events, told: Story, last: bool) -> bool:
         """Tell of what became whole since the look before; at the *last* look nothing is being written any more.
@@ -982,51 +1141,120 @@ class Loop:
 
 
 class Page(ctypes.Structure):
-    """What one supervisor needs of the other's work when it takes over; both map it."""
+    """What one supervisor needs of the other's work when it takes over: both map it, and `page` is its copy."""
 
     _fields_ = [
         ("log", ctypes.c_uint64),
         ("phases", ctypes.c_uint64),
+        ("began", ctypes.c_double),
         ("deadline", ctypes.c_double),
+        ("group_told", ctypes.c_bool),
+        ("umask", ctypes.c_uint32),
+        ("dry_run", ctypes.c_bool),
+        ("asked", ctypes.c_bool),
         ("due", ctypes.c_double),
         ("script_begun", ctypes.c_bool),
+        ("cause", ctypes.c_char * 16),
+        ("reason", ctypes.c_char * 480),
+        ("told", ctypes.c_uint64 * (2 * TOLD_PROCESSES)),
+        ("told_count", ctypes.c_uint32),
     ]
     log: int
-    """How many bytes of the log have been read."""
+    """How many bytes of the log have been read, and all that they say was told."""
     phases: int
     """Likewise of `phases`."""
+    began: float
+    """When the run did, on the monotonic clock, which goes on until the machine is restarted."""
     deadline: float
     """When KILL follows, on the monotonic clock; 0 before anything was told to end."""
+    group_told: bool
+    """Whether the leader's group heard TERM."""
+    umask: int
+    """The job's."""
+    dry_run: bool
+    asked: bool
+    """Whether a stop was asked for: a full disk may have kept it out of `stop.req`."""
     due: float
     """When the command after the end is run at the latest, likewise."""
     script_begun: bool
     """Whether `on_stop.sh` was started: it runs once."""
+    cause: bytes
+    """Why the job was told to end, as `Supervisor.cause`; empty where it ended by itself."""
+    reason: bytes
+
+    def note(self, target: Process) -> None:
+        """TERM goes to it; of very many processes the last ones may hear it again from another supervisor."""
+        if self.told_count < TOLD_PROCESSES:
+            self.told[2 * self.told_count : 2 * self.told_count + 2] = target[:2]
+            self.told_count += 1
+
+    def noted(self) -> set[tuple[int, ...]]:
+        """Pid and start of who was told."""
+        return {tuple(self.told[2 * at : 2 * at + 2]) for at in range(self.told_count)}
 
 
 class Job:
     """What both supervisors know: it is settled before the first of them starts. Its secrets stay in memory.
 
-    Raises: Refused where the bundle, a secret or the folder is not as it must be.
+    *left* is slot 0 of a run whose supervisors have died, and empty where that is blank; None for a new run.
+    Raises: Refused where the bundle or the folder is not as it must be.
     """
 
-    def __init__(self, node: Node, dry_run: bool, secrets: dict[str, str]) -> None:
-        self.node, self.dry_run, self.rules = node, dry_run, node.rules()
-        secrets = {**secrets, **target_secrets(node, self.rules)}
+    def __init__(
+        self, node: Node, lock: int, umask: int, secrets: dict[str, str], dry_run: bool, left: Optional[Record] = None
+    ) -> None:
+        self.node, self.lock, self.rules, self.left = node, lock, node.rules(), left
+        self.adopted = left is not None
+        self.restarted = left is not None and left.get("boot", boot_id()) != boot_id()
         self.words = late_words(node, self.rules)
-        self.environment = environment(node, dry_run, secrets)
         self.patterns = [(rule, re.compile(rule["pattern"])) for rule in self.rules.get("log", ())]
-        self.umask = os.umask(0o077)
-        os.makedirs(node.folder, exist_ok=True)
-        self.lock = take_lock(node)
         try:
-            self.slots = Slots(node.path("slots"))
+            self.slots = Slots(node.path("slots"), self.adopted)
         except FileExistsError:
             raise Refused("run-used", f"run `{node.run}` was started before", "start a new run", 73) from None
         self.events = Events(node, secrets.values())
         self.log = os.open(node.path("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self.page = Page.from_buffer(mmap.mmap(-1, mmap.PAGESIZE))
+        self.copy = os.open(node.path("page"), os.O_RDWR | os.O_CREAT, 0o600)
+        self.page = Page.from_buffer(mmap.mmap(-1, ctypes.sizeof(Page)))
+        self.witness: Optional[int] = None
+        """A pidfd of a leader that is nobody's child here."""
+        self.unknown: list[str] = []
+        """Secrets that went with the leader."""
         self.artifacts = Artifacts(node, self.rules, self.words)
-        self.began = time.monotonic()
+        self.page.began, self.page.dry_run, self.page.umask = time.monotonic(), dry_run, umask
+        if self.adopted:
+            self._recall()
+        else:
+            self.keep_page()
+            self._remember()
+        self.dry_run = self.page.dry_run
+        self.environment = environment(node, self.dry_run, secrets)
+
+    def files(self) -> set[int]:
+        """What supervisors hold open."""
+        opened = {self.lock, self.slots.file, self.events.file, self.log, self.copy}
+        return opened if self.witness is None else {*opened, self.witness}
+
+    def keep_page(self) -> None:
+        """Copy the page to its file, which had its space from the start."""
+        with contextlib.suppress(OSError):
+            os.pwrite(self.copy, bytes(self.page), 0)
+
+    def _remember(self) -> None:
+        try:
+            write_json(self.node.path("before.json"), self.artifacts.remembered())
+        except OSError as error:
+            message = f"what there is before the run could not be written: {error.strerror}"
+            hint = "make room: if both supervisors die, only artifacts that were told until then count"
+            self.events.append("warning.raised", code="before-unwritten", message=message, hints=[hint])
+
+    def _recall(self) -> None:
+        kept = os.pread(self.copy, ctypes.sizeof(Page) + 1, 0)
+        if len(kept) == ctypes.sizeof(Page):
+            ctypes.memmove(ctypes.addressof(self.page), kept, len(kept))
+        else:
+            self.page.log, self.page.phases = (size_of(listing(self.node.path(name))) for name in ("log", "phases"))
+        self.artifacts.recall(read_json(self.node.path("before.json")), Story(self.node.path("events.jsonl")))
 
 
 def late_words(node: Node, rules: Record) -> dict[str, str]:
@@ -1078,19 +1306,63 @@ def target_secrets(node: Node, rules: Record) -> dict[str, str]:
     return values
 
 
+def claim(node: Node) -> tuple[int, int]:
+    """The lock of the run's folder, which is there then, and the umask of who asks: from here on ours is private."""
+    umask = os.umask(0o077)
+    os.makedirs(node.folder, exist_ok=True)
+    return take_lock(node), umask
+
+
 def take_lock(node: Node) -> int:
     """The lock's file, held for as long as any process has it open. A reader holds it for a moment only."""
-    lock = os.open(node.path("lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(node.path("lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     for _ in range(10):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             time.sleep(0.1)
         else:
+            sign(lock)
             return lock
-    holder = read_slots(node.path("slots"))[0][IDENTITY] or {"outer": ["?"], "time": "?"}
-    message = f"process {holder['outer'][0]} has supervised run `{node.run}` since {holder['time']}"
+    message = f"run `{node.run}` is supervised by {supervisor_of(node)}"
     raise Refused("run-busy", message, "follow it, or stop it first", 75)
+
+
+def sign(lock: int) -> None:
+    """Write into a lock that this process holds who holds it; a full disk keeps only the name from others."""
+    program = [os.path.basename(word) for word in sys.argv[:1]]
+    holder = {
+        "pid": os.getpid(),
+        "start": identity(os.getpid())[1],
+        "boot": boot_id(),
+        "host": os.uname().nodename,
+        "command": " ".join(program + sys.argv[1:2]),
+        "since": now(),
+    }
+    with contextlib.suppress(OSError):
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, json.dumps(holder).encode() + b"\n", 0)
+
+
+def signed(path: str) -> str:
+    """Who holds the lock, by what it wrote; a process that is gone is not named."""
+    holder = read_json(path) or {}
+    with contextlib.suppress(LookupError, TypeError):
+        here = holder["boot"] == boot_id()
+        found = same(holder["pid"], holder["start"]) if here else None
+        if (found and found.state not in "ZX") if here else holder["host"] != os.uname().nodename:
+            return f"process {holder['pid']} on `{holder['host']}` (`{holder['command']}`, since {holder['since']})"
+    return "a process that did not tell its name"
+
+
+def supervisor_of(node: Node) -> str:
+    """Who holds the run's lock: a supervisor that lives, else whoever signed it."""
+    holder = read_slots(node.path("slots"))[0][IDENTITY]
+    if holder and holder["boot"] == boot_id():
+        for name in ("outer", "inner"):
+            if (found := same(*holder[name])) and found.state not in "ZX":
+                return f"process {found.pid} on `{os.uname().nodename}` (`supervise.py`, since {holder['time']})"
+    return signed(node.path("lock"))
 
 
 def is_held(path: str, how: int = fcntl.LOCK_SH) -> bool:
@@ -1137,7 +1409,7 @@ def leave_caller(keep: set[int]) -> None:
 
 def run_outer(job: Job, ack: int) -> None:
     """Watch over the inner supervisor; go on in its place where it died before its work was done."""
-    leave_caller({job.lock, job.slots.file, job.events.file, job.log, ack})
+    leave_caller({*job.files(), ack})
     become_subreaper()
     own = identity(os.getpid())
     inner = os.fork()
@@ -1161,26 +1433,27 @@ def run_outer(job: Job, ack: int) -> None:
 
 
 def run_inner(job: Job, outer: list[int], ack: int) -> None:
-    """Start the leader, recorded before it runs; acknowledge; supervise."""
+    """Start the leader, recorded before it runs, or go on with one that was left; acknowledge; supervise."""
     os.setsid()
     become_subreaper()
-    gate, opened = os.pipe()
-    leader = fork_bash(job, "leader.sh", {}, gate, (ack, opened))
-    os.close(gate)
-    record = {
-        "pid": leader,
-        "start": identity(leader)[1],
-        "boot": boot_id(),
-        "outer": outer,
-        "inner": identity(os.getpid()),
-        "time": now(),
-    }
-    job.slots.write(IDENTITY, record)
-    os.write(opened, b"g")
-    os.close(opened)
-    os.write(ack, b"g")
+    both = {"outer": outer, "inner": identity(os.getpid())}
+    if job.left is None:
+        leader, gate = fork_bash(job, "leader.sh", {}, ack)
+        record = {"format": FORMAT, "pid": leader, "start": identity(leader)[1], "boot": boot_id(), **both}
+        record.update(time=now(), host=os.uname().nodename)
+        if cgroup := enclose(job.node.run, leader):
+            record["cgroup"] = cgroup
+        job.slots.write(IDENTITY, record)
+        open_gate(gate)
+    else:
+        record = {**job.left, **both} if job.left and not job.restarted else {}
+        with contextlib.suppress(OSError):
+            if record:
+                job.slots.write(IDENTITY, record)
+    with contextlib.suppress(BrokenPipeError):  # who launched was killed meanwhile
+        os.write(ack, b"g")
     os.close(ack)
-    Supervisor(job, record).run()
+    Supervisor(job, record or None).run()
 
 
 def in_child(job: Job, work: Callable[[], None]) -> NoReturn:
@@ -1193,26 +1466,24 @@ def in_child(job: Job, work: Callable[[], None]) -> NoReturn:
     os._exit(0)
 
 
-def fork_bash(
-    job: Job,
-    script: str,
-    more: dict[str, str],
-    gate: Optional[int] = None,
-    close: Iterable[int] = (),
-    log: Optional[int] = None,
-) -> int:
-    """Start a script of the bundle in a session of its own, its output to the log; with a *gate*, once that says `g`."""
+def fork_bash(job: Job, script: str, more: dict[str, str], *close: int, log: Optional[int] = None) -> tuple[int, int]:
+    """Start a script of the bundle in a session of its own, its output to the log.
+
+    Returns: its pid, and the gate that it waits at.
+    """
+    gate, opened = os.pipe()
     pid = os.fork()
     if pid:
-        return pid
+        os.close(gate)
+        return pid, opened
     status = NEVER_STARTED
     try:
-        for opened in close:
-            os.close(opened)
+        for one in (opened, *close):
+            os.close(one)
         os.setsid()
         for output in (1, 2):
             os.dup2(job.log if log is None else log, output)
-        if gate is None or os.read(gate, 1) == b"g":
+        if os.read(gate, 1) == b"g":
             status = 126
             become_bash(job, os.path.join(job.node.bundle, script), {**job.environment, **more})
     except FileNotFoundError as error:
@@ -1222,9 +1493,16 @@ def fork_bash(
         os._exit(status)
 
 
+def open_gate(gate: int) -> None:
+    """Let the script run, if it was not killed meanwhile. A gate that closes without that ends it."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(gate, b"g")
+    os.close(gate)
+
+
 def become_bash(job: Job, script: str, variables: dict[str, str]) -> NoReturn:
     """Turn into the bash that runs *script*, as if nobody supervised it."""
-    os.umask(job.umask)
+    os.umask(job.page.umask)
     os.chdir(job.node.folder)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write("500")
@@ -1232,7 +1510,7 @@ def become_bash(job: Job, script: str, variables: dict[str, str]) -> NoReturn:
     for ignored in (signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(ignored, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    bash = os.environ.get("SRPO_BASH") or "bash"
+    bash = variables.get("SRPO_BASH") or "bash"
     os.execvpe(bash, [bash, "--noprofile", "--norc", script], variables)
 
 
@@ -1293,25 +1571,30 @@ class Supervisor:
 
     def __init__(self, job: Job, found: Optional[Record]) -> None:
         self.job, self.page, self.artifacts = job, job.page, job.artifacts
+        found = None if job.restarted else found
         self.leader = (found["pid"], found["start"]) if found else None
         self.supervisors = [found["outer"], found["inner"]] if found else [identity(os.getpid())]
+        self.cgroup: str = (found or {}).get("cgroup", "")
         self.story = Story(job.node.path("events.jsonl"))
         self.artifacts.images = dict.fromkeys(self.story.images)
         ended = read_slots(job.node.path("slots"))[0][EXIT]
         self.status: Optional[int] = ended["code"] if ended else None
         self.stop = job.rules["stop"]
-        self.cause: Optional[str] = None
-        self.reason = ""
-        self.asked: Optional[Record] = None
+        told = bool(self.page.deadline)
+        self.cause: Optional[str] = (self.page.cause.decode() or None) if told else None
+        self.reason = self.page.reason.decode("utf-8", "ignore") if told else ""
+        self.asked: Optional[Record] = stop_request("a stop was asked for", None) if self.page.asked else None
         self.grace = float(self.stop.get("grace_seconds") or 0)
         self.begun = self.patience = 0.0
-        self.told = {one[:2] for one in self._tree()} if self.page.deadline else set()
+        self.awake = time.monotonic()
+        self.told = self.page.noted()
         self.killing: Optional[float] = None
         self.awaited = False
         """Whether the wait for a checkpoint was told."""
         self.graced = 0.0
         """The deadline that was told last."""
         self.unkillable: list[int] = []
+        self.read = self.page.log
         self.index = LogIndex(job.node)
         self.progress: Optional[Record] = None
         self.progressed = self.stepped = self.looked = self.peeked = 0.0
@@ -1322,6 +1605,10 @@ class Supervisor:
         self.speaks = any(rule["event"] != "warning.raised" for rule in rules)
         """Whether a trainer that works would have said something by now."""
         self.saved = self.whole_then = len(self.story.checkpoints)
+        if self.leader and not has_pidfd():
+            self._warn(
+                "pidfd-missing", "the kernel has no pidfd: processes are told by number, after a look at their start"
+            )
 
     def run(self) -> None:
         """Until nothing is left of the job and its end is written."""
@@ -1337,6 +1624,7 @@ class Supervisor:
         self._watch(last=True)
         outcome, reason = self._verdict()
         self._run_script(outcome)
+        remove_cgroup(self.cgroup)
         self._record(outcome, self.job.events.redacted(reason))
         follow_up(self.job, outcome)
 
@@ -1350,12 +1638,13 @@ class Supervisor:
                 self._warn(f"{name}-unwatched", f"watching the {name} met {type(error).__name__}: {error}")
 
     def _read_phases(self, last: bool) -> None:
-        names, self.page.phases = lines_after(self.job.node.path("phases"), self.page.phases, last)
+        names, after = lines_after(self.job.node.path("phases"), self.page.phases, last)
         for name in names:
             self._enter(name)
-            if name == "job":
+            if name == "job" and not self.story.started:
                 self.story.started = True
                 self.job.events.append("job.started")
+        self.page.phases = after
 
     def _enter(self, phase: str, **more: object) -> None:
         if phase != self.story.phase:
@@ -1364,19 +1653,24 @@ class Supervisor:
             self.job.events.append("phase.started", phase=phase, **more)
 
     def _read_log(self, last: bool) -> None:
+        phase = self.story.phase
         self.index.note(last)
         while True:
-            lines, after = lines_after(self.job.node.path("log"), self.page.log, last)
+            lines, after = lines_after(self.job.node.path("log"), self.read, last)
             for line in lines:
                 self._read_line(line)
-            grown, self.page.log = after != self.page.log, after
+            grown, self.read = after != self.read, after
             if grown:
                 self.rest.moved()
             if not (last and grown):
                 break
-        if self.progress and (last or time.monotonic() - self.progressed >= 1):
-            self.job.events.append("progress.made", **self.progress)
-            self.progress, self.progressed = None, time.monotonic()
+        due = last or phase != self.story.phase or time.monotonic() - self.progressed >= 1
+        if self.progress and due:
+            if self.progress != self.story.progress:
+                self.job.events.append("progress.made", **self.progress)
+            self.story.progress, self.progress, self.progressed = self.progress, None, time.monotonic()
+        if not self.progress:
+            self.page.log = self.read
 
     def _read_line(self, line: str) -> None:
         for rule, pattern in self.job.patterns:
@@ -1432,20 +1726,29 @@ class Supervisor:
             )
 
     def _lives(self) -> bool:
-        """Whether the leader does, or waits to be reaped."""
-        return self.leader is not None and self.status is None and same(*self.leader) is not None
+        """Whether the leader does, or waits to be reaped here."""
+        found = same(*self.leader) if self.leader and self.status is None else None
+        return found is not None and not (self.job.adopted and found.state in "ZX")
 
     def _tree(self) -> list[Process]:
-        return tree(self.job.node.run, self.supervisors)
+        if self.job.restarted:
+            return []
+        return tree(self.job.node.run, self.supervisors, self.leader or (), self.cgroup)
 
     def _reap(self) -> list[tuple[int, int]]:
         ended = []
         for pid, status in ended_children():
             ended.append((pid, status))
-            if self.leader and pid == self.leader[0] and self.status is None:
-                self.status = status
-                self._fill(EXIT, {"code": status, "time": now()})
+            if self.leader and pid == self.leader[0]:
+                self._leader_ended(status)
+        if self.job.adopted and self.leader and not self._lives():
+            self._leader_ended(exit_of(*self.leader, self.job.witness))
         return ended
+
+    def _leader_ended(self, status: Optional[int]) -> None:
+        if self.status is None and status is not None:
+            self.status = status
+            self._fill(EXIT, {"code": status, "time": now()})
 
     # what it decides
 
@@ -1469,7 +1772,7 @@ class Supervisor:
         now, hours, minutes = time.monotonic(), self.stop.get("max_hours"), self.stop.get("stall_minutes")
         if self.asked is not None:
             self._begin("stop", self._asked_reason())
-        elif hours is not None and now - self.job.began > hours * 3600:
+        elif hours is not None and now - self.page.began > hours * 3600:
             self._begin("stop", f"max_hours ({hours:g}) passed")
         elif refused := self._refused():
             self._begin("refused", refused)
@@ -1514,6 +1817,7 @@ class Supervisor:
 
     def _begin(self, cause: str, reason: str) -> None:
         self.cause, self.reason, self.begun = cause, reason, time.monotonic()
+        self.page.cause, self.page.reason = cause.encode(), short(reason, TOLD_BYTES).encode()
         self.patience = time.monotonic() + float(self.stop.get("checkpoint_seconds") or 0)
         self.whole_then = len(self.story.checkpoints)
         if cause in ("done", "refused"):
@@ -1543,12 +1847,13 @@ class Supervisor:
 
         Returns: whether the tree is empty, or KILL reached nobody for too long.
         """
-        if not self.page.deadline:
-            if self._saving():
+        if not self.page.group_told:
+            if not self.page.deadline and self._saving():
                 return False
-            self.page.deadline = time.monotonic() + self.grace
+            self.page.deadline = self.page.deadline or time.monotonic() + self.grace
             self._tell_group()
         left = self._tree()
+        self._woke()
         if not left and not self._lives():
             return True
         if self.graced != self.page.deadline:
@@ -1560,14 +1865,26 @@ class Supervisor:
         if not any(found[:2] in self.told for found in left):
             for found in left:
                 send(found, signal.SIGTERM)
-                self.told.add(found[:2])
+                self._note(found)
         return False
 
     def _tell_group(self) -> None:
         if self.leader and self._lives():
-            self.told = {found[:2] for found in self._tree() if found.group == self.leader[0]}
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.leader[0], signal.SIGTERM)
+            group = [found for found in self._tree() if found.group == self.leader[0]]
+            for found in group:
+                self._note(found)
+            if self.job.adopted:
+                # who is nobody's child here may be reaped at any moment, and its group's number given away
+                for found in group:
+                    send(found, signal.SIGTERM)
+            else:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.leader[0], signal.SIGTERM)
+        self.page.group_told = True
+
+    def _note(self, found: Process) -> None:
+        self.told.add(found[:2])
+        self.page.note(found)
 
     def _kill(self, left: list[Process]) -> bool:
         if self.killing is None and left and not self.page.script_begun:
@@ -1579,7 +1896,8 @@ class Supervisor:
         self.killing = self.killing or time.monotonic()
         for found in left:
             send(found, signal.SIGKILL)
-        if time.monotonic() - self.killing < KILL_SECONDS:
+        tell_cgroup(self.cgroup, "cgroup.kill", 1)
+        if time.monotonic() - self.killing < self.stop.get("kill_seconds", KILL_SECONDS):
             return False
         self.unkillable = [found.pid for found in left]
         self._warn("unkillable", f"KILL does not reach {', '.join(map(str, self.unkillable))}")
@@ -1587,16 +1905,31 @@ class Supervisor:
 
     def _pause(self) -> None:
         """Until a signal, or for as long as suits what is going on."""
+        self.job.keep_page()
         busy = self.cause or self.rest.seconds() < 5
-        received = signal.sigtimedwait(SIGNALS, 0.1 if self.page.deadline else 0.25 if busy else 1.0)
+        seconds = 0.1 if self.page.deadline else 0.25 if busy else 1.0
+        self._woke()
+        received = signal.sigtimedwait(SIGNALS, seconds)
+        self._woke(seconds)
         if received and received.si_signo in STOPS and self.asked is None:
             self.asked = stop_request(f"signal {received.si_signo} to the supervisor", None)
+            self.page.asked = True
             with contextlib.suppress(OSError):
                 write_json(self.job.node.path("stop.req"), self.asked)
+
+    def _woke(self, slept: float = 0.0) -> None:
+        """A machine that was frozen has not given the job its time: what is due comes later by as much."""
+        moment = time.monotonic()
+        late, self.awake = moment - self.awake - slept, moment
+        if late > FROZEN_SECONDS:
+            self.patience += late
+            self.page.deadline += late if self.page.deadline else 0.0
 
     # how it ends
 
     def _verdict(self) -> tuple[str, str]:
+        if self.job.restarted:
+            return "lost", lost_reason(self.job.left)
         refused = self._refused()
         if refused or self.cause == "refused":
             return "failed", refused or self.reason
@@ -1611,6 +1944,8 @@ class Supervisor:
             return "stopped", self.reason + ("; killed after the grace" if "grace-passed" in self.story.warned else "")
         if self.status == 0 and self.job.dry_run:
             return "succeeded", "dry run"
+        if self.status is None and self.job.adopted:
+            return "lost", lost_reason(self.job.left)
         told = telling(last_lines(self.job.node.path("log")))
         if self.status == 0:
             return "unverified", f"exit status 0 with {', '.join(lacking)}" + (f": {told.line}" if told.strong else "")
@@ -1644,11 +1979,20 @@ class Supervisor:
 
     def _run_script(self, outcome: str) -> None:
         """The steps for every end, once, inside the grace; what they leave behind is killed."""
-        if self.page.script_begun or not os.path.exists(os.path.join(self.job.node.bundle, "on_stop.sh")):
+        there = os.path.exists(os.path.join(self.job.node.bundle, "on_stop.sh"))
+        if self.page.script_begun or self.job.restarted or not there:
             return
+        if self.job.unknown:
+            message = (
+                f"the steps for the end run without {', '.join(self.job.unknown)}: the trainer that had it is gone"
+            )
+            self._warn("on-stop-without-secrets", message)
         self.page.script_begun = True
         self.page.deadline = time.monotonic() + self.grace
-        script = fork_bash(self.job, "on_stop.sh", {"SRPO_RUN_OUTCOME": outcome})
+        self.job.keep_page()
+        script, gate = fork_bash(self.job, "on_stop.sh", {"SRPO_RUN_OUTCOME": outcome})
+        tell_cgroup(self.cgroup, "cgroup.procs", script)
+        open_gate(gate)
         status = None
         while status is None and time.monotonic() < self.page.deadline:
             signal.sigtimedwait(SIGNALS, 0.1)
@@ -1657,6 +2001,7 @@ class Supervisor:
             told = "did not end inside the grace" if status is None else f"ended with {status}"
             self._warn("on-stop-failed", f"the steps for the end {told}")
         self.page.deadline, self.killing = time.monotonic(), None
+        self.awake = self.page.deadline
         while not self._emptied():
             self._pause()
             self._reap()
@@ -1782,7 +2127,7 @@ def follow_up(job: Job, outcome: str) -> None:
     The run is over: its lock is shared from here on, so that readers find it free and nobody else takes it.
     """
     wish, story = job.rules.get("end"), read_json(job.node.path("end.json")) or {}
-    if not wish or job.dry_run or story.get("state", "waiting") != "waiting":
+    if not wish or job.dry_run or job.restarted or story.get("state", "waiting") != "waiting":
         return
     fcntl.flock(job.lock, fcntl.LOCK_SH)
     job.page.due = job.page.due or time.monotonic() + wish["wait_seconds"]
@@ -1805,7 +2150,8 @@ def follow_up(job: Job, outcome: str) -> None:
     why = "the outputs were fetched" if os.path.exists(node.path(FETCHED)) else "the time for it has come"
     tell("started", why)
     log = os.open(node.path("end.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    child = fork_bash(job, "end.sh", {"SRPO_RUN_OUTCOME": outcome}, log=log)
+    child, gate = fork_bash(job, "end.sh", {"SRPO_RUN_OUTCOME": outcome}, log=log)
+    open_gate(gate)
     ended: dict[int, int] = {}
     while child not in ended:
         signal.sigtimedwait(SIGNALS, END_SECONDS)
@@ -1850,14 +2196,10 @@ def launch(node: Node, detach: bool, dry_run: bool, names: list[str], on_stdin: 
     """Start the job and return once that is recorded for good; attached, show its log until it ends."""
     secrets = launch_secrets(names, on_stdin)
     with alone(node):
-        job = Job(node, dry_run, secrets)
-        acked, ack = os.pipe()
-        outer = os.fork()
-        if outer == 0:
-            in_child(job, lambda: run_outer(job, ack))
-        os.close(ack)
+        secrets = {**secrets, **target_secrets(node, node.rules())}
+        job = Job(node, *claim(node), secrets, dry_run)
+        outer = start_supervisors(job)
         os.close(job.lock)
-        os.read(acked, 1)
     if read_slots(node.path("slots"))[0][IDENTITY] is None:
         raise Refused(
             "not-started", f"the supervisor of `{node.run}` died before the job started", "launch it again", 70
@@ -1867,22 +2209,144 @@ def launch(node: Node, detach: bool, dry_run: bool, names: list[str], on_stdin: 
     return 0 if detach else attend(node)
 
 
+def start_supervisors(job: Job) -> int:
+    """Fork both, and wait until they have taken the job, or died. Returns: the pid of the outer one."""
+    acked, ack = os.pipe()
+    outer = os.fork()
+    if outer == 0:
+        in_child(job, lambda: run_outer(job, ack))
+    os.close(ack)
+    os.read(acked, 1)
+    os.close(acked)
+    return outer
+
+
+def adopt(node: Node) -> int:
+    """Go on with a run whose supervisors both died, or write down its end where nothing is left; print the state."""
+    go_on(node)
+    return status(node)
+
+
+def go_on(node: Node) -> None:
+    """Start two new supervisors where a run has lost both. Raises: Refused where another one does, or it is newer."""
+    if not is_unfinished(node):
+        return
+    if newer := newer_parts(node, Story(node.path("events.jsonl")), read_slots(node.path("slots"))[0], None):
+        raise newer_run(node, newer)
+    if os.stat(node.folder).st_uid != os.geteuid():
+        message = f"run `{node.run}` lost its supervisors, and belongs to another user"
+        raise Refused("run-foreign", message, "let that user ask for its state: then it is taken over", 77)
+    lock, umask = claim(node)
+    try:
+        left, _, end = read_slots(node.path("slots"))[0]
+        if left and is_elsewhere(left):
+            raise Refused("run-elsewhere", lost_reason(left), "ask on that machine: only there its end can be told", 75)
+        living = not end and take_over(node, lock, umask, left or {})
+    finally:
+        os.close(lock)
+    until = time.monotonic() + (0 if living else ADOPT_SECONDS)
+    while is_held(node.path("lock")) and time.monotonic() < until:
+        time.sleep(0.02)
+
+
+def take_over(node: Node, lock: int, umask: int, left: Record) -> bool:
+    """Start two supervisors in place of those in slot 0, *left*; secrets come from the leader's own environment.
+
+    Returns: whether that one lives.
+    """
+    living = same(left["pid"], left["start"]) if left.get("boot") == boot_id() else None
+    variables = environment_of(living.pid) if living else {}
+    names = secret_names(node)
+    secrets = {name: variables[name] for name in names if name in variables}
+    with contextlib.suppress(Refused):
+        secrets.update(target_secrets(node, node.rules()))
+    job = Job(node, lock, umask, secrets, dry_run=False, left=left)
+    job.environment = variables or job.environment
+    job.unknown = [name for name in names if name not in secrets]
+    if living:
+        with contextlib.suppress(OSError):
+            job.witness = open_pidfd(living.pid)
+    lives = living is not None and living.state not in "ZX"
+    told = f"both supervisors died; new ones go on with {'a trainer that still runs' if lives else 'what is left'}"
+    job.events.append("warning.raised", code="run-adopted", message=told)
+    start_supervisors(job)
+    return lives
+
+
+def is_unfinished(node: Node) -> bool:
+    """Whether a run that was started has neither a supervisor nor an end."""
+    if is_held(node.path("lock")) or not os.path.exists(node.path("slots")):
+        return False
+    return not (read_slots(node.path("slots"))[0][END] or read_json(node.path("result.json")))
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    """That which a process was started with."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
+        pairs = (os.fsdecode(entry).partition("=") for entry in file.read().split(b"\0"))
+        return {name: value for name, equals, value in pairs if equals}
+    return {}
+
+
+def secret_names(node: Node) -> list[str]:
+    """The secrets that the job was given: `settings.sh` lists them."""
+    with contextlib.suppress(OSError), open(os.path.join(node.bundle, "settings.sh"), encoding="utf-8") as file:
+        found = re.search(r"^secrets=\((.*)\)$", file.read(), re.MULTILINE)
+        return found[1].split() if found else []
+    return []
+
+
 @contextlib.contextmanager
 def alone(node: Node) -> Iterator[None]:
     """While no other launch of the name goes on, and no run of it. Raises: Refused where one runs."""
     folder, name = os.path.dirname(node.run_folder), node.rules()["name"]
-    gate = os.open(os.path.join(folder, f".{name}.launch"), os.O_RDWR | os.O_CREAT, 0o600)
+    path = os.path.join(folder, f".{name}.launch")
+    gate = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(gate, fcntl.LOCK_EX)
+        take_gate(gate, path)
         for run in runs_of(folder, name):
-            locks = glob.glob(os.path.join(glob.escape(os.path.join(folder, run)), "attempt-*", "node-*", "lock"))
-            if run != node.run and any(map(is_held, locks)):
-                raise Refused(
-                    "already-running", f"run `{run}` of this name has not ended", "attach to it, or stop it", 75
-                )
+            nodes = map(Node, glob.glob(os.path.join(glob.escape(os.path.join(folder, run)), "attempt-*", "node-*")))
+            for other in nodes if run != node.run else ():
+                if is_held(other.path("lock")):
+                    message = f"run `{run}` of this name has not ended; it is supervised by {supervisor_of(other)}"
+                    raise Refused("already-running", message, "attach to it, or stop it", 75)
+                if left := remains(other):
+                    message = f"run `{run}` of this name lost its supervisors, and its processes live: {left}"
+                    raise Refused("run-lives", message, f"`srpo-manifest status {run}` takes it over: then stop it", 75)
         yield
     finally:
         os.close(gate)
+
+
+def remains(node: Node) -> str:
+    """The living processes of a run that lost its supervisors, as text."""
+    if not is_unfinished(node):
+        return ""
+    left = read_slots(node.path("slots"))[0][IDENTITY]
+    if left and left["boot"] == boot_id():
+        found = tree(node.run, (), (left["pid"], left["start"]), left.get("cgroup", ""))
+    else:
+        found = tree(node.run)
+    return ", ".join(str(one.pid) for one in found)
+
+
+def take_gate(gate: int, path: str) -> None:
+    """Hold the gate of a name; say for whom we wait. Raises: Refused where it stays closed."""
+    until, told = time.monotonic() + GATE_SECONDS, False
+    while True:
+        try:
+            fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                message = f"{signed(path)} has been launching a run of this name for more than {GATE_SECONDS:g} seconds"
+                raise Refused("launch-busy", message, "wait for it, or end it; no file has to be deleted", 75) from None
+            if not told and time.monotonic() >= until - GATE_SECONDS + 0.2:
+                told = True
+                print(f"waiting for {signed(path)}, which launches a run of this name", file=sys.stderr, flush=True)
+            time.sleep(0.05)
+        else:
+            sign(gate)
+            return
 
 
 def launch_secrets(names: list[str], on_stdin: bool) -> dict[str, str]:
@@ -2003,21 +2467,23 @@ def port(node: Node) -> int:
 def status_of(node: Node) -> Record:
     """The answer of `status`, in the shape of `srpo_manifest.values.run.Status`."""
     alive = is_held(node.path("lock"))
-    (identity, ended, end), damaged = read_slots(node.path("slots"))
+    slots, damaged = read_slots(node.path("slots"))
+    identity, ended, end = slots
     story = Story(node.path("events.jsonl"))
     result = read_json(node.path("result.json"))
     if result is None and os.path.exists(node.path("result.json")):
         damaged.append("result.json")
     state, outcome, reason = "pending", None, None
     if not alive and (end or result):
-        state, outcome, reason = "ended", (end or result)["outcome"], (result or end)["reason"]
+        state, outcome, reason = "ended", (end or result).get("outcome"), (result or end).get("reason")
     elif not alive and os.path.exists(node.path("slots")):
         state, outcome, reason = "ended", "lost", lost_reason(identity)
     elif story.stopping or ended or end or story.phase == "ending" or os.path.exists(node.path("stop.req")):
         state = "stopping"
     elif identity:
         state = "running" if story.started else "preparing"
-    left = {one["path"]: one for one in (result or {}).get("checkpoints", ())}
+    newer = newer_parts(node, story, slots, result)
+    left = {one["path"]: one for one in (result or {}).get("checkpoints", ()) if not newer}
     checkpoints = {
         path: {
             "path": path,
@@ -2029,6 +2495,9 @@ def status_of(node: Node) -> Record:
         for path, size in story.checkpoints.items()
     }
     checkpoints.update({path: one for path, one in left.items() if not one["whole"]})
+    if newer:
+        told = newer_run(node, newer)
+        story.warnings.append({"time": now(), "code": told.code, "message": str(told), "hints": [told.hint]})
     return {
         "format": FORMAT,
         "run": node.run,
@@ -2045,18 +2514,26 @@ def status_of(node: Node) -> Record:
         "checkpoints": list(checkpoints.values()),
         "images": len(story.images),
         "warnings": story.warnings,
-        "started": identity and identity["time"],
+        "started": identity and identity.get("time"),
         "ended": (end or {}).get("time", (result or {}).get("ended")),
         "damaged": damaged,
+        "unfinished": outcome == "lost" and not (end or result or newer),
         "end": end_of(node),
     }
 
 
 def lost_reason(identity: Optional[Record]) -> str:
     """Why no supervisor lives and none left an end."""
-    if identity is None:
+    if not identity:
         return "its supervisors died before the job started"
-    return "its supervisors died" if identity["boot"] == boot_id() else "the machine was restarted"
+    if is_elsewhere(identity):
+        return f"it was started on `{identity['host']}`, and no supervisor of it is seen from here"
+    return "its supervisors died" if identity.get("boot") == boot_id() else "the machine was restarted"
+
+
+def is_elsewhere(identity: Record) -> bool:
+    """Whether another machine that shares this folder started the run: locks of there may not be seen here."""
+    return identity.get("boot") != boot_id() and identity.get("host", os.uname().nodename) != os.uname().nodename
 
 
 def status(node: Node) -> int:
@@ -2078,7 +2555,7 @@ def ask_stop(node: Node, reason: str, grace: Optional[float]) -> None:
     except OSError:
         wake = signal.SIGTERM
     identity = read_slots(node.path("slots"))[0][IDENTITY]
-    if identity and identity["boot"] == boot_id():
+    if identity and identity.get("boot") == boot_id() and format_of(identity) <= FORMAT:
         living = [found for name in ("inner", "outer") if (found := same(*identity[name])) and found.state not in "ZX"]
         for found in living[:1]:
             send(found, wake)
@@ -2088,6 +2565,8 @@ def stop(node: Node, reason: str, grace: Optional[float]) -> int:
     """Ask for a stop, which the supervisor carries out, and print the state."""
     if not os.path.isdir(node.folder):
         raise Refused("run-unknown", f"there is no run in `{node.folder}`", "name the folder of one of its nodes", 66)
+    with contextlib.suppress(Refused):
+        go_on(node)
     found = status_of(node)
     if found["state"] == "ended":
         print(f"note: run `{node.run}` has ended already: {found['outcome']}", file=sys.stderr)
@@ -2109,9 +2588,36 @@ def mark(node: Node, what: str) -> int:
 
 
 def runs(folder: str, name: str) -> int:
-    """Print the runs of one name, the newest first."""
-    print(json.dumps([told_run(os.path.join(folder, one)) for one in runs_of(folder, name)]))
+    """Go on with those runs of one name that lost their supervisors, and print all of them, the newest first.
+
+    One that cannot be read hides no other.
+    """
+    told = []
+    for run in runs_of(folder, name):
+        told.append(told_or_why(os.path.join(folder, run)))
+        if told[-1]["unfinished"]:
+            with contextlib.suppress(Refused, OSError):
+                go_on(newest_attempt(os.path.join(folder, run)))
+            told[-1] = told_or_why(os.path.join(folder, run))
+    print(json.dumps(told))
     return 0
+
+
+def told_or_why(folder: str) -> Record:
+    """The run as `told_run` has it, or why it cannot be read."""
+    try:
+        return told_run(folder)
+    except (OSError, LookupError, TypeError, ValueError) as error:
+        why = short(str(error) if isinstance(error, OSError) else f"its files have another shape: {error!r}")
+    return {
+        "id": os.path.basename(folder),
+        "plan": "",
+        "state": "unreadable",
+        "outcome": None,
+        "whole": False,
+        "unfinished": False,
+        "reason": why,
+    }
 
 
 def runs_of(folder: str, name: str) -> list[str]:
@@ -2120,25 +2626,51 @@ def runs_of(folder: str, name: str) -> list[str]:
     return sorted(filter(shape.fullmatch, os.listdir(folder)), reverse=True)
 
 
+def newest_attempt(folder: str) -> Node:
+    """Its first node."""
+    attempts = sorted(name for name in os.listdir(folder) if name.startswith("attempt-"))
+    return Node(os.path.join(folder, attempts[-1] if attempts else "attempt-1", "node-0"))
+
+
 def told_run(folder: str) -> Record:
-    """The newest attempt's state, and whether all that it left is still there."""
-    attempts = sorted(glob.glob(os.path.join(glob.escape(folder), "attempt-*", "node-0")))
-    node = Node(attempts[-1] if attempts else os.path.join(folder, "attempt-1", "node-0"))
-    rules = read_json(os.path.join(node.bundle, "rules.json")) or {}
-    found = status_of(node)
-    result = read_json(node.path("result.json"))
-    there = result is not None and all(
-        size_of(listing(left["path"])) == left["bytes"]
-        for left in [*result["checkpoints"], *result["files"]]
-        if left.get("whole", True)
+    """The newest attempt's state, and whether all that it left is still there; the story of one that is over is not read."""
+    node = newest_attempt(folder)
+    result, end = read_json(node.path("result.json")), read_slots(node.path("slots"))[0][END]
+    result = result if result and format_of(result) <= FORMAT else None
+    over = (end or result) and not is_held(node.path("lock"))
+    found = (
+        {"state": "ended", "outcome": (end or result or {})["outcome"], "unfinished": False}
+        if over
+        else status_of(node)
     )
+    if found["state"] == "pending" and not is_starting(folder):
+        found = {"state": "ended", "outcome": "lost", "unfinished": False}
+    rules = result or read_json(os.path.join(node.bundle, "rules.json")) or {}
+    whole = found["outcome"] == "succeeded" and result is not None and not result["dry_run"]
     return {
         "id": node.run,
         "plan": rules.get("plan", ""),
         "state": found["state"],
         "outcome": found["outcome"],
-        "whole": there and found["outcome"] == "succeeded" and not result["dry_run"],
+        "whole": whole and all(map(is_there, (*result["checkpoints"], *result["files"]))),
+        "unfinished": found["unfinished"],
     }
+
+
+def is_starting(folder: str) -> bool:
+    """Whether a process lives that `starting` names: number, start, and the beginning of the boot id."""
+    boot = boot_id()
+    with contextlib.suppress(OSError, ValueError), open(os.path.join(folder, "starting"), encoding="ascii") as lines:
+        for pid, start, of in (line.strip().split("-") for line in lines):
+            found = same(int(pid), int(start)) if boot.startswith(of) else None
+            if found and found.state not in "ZX":
+                return True
+    return False
+
+
+def is_there(left: Record) -> bool:
+    """Whether what a run left whole has as many bytes as then."""
+    return not left.get("whole", True) or size_of(listing(left["path"])) == left["bytes"]
 
 
 def follow(node: Node, events: int, log: Optional[int], wait: float, events_mark: str = "", log_mark: str = "") -> int:
@@ -2156,13 +2688,13 @@ def follow(node: Node, events: int, log: Optional[int], wait: float, events_mark
         if told.data or written.data or over or moved or time.monotonic() >= until:
             break
         time.sleep(0.1)
-    state = status_of(node)["state"]
-    if alive and state == "ended":
-        state = "stopping"
+    found = status_of(node)
+    state = "stopping" if alive and found["state"] == "ended" else found["state"]
     head = {
         "events": len(told.data),
         "log": len(written.data),
         "state": state,
+        "unfinished": not alive and found["unfinished"],
         "events_from": told.start,
         "log_from": written.start,
         "events_mark": told.mark,
@@ -2261,22 +2793,6 @@ def begin_of_last(file: int, count: int) -> int:
     return at if count else end
 
 
-def tidy(node: Node, grace: float) -> int:
-    """End what a lost run left behind, and print which processes were told and which stayed."""
-    if is_held(node.path("lock")):
-        raise Refused("run-busy", f"run `{node.run}` has a supervisor", "stop it instead", 75)
-    told: dict[int, Process] = {}
-    killing = time.monotonic() + grace
-    while (left := tree(node.run)) and time.monotonic() < killing + KILL_SECONDS:
-        for found in left:
-            if found.pid not in told or time.monotonic() >= killing:
-                send(found, signal.SIGTERM if found.pid not in told else signal.SIGKILL)
-                told[found.pid] = found
-        time.sleep(0.1)
-    print(json.dumps({"format": FORMAT, "run": node.run, "told": sorted(told), "left": [found.pid for found in left]}))
-    return 0 if not left else 1
-
-
 def parsed() -> Record:
     """The command line: the verb's function as `act`, and its arguments."""
     parser = argparse.ArgumentParser(prog="supervise.py", description="Supervises one run on this machine.")
@@ -2310,8 +2826,7 @@ def parsed() -> Record:
     one.add_argument("--lines", type=int, metavar="N")
     one.add_argument("--since", type=float, metavar="UNIX_SECONDS")
     one.add_argument("--ago", type=float, metavar="SECONDS")
-    one = verb(tidy, node=True)
-    one.add_argument("--grace", type=float, default=10.0, metavar="SECONDS")
+    verb(adopt, node=True)
     one = verb(runs)
     one.add_argument("folder", metavar="RUNS_FOLDER")
     one.add_argument("name", metavar="NAME")

@@ -1,4 +1,4 @@
-# The job of all-of-it, plan 0947140707ff8a85e00a2abe30a1277fd8bf49dce9ea91892d7ca2f96cfa0115: everything long runs here, under the supervisor.
+# The job of all-of-it, plan 651b5caa37bcb125c0be29e160713ad61d837e26264aeae31a97daa1c8494df0: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return

@@ -22,6 +22,7 @@ def test_a_whole_checkpoint_ends_an_endless_trainer(bundle):
     assert names[-1] == "run.ended"
 
 
+@pytest.mark.fault(46, "failed (exit status 137, or killed by signal 9)")
 @pytest.mark.parametrize(
     ("acts", "outcome", "status", "reason"),
     [

@@ -148,7 +148,7 @@ def test_a_run_is_launched_once(bundle):
     refused = subprocess.run(again, capture_output=True, text=True, check=False)
     assert refused.returncode == 75
     holder = bundle.supervisor(run, "outer")
-    assert refused.stderr.startswith(f"error[run-busy]: process {holder} has supervised run `twice` since 2")
+    assert refused.stderr.startswith(f"error[run-busy]: run `twice` is supervised by process {holder} on `")
     run.stop()
     run.end()
     refused = subprocess.run(again, capture_output=True, text=True, check=False)

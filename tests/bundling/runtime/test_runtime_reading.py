@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -119,7 +120,10 @@ def test_runs_are_listed_newest_first(bundle):
         return json.loads(answer.stdout)
 
     newest, oldest = listed()
-    assert newest == {"id": ids[1], "plan": "0123abcd", "state": "ended", "outcome": "succeeded", "whole": True}
+    assert newest == {"id": ids[1], "plan": "0123abcd", "state": "ended", "outcome": "succeeded"} | {
+        "whole": True,
+        "unfinished": False,
+    }
     assert oldest["id"] == ids[0]
     weights = bundle.cwd / "out" / ids[1] / "checkpoint-1-1" / "model.safetensors"
     weights.write_bytes(b"cut")
@@ -188,3 +192,43 @@ def test_a_weight_file_is_as_long_as_its_header_says(tmp_path: Path, supervise, 
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
     assert supervise.intact(str(path), len(content)) is sound
+
+
+def test_a_list_reads_no_story_of_what_is_over(bundle):
+    """A thousand runs are listed at once; one that cannot be read hides no other, and says why."""
+    run = bundle.start("checkpoint:1-1", "forever")
+    run.end()
+    (run.node / "events.jsonl").unlink()
+    (run.node / "events.jsonl").mkdir()
+    folder = run.node.parents[2]
+    shapes = {"demo-20200102T030405Z-abcdef": '{"outcome": "succeeded"}', "demo-20200102T030406Z-abcdef": "[]"}
+    for name, result in shapes.items():
+        node = folder / name / "attempt-1/node-0"
+        node.mkdir(parents=True)
+        (node / "result.json").write_text(result)
+    (folder / "demo-20200102T030407Z-abcdef").symlink_to("nowhere")
+    listed = subprocess.run(
+        [sys.executable, RUNTIME / "supervise.py", "runs", folder, "demo"], capture_output=True, check=True
+    )
+    found = {one["id"]: one for one in json.loads(listed.stdout)}
+    assert (found[run.id]["outcome"], found[run.id]["whole"]) == ("succeeded", True)
+    assert {name: one["state"] for name, one in found.items() if name != run.id} == {
+        "demo-20200102T030405Z-abcdef": "unreadable",
+        "demo-20200102T030406Z-abcdef": "ended",
+        "demo-20200102T030407Z-abcdef": "unreadable",
+    }
+    assert found["demo-20200102T030407Z-abcdef"]["reason"].startswith("[Errno 2]")
+
+
+def test_what_was_never_started_is_in_nobodys_way(tmp_path: Path, supervise):
+    """A folder without a supervisor is pending while somebody starts it, and lost when nobody does any more."""
+    folder = tmp_path / "demo-20200102T030405Z-abcdef"
+    folder.mkdir()
+    assert (supervise.told_run(str(folder))["state"], supervise.told_run(str(folder))["outcome"]) == ("ended", "lost")
+    pid, start = supervise.identity(os.getpid())
+    boot = supervise.boot_id()[:8]
+    (folder / "starting").write_text(f"1-1-{boot}\n{pid}-{start}-{boot}\n")
+    assert supervise.told_run(str(folder))["state"] == "pending"
+    for dead in (f"{pid}-{start - 1}-{boot}", f"{pid}-{start}-00000000", "torn", ""):
+        (folder / "starting").write_text(dead)
+        assert supervise.told_run(str(folder))["state"] == "ended"

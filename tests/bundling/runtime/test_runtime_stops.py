@@ -54,6 +54,7 @@ def test_a_stop_during_checks(bundle):
     assert bundle.processes(run) == []
 
 
+@pytest.mark.fault(54, "stopped")
 def test_a_deaf_tree_is_killed_after_the_grace(bundle):
     """TERM is ignored by leader and workers; the grace of the request holds, not the rules' own."""
     bundle.rules["stop"]["grace_seconds"] = 600
@@ -86,6 +87,7 @@ def test_a_second_stop_may_shorten_the_grace(bundle):
     assert run.end()["exit"] == -9
 
 
+@pytest.mark.fault(55, "stopped")
 def test_a_checkpoint_being_written_is_waited_for(bundle):
     """The stop comes while weights are written; they become whole, and the trainer hears of nothing before."""
     bundle.rules["done"]["checkpoints"] = 2
@@ -128,6 +130,7 @@ def test_a_stop_of_nothing_is_refused(tmp_path):
     assert (refused.returncode, refused.stderr.split(":")[0]) == (66, "error[run-unknown]")
 
 
+@pytest.mark.fault(55, "checkpoint-torn")
 def test_waiting_for_a_checkpoint_has_a_limit(bundle):
     """A checkpoint that never becomes whole is given up, and told to be torn."""
     bundle.rules["stop"]["checkpoint_seconds"] = 0.5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -54,46 +53,16 @@ def test_a_status_that_nobody_read_yet_is_inherited(bundle):
     assert (ended["outcome"], ended["reason"]) == ("failed", "killed by signal 9")
 
 
-def test_without_supervisors_a_run_is_lost_until_tidied(bundle, supervise):
-    """Nobody invents an outcome; `tidy` ends what still runs, in whatever session it is."""
-    run = bundle.start("deaf", "worker:say:worker", "forever")
-    run.until_said("worker")
-    for victim in ("outer", "inner"):
-        os.kill(bundle.supervisor(run, victim), signal.SIGKILL)
-    run.until(lambda: not supervise.is_held(run.node / "lock"))
-    lost = run.status()
-    assert (lost["state"], lost["outcome"], lost["exit"]) == ("ended", "lost", None)
-    left = bundle.processes(run)
-    assert len(left) == 2
-    tidied = run.ask("tidy", "--grace", "0.5")
-    assert tidied.returncode == 0
-    answer = json.loads(tidied.stdout)
-    assert (sorted(answer["told"]), answer["left"]) == (sorted(left), [])
+def test_an_heir_knows_why_the_leader_ended(bundle):
+    """The leader ends by the TERM of a stop, and then its supervisor dies: that was a stop, no failure."""
+    run = bundle.start("worker:deaf,say:deaf", "forever")
+    run.until_said("deaf")
+    run.stop("--grace", "2", "--reason", "enough")
+    run.until(lambda: bundle.supervise.read_slots(run.node / "slots")[0][1])
+    os.kill(bundle.supervisor(run, "inner"), signal.SIGKILL)
+    ended = run.end()
+    assert (ended["outcome"], ended["exit"], ended["reason"]) == ("stopped", -15, "enough; killed after the grace")
     assert bundle.processes(run) == []
-    assert run.status() == lost
-
-
-def test_tidy_refuses_a_run_that_is_supervised(bundle):
-    """What lives is stopped, not tidied."""
-    run = bundle.start("forever")
-    answer = run.ask("tidy")
-    assert answer.returncode == 75
-    assert answer.stderr.startswith(b"error[run-busy]: ")
-    assert len(bundle.processes(run)) == 1
-
-
-def test_another_boot_means_lost(bundle, supervise):
-    """After a restart the pids of slot 0 are strangers'."""
-    run = bundle.start("forever")
-    for victim in ("outer", "inner"):
-        os.kill(bundle.supervisor(run, victim), signal.SIGKILL)
-    run.until(lambda: not supervise.is_held(run.node / "lock"))
-    slots = run.node / "slots"
-    identity = supervise.read_slots(slots)[0][0] | {"boot": "another"}
-    bundle.clean()
-    slots.unlink()
-    supervise.Slots(str(slots)).write(supervise.IDENTITY, identity)
-    assert run.status()["reason"] == "the machine was restarted"
 
 
 @pytest.mark.parametrize("seed", range(4))

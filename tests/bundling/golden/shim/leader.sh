@@ -1,4 +1,4 @@
-# The job of a-run, plan c3a95e07bd426d027b13acec75d9feb3c1cbb8bc3af925c4b46c48492f590ee2: everything long runs here, under the supervisor.
+# The job of a-run, plan 9515b9863e4c7c0b05a553abe70bf30f6cb3fccaa3488d2a2d917217c560f12d: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return

@@ -1,7 +1,7 @@
 to='/srv/it'\''s here/.srpo/checkouts/eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee'
 host=$(uname -n)
 aside=$to.aside.$host.$$
-discard() { [ ! -e "$1" ] || { chmod -R u+w -- "$1" && rm -rf -- "$1"; }; }
+discard() { if [ -L "$1" ]; then rm -- "$1"; elif [ -e "$1" ]; then chmod -R u+w -- "$1" && rm -rf -- "$1"; fi; }
 rm_old() { [ ! -d "$to" ] || { mv -T -- "$to" "$to.old.$host.$$" && discard "$to.old.$host.$$"; }; }
 for at in "$to" "${to%/*}"; do
   [ ! -L "$at" ] || { printf '%s is a link, and no folder of ours: take it away\n' "$at" >&2; exit 1; }
