@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
+from srpo_manifest.cli.explain import _likely
 from srpo_manifest.engine.explaining import areas
+from srpo_manifest.reading.keys import every_key
 
 
 def test_a_code_is_explained_with_its_level_and_examples(say):
@@ -62,6 +66,23 @@ def test_an_unknown_word_suggests_what_is_near(say, word: str, hint: str):
     assert (said.status, said.out) == (2, "")
     assert said.err.startswith(f"error[unknown-word]: `{word}` is neither a code nor a key of a manifest\n")
     assert f"hint: {hint}\n" in said.err
+
+
+def test_a_slip_of_the_finger_suggests_what_was_meant():
+    """Of one letter, in nearly every word; words like nothing suggest nothing."""
+    codes, keys = [code for area in areas().values() for code in area.codes], every_key()
+    chance = random.Random(5)
+    slips = {}
+    for word in (*codes, *keys):
+        at = chance.randrange(len(word))
+        slip = chance.choice(
+            (word[:at] + word[at + 1 :], word[:at] + "q" + word[at:], word[:at] + "q" + word[at + 1 :])
+        )
+        slips |= {slip: word} if slip and slip not in (*codes, *keys) else {}
+    wrong = [(slip, word) for slip, word in slips.items() if _likely(slip, codes, keys)[:1] != [word]]
+    assert len(wrong) <= len(slips) // 50, wrong
+    strange = ("".join(chance.choices("bcdfghjklmnpqrstvwxz", k=chance.randrange(4, 12))) for _ in range(100))
+    assert [word for word in strange if _likely(word, codes, keys)] == []
 
 
 def test_a_word_like_nothing_suggests_nothing(say):
