@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from faults import FAULTS
+from faults import FAULTS, LATER
 from planted import planted, table
 
 HEAD = """\
@@ -19,5 +19,5 @@ A word in `code` is the code that is printed; the other words are outcomes and w
 def test_every_fault_ends_as_documented(root: Path, golden):
     """A fault without a row does not exist, and no row is without a test."""
     found = planted(root, "fault")
-    assert {one.number for one in found} <= set(FAULTS)
+    assert set(FAULTS) - set(LATER) <= {one.number for one in found} <= set(FAULTS)
     golden(root / "docs/faults.md", HEAD + "\n".join(table(FAULTS, found)) + "\n")

@@ -11,7 +11,6 @@ from srpo_manifest.builtin.resources import NVIDIA_SMI, gpu_probe
 from srpo_manifest.builtin.room import FREE, FREE_PROBE, MEMORY, MEMORY_PROBE, results
 from srpo_manifest.plugin import (
     GPUS,
-    PYTHONS,
     Answer,
     Ask,
     Check,
@@ -30,7 +29,6 @@ from srpo_manifest.plugin import (
     Unknown,
     Wanted,
     gigabytes,
-    quote,
     shell,
     ticked,
 )
@@ -51,12 +49,6 @@ before=$(date +%s%N)
 timeout 15 dd if=/dev/zero of="$file" bs=1M count={WRITE_BYTES >> 20} conv=fdatasync 2>/dev/null
 after=$(date +%s%N)
 echo $(( $(stat -c %s -- "$file") * 1000 / ((after - before) / 1000000 + 1) ))
-"""
-_SUPERVISOR = f"""for python in {" ".join(map(quote, PYTHONS))}; do
-  found=$("$python" -I -S -c 'import sys
-if sys.version_info >= (3, 9): print(sys.executable, "%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
-  [ -z "$found" ] || {{ echo "$found"; break; }}
-done
 """
 _FREE_PORT = """timeout 20 python3 -I -S -c 'import socket
 with socket.create_server(("", 0)) as one: print(one.getsockname()[1])'"""
@@ -82,7 +74,6 @@ class Examination:
             "target.bash": 'printf "%s" "$BASH_VERSION"',
             "target.system": "uname -srm",
             "target.tar": "tar --version 2>/dev/null | head -n 1",
-            "target.supervisor": _SUPERVISOR,
             "target.driver": f"{NVIDIA_SMI} --query-gpu=driver_version --format=csv,noheader | head -n 1",
             "target.gpu-used-mib": f"{NVIDIA_SMI} --query-gpu=memory.used --format=csv,noheader,nounits | sort -n | tail -n 1",
             MEMORY: MEMORY_PROBE,
@@ -95,7 +86,7 @@ class Examination:
             "target.open-files": 'files=$(ulimit -n); [ "$files" = unlimited ] && echo 1048576 || echo "$files"',
             "target.processes": _PROCESSES,
         }.items():
-            presence = name in ("target.tar", "target.supervisor", "target.output")
+            presence = name in ("target.tar", "target.output")
             yield TargetProbe(name=name, script=script, **({"parse": parse_presence} if presence else {}))
 
     def steps(self, wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
@@ -182,11 +173,6 @@ def _of_controller(wanted: Wanted, facts: Facts) -> Iterable[Proposal]:
 def _of_programs() -> Iterable[Proposal]:
     yield _check(
         "tar-missing", "target.tar", "present", None, "the target has no tar: no bundle and no checkout can be unpacked", "install tar there"
-    )  # fmt: skip
-    yield _check(
-        "supervisor-python", "target.supervisor", "present", None,
-        "the target has no Python of 3.9 or newer: the supervisor would be the weaker one in bash",
-        "install python3 there; it need not be the training interpreter", level="warn",
     )  # fmt: skip
 
 

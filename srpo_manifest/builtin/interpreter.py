@@ -103,11 +103,8 @@ def program(wanted: Wanted) -> str:
 
 def found_python(wanted: Wanted) -> str:
     """Prints the interpreter's path: the very one that a path names, never its namesake further down PATH."""
-    python = wanted.manifest.python
-    if "/" not in python.path:
-        return f"command -v {quote(program(wanted))}"
-    exact = anchors.beneath(anchors.workspace(wanted), python.path)
-    return f"command -v {shell(exact if python.kind == 'existing' else exact + '/bin/python')}"
+    exact = anchors.interpreter(wanted)
+    return f"command -v {quote(program(wanted)) if exact is None else shell(exact)}"
 
 
 def prologue(wanted: Wanted) -> str:

@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Sequence
 
 from srpo_manifest.builtin.launches import MANUAL, Undeliverable, shown, uncatchable
+from srpo_manifest.builtin.pythonless import python_needed
 from srpo_manifest.builtin.tokens import Expander, Told, in_checkout, values_of
 from srpo_manifest.plugin import (
     Arrived,
@@ -81,6 +82,9 @@ def shim_of(
         keeps=tuple(dict.fromkeys((*keeps, "PYTHONPATH"))),
         entry="" if any(other.entry.text == launch.entry.text for other in others) else _plain(launch.entry.text),
     )
+    if wanted.manifest.backend.launcher.kind == "direct":
+        why = "the script itself has to run, and what takes over its launch is Python"
+        yield python_needed(why, "give the whole command as `entry.command`", key="entry.script")
     yield replace(job, shim=shim)
 
 

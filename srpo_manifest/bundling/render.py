@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from srpo_manifest.bundling.fallback import shell_rules
 from srpo_manifest.bundling.quoting import command, quote, shell
 from srpo_manifest.bundling.shim import shim_files, shim_start
 from srpo_manifest.values.base import Value
@@ -17,7 +18,7 @@ from srpo_manifest.values.words import Word
 
 RULES_FORMAT = 1
 PYTHONS = ("python3", "/usr/bin/python3", *(f"python3.{minor}" for minor in range(14, 8, -1)))
-"""Where a Python of at least 3.9 is looked for on the target, to supervise with."""
+"""Where a Python of at least 3.9 is looked for on the target, to supervise with; the training interpreter comes last."""
 
 _LEADER = """\
 # The job of {name}, plan {plan}: everything long runs here, under the supervisor.
@@ -27,7 +28,7 @@ prepare() {{
   echo "srpo-manifest: preparation step $1 failed (steps/$2)" >&2
   exit 70
 }}
-supervise() {{ "$SRPO_PYTHON" -I "$SRPO_BUNDLE/supervise.py" "$@"; }}
+supervise() {{ "$BASH" --noprofile --norc "$SRPO_BUNDLE/../supervisor" "$@"; }}
 export SRPO_REPO_DIR={checkout}
 {sourced}{prepared}
 printf 'checks\\n' >>"$SRPO_RUN_DIR/phases"
@@ -64,20 +65,27 @@ class _Script(Value):
     sourced: bool = False
 
 
-def render(planned: Planned, *, launch: bytes, supervise: bytes, deliver: bytes = b"") -> Bundle:
-    """The bundle of an applicable plan. *launch* and *supervise* are the files that every bundle carries, *deliver* those of shim mode.
+def render(
+    planned: Planned, *, launch: bytes, supervise: bytes, deliver: bytes = b"", fallback: Mapping[str, bytes] = {}
+) -> Bundle:
+    """The bundle of an applicable plan.
+
+    *launch*, *supervise* and the files of *fallback*, by name, are what every bundle carries, *deliver* what shim mode does.
 
     Raises: AssertionError where the plan has no job: the caller refuses such a plan first.
     """
     assert planned.job is not None  # noqa: S101 - a plan without a command has a refusal
     steps = tuple(_scripts(planned.proposed))
     ends = tuple(_ends(planned.proposed))
+    rules = _rules(planned)
     files = [
         BundleFile(name="launch.sh", data=launch, executable=True),
         BundleFile(name="supervise.py", data=supervise, executable=True),
         _text("settings.sh", _settings(planned)),
         _text("leader.sh", _leader(planned, planned.job, steps)),
-        _text("rules.json", _json(_rules(planned))),
+        _text("rules.json", _json(rules)),
+        _text("rules.sh", shell_rules(rules, secrets(planned))),
+        *(BundleFile(name=name, data=data) for name, data in fallback.items()),
         _text("plan.json", _json(planned.plan)),
         *(_text(f"steps/{script.name}", script.text) for script in (*steps, *ends)),
         *_carried(planned.proposed),
@@ -105,9 +113,10 @@ def secrets(planned: Planned) -> dict[str, SecretRef]:
 
 def _settings(planned: Planned) -> str:
     names = " ".join(sorted(secrets(planned)))
+    pythons = [*map(quote, PYTHONS), *([shell(planned.python)] if planned.python else [])]
     return (
         f"name={quote(planned.plan.name)}\nworkspace={shell(planned.workspace)}\n"
-        f"secrets=({names})\npython_candidates=({' '.join(map(quote, PYTHONS))})\n"
+        f"secrets=({names})\npython_candidates=({' '.join(pythons)})\n"
     )
 
 

@@ -25,6 +25,8 @@ from srpo_manifest.values.words import word
 from srpo_manifest.wording import ticked
 
 LAUNCH_SECONDS = 600.0
+FALLBACK = ("supervise.sh", *(f"bash/{part}.sh" for part in ("answers", "artifacts", "folder", "texts")))
+"""The supervisor for a target without Python."""
 # GNU tar reads its pipe to the end: the secrets come first, and `read` takes them byte by byte.
 _RECEIVE = """run={folder}
 runs=${{run%/*}} id=${{run##*/}}
@@ -57,6 +59,7 @@ def bundle_of(planned: Planned) -> Bundle:
         launch=folder.joinpath("launch.sh").read_bytes(),
         supervise=folder.joinpath("supervise.py").read_bytes(),
         deliver=folder.joinpath("deliver.py").read_bytes(),
+        fallback={name: folder.joinpath(name).read_bytes() for name in FALLBACK},
     )
 
 

@@ -26,6 +26,7 @@ from srpo_manifest.builtin import (
     preflight,
     repo,
     room,
+    supervisor,
     trainer_checks,
 )
 from srpo_manifest.engine.patience import Hung, bounded, patience_seconds
@@ -57,6 +58,7 @@ _STAGES = (
     packages,
     platform_checks,
     room,
+    supervisor,
     trainer_checks,
     earlier_results,
     dead_code,

@@ -46,6 +46,14 @@ def beneath(base: Word, path: str) -> Word:
     return base if tidy == "." else base + "/" + tidy
 
 
+def interpreter(wanted: Wanted) -> Word | None:
+    """The training interpreter where its path is known; a bare name is looked for on PATH, or in conda."""
+    python = wanted.manifest.python
+    if python.kind != "venv" and "/" not in python.path:
+        return None
+    return beneath(workspace(wanted), python.path if python.kind == "existing" else f"{python.path}/bin/python")
+
+
 def checkout(wanted: Wanted, tree: str) -> Word:
     """Where the pinned tree is unpacked, read-only."""
     return workspace(wanted) + f"/{CHECKOUTS}/{tree}"

@@ -127,6 +127,7 @@ def decide(
         findings=(*refusals, *warnings, *told_beside),
         log=wanted.trainer.log,
         port=manifest.resources.port,
+        python=anchors.interpreter(wanted),
     )
 
 

@@ -6,16 +6,17 @@ import msgspec
 
 from srpo_manifest.bundling.quoting import quote, shell
 from srpo_manifest.planning import anchors
+from srpo_manifest.ports.direct import SUPERVISE
 from srpo_manifest.ports.probes import Answer, TargetProbe
 from srpo_manifest.values.facts import Known, PastRun, Unknown
 from srpo_manifest.values.wanted import Wanted
 
 RUNS = "target.runs"
 _LIST = """cd -- {folder} 2>/dev/null || {{ echo '[]'; exit 0; }}
-last=
-for run in {name}-[0-9]*T*Z-*; do [ -f "$run/bundle/supervise.py" ] && last=$run; done
-[ -n "$last" ] || {{ echo '[]'; exit 0; }}
-exec "$(cat "$last/python")" "$last/bundle/supervise.py" runs . {name}
+run=
+for one in {name}-[0-9]*T*Z-*; do [ -f "$one/bundle/supervise.py" ] && run=$one; done
+[ -n "$run" ] || {{ echo '[]'; exit 0; }}
+{supervise}supervise runs . {name}
 """
 
 
@@ -23,7 +24,9 @@ def runs_probe(wanted: Wanted) -> TargetProbe:
     """Asks the newest run's own supervisor file, which knows every older format."""
     folder = shell(anchors.workspace(wanted) + f"/{anchors.RUNS_FOLDER}")
     return TargetProbe(
-        name=RUNS, script=_LIST.format(folder=folder, name=quote(wanted.manifest.name)), parse=parse_runs
+        name=RUNS,
+        script=_LIST.format(folder=folder, name=quote(wanted.manifest.name), supervise=SUPERVISE),
+        parse=parse_runs,
     )
 
 

@@ -16,13 +16,19 @@ from srpo_manifest.values.run import FORMAT, Mark, Raised, Status
 
 _PENDING = """printf '{"format": 1, "run": "%s", "state": "pending", "unfinished": false}' "${run##*/}\""""
 _LOST = """printf '{"format": 1, "run": "%s", "state": "ended", "outcome": "lost", "reason": "it was never started", "unfinished": false}' "${run##*/}\""""
-_NEVER = f"""{unstarted(_PENDING, _LOST)}if [ ! -e "$run/python" ]; then
+_NEVER = f"""{unstarted(_PENDING, _LOST)}if [ ! -e "$run/supervisor" ] && [ ! -e "$run/python" ]; then
   {_LOST}
   exit
 fi
 """
 NODE = "attempt-1/node-0"
-PYTHON = 'python=$(cat "$run/python" 2>/dev/null) || { echo "no run in $run" >&2; exit 3; }\n'
+SUPERVISE = """supervise() {
+  [ ! -e "$run/supervisor" ] || exec "$BASH" --noprofile --norc "$run/supervisor" "$@"
+  python=$(cat "$run/python" 2>/dev/null) || { echo "no run in $run" >&2; exit 3; }
+  exec "$python" "$run/bundle/supervise.py" "$@"
+}
+"""
+"""Asks the supervisor of `$run`, whichever it has; older runs tell their Python alone."""
 
 
 class _Format(Value):
@@ -41,7 +47,7 @@ class DirectLauncher:
 
     def status(self, folder: str) -> str:
         """Ask the supervisor's file; it changes nothing. A run that never came to its target is lost."""
-        return f'run={folder}\n{_NEVER}{PYTHON}exec "$python" "$run/bundle/supervise.py" status "$run/{NODE}"\n'
+        return f'run={folder}\n{_NEVER}{SUPERVISE}supervise status "$run/{NODE}"\n'
 
     def parse_status(self, answer: Answer) -> Status:
         """One JSON object. Raises: LaunchError for anything else."""
@@ -66,21 +72,19 @@ class DirectLauncher:
     def stop(self, folder: str, *, grace_seconds: float | None, reason: str) -> str:
         """Write the request durably and wake the supervisor."""
         grace = "" if grace_seconds is None else f"--grace {grace_seconds:g} "
-        return f'run={folder}\n{PYTHON}exec "$python" "$run/bundle/supervise.py" stop "$run/{NODE}" {grace}--reason {quote(reason)}\n'
+        return f'run={folder}\n{SUPERVISE}supervise stop "$run/{NODE}" {grace}--reason {quote(reason)}\n'
 
     def adopt(self, folder: str) -> str:
         """The bundle's own supervisor does it, with the bash that asks for the steps of the end."""
-        return (
-            f'run={folder}\n{PYTHON}SRPO_BASH=$BASH exec "$python" -I "$run/bundle/supervise.py" adopt "$run/{NODE}"\n'
-        )
+        return f'run={folder}\nexport SRPO_BASH=$BASH\n{SUPERVISE}supervise adopt "$run/{NODE}"\n'
 
     def mark(self, folder: str, what: Mark) -> str:
         """Leave the mark durably."""
-        return f'run={folder}\n{PYTHON}exec "$python" "$run/bundle/supervise.py" mark "$run/{NODE}" {what}\n'
+        return f'run={folder}\n{SUPERVISE}supervise mark "$run/{NODE}" {what}\n'
 
     def tidy(self, folder: str) -> str:
         """A verb that supervisors have no more since they adopt."""
-        return f'run={folder}\n[ -e "$run/python" ] || exit 0\n{PYTHON}exec "$python" "$run/bundle/supervise.py" tidy "$run/{NODE}"\n'
+        return f'run={folder}\n[ -e "$run/supervisor" ] || [ -e "$run/python" ] || exit 0\n{SUPERVISE}supervise tidy "$run/{NODE}"\n'
 
 
 def _weaker(status: Status) -> Status:

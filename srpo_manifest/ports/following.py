@@ -11,12 +11,12 @@ import msgspec
 from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.errors import LaunchError, TransportError
 from srpo_manifest.ports.arrival import unstarted
-from srpo_manifest.ports.direct import NODE, PYTHON
+from srpo_manifest.ports.direct import NODE, SUPERVISE
 from srpo_manifest.ports.probes import Answer
 from srpo_manifest.values.base import Value
 
 _HEAD = """echo '{"events": 0, "log": 0, "state": "%s"}'"""
-_NEVER = f"""{unstarted(f"sleep 0.5; {_HEAD % 'pending'}", _HEAD % "ended")}[ -e "$run/python" ] || {{ {_HEAD % "ended"}; exit; }}
+_NEVER = f"""{unstarted(f"sleep 0.5; {_HEAD % 'pending'}", _HEAD % "ended")}[ -e "$run/supervisor" ] || [ -e "$run/python" ] || {{ {_HEAD % "ended"}; exit; }}
 """
 KILLED = 128
 
@@ -71,7 +71,7 @@ def follow(folder: str, at: Offsets, *, wait_seconds: float) -> str:
     asked = f"--events {at.events} --wait {wait_seconds:g}" + ("" if at.log is None else f" --log {at.log}")
     marks = {"events": at.events_mark, "log": at.log_mark}
     asked += "".join(f" --{name}-mark {quote(mark)}" for name, mark in marks.items() if mark)
-    return f'run={folder}\n{_NEVER}{PYTHON}exec "$python" "$run/bundle/supervise.py" follow "$run/{NODE}" {asked}\n'
+    return f'run={folder}\n{_NEVER}{SUPERVISE}supervise follow "$run/{NODE}" {asked}\n'
 
 
 def parse_follow(answer: Answer, at: Offsets) -> Chunk:
@@ -116,8 +116,8 @@ def seek(folder: str, *, lines: int | None, since: float | None, ago_seconds: fl
     """Bash text: where the log's last lines begin, or what it got since a moment (Unix time, or so long ago)."""
     asked = {"lines": lines, "since": since, "ago": ago_seconds}
     options = " ".join(f"--{name} {value!r}" for name, value in asked.items() if value is not None)
-    never = '[ -e "$run/python" ] || { echo \'{"offset": 0, "timed": true}\'; exit; }\n'
-    return f'run={folder}\n{never}{PYTHON}exec "$python" "$run/bundle/supervise.py" seek "$run/{NODE}" {options}\n'
+    never = '[ -e "$run/supervisor" ] || [ -e "$run/python" ] || { echo \'{"offset": 0, "timed": true}\'; exit; }\n'
+    return f'run={folder}\n{never}{SUPERVISE}supervise seek "$run/{NODE}" {options}\n'
 
 
 def parse_seek(answer: Answer) -> Place:

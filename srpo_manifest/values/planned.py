@@ -37,3 +37,5 @@ class Planned(Value):
     """Refusals, warnings and notes, each in file order, with the lines that they are about."""
     log: tuple[LogRule, ...] = ()
     port: int | None = None
+    python: Word | None = None
+    """The training interpreter, where `[python]` says its path."""

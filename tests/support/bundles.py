@@ -16,6 +16,8 @@ from typing import Any
 
 import srpo_manifest.bundling
 import srpo_manifest.demo
+from srpo_manifest.bundling.fallback import shell_rules
+from srpo_manifest.engine.launching import FALLBACK
 
 RUNTIME = Path(srpo_manifest.bundling.__file__).parent / "runtime"
 DEMO = Path(srpo_manifest.demo.__file__).parent / "trainer" / "minisrpo" / "train.py"
@@ -111,7 +113,10 @@ for word in sys.argv[1:]:
 """
 LEADER = """
 enter() {{ printf '%s\\n' "$1" >>"$SRPO_RUN_DIR/phases"; }}
-supervise() {{ "$SRPO_PYTHON" -I "$SRPO_BUNDLE/supervise.py" "$@"; }}
+supervise() {{
+  if [ -e "$SRPO_BUNDLE/../supervisor" ]; then "$BASH" --noprofile --norc "$SRPO_BUNDLE/../supervisor" "$@"
+  else "$SRPO_PYTHON" -I "$SRPO_BUNDLE/supervise.py" "$@"; fi
+}}
 cd -- {cwd} || exit 70
 {before}
 if [ -n "${{SRPO_DRY_RUN:-}}" ]; then exit 0; fi
@@ -156,10 +161,11 @@ class Run:
         self.node, self.id, self.supervise = node, node.parent.parent.name, supervise
 
     def ask(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        program = self.node.parent.parent / "bundle" / "supervise.py"
-        return subprocess.run(
-            [sys.executable, "-I", program, verb, self.node, *arguments], capture_output=True, timeout=60, check=False
-        )
+        run_folder = self.node.parent.parent
+        asked = ["bash", run_folder / "supervisor"]
+        if (run_folder / "python").exists() or not (run_folder / "supervisor").exists():
+            asked = [sys.executable, "-I", run_folder / "bundle" / "supervise.py"]
+        return subprocess.run([*asked, verb, self.node, *arguments], capture_output=True, timeout=60, check=False)
 
     def status(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self.ask("status").stdout)
@@ -210,6 +216,8 @@ class Bundle:
         self.rules: dict[str, Any] = json.loads(json.dumps(RULES)) | {"cwd": str(self.cwd)}
         self.secrets: tuple[str, ...] = ()
         self.pythons: tuple[str, ...] = (sys.executable,)
+        self.fallback = False
+        """Whether it carries the supervisor in bash, too."""
         self.before = ""
         self.on_stop = ""
         self.program = (RUNTIME / "supervise.py").read_bytes()
@@ -234,6 +242,11 @@ class Bundle:
         (self.folder / "leader.sh").write_text(leader)
         (self.folder / "trainer.py").write_text(TRAINER)
         (self.folder / "rules.json").write_text(json.dumps(self.rules))
+        if self.fallback:
+            (self.folder / "bash").mkdir()
+            for name in FALLBACK:
+                (self.folder / name).write_bytes((RUNTIME / name).read_bytes())
+            (self.folder / "rules.sh").write_text(shell_rules(self.rules, self.secrets))
         if self.on_stop:
             (self.folder / "on_stop.sh").write_text(self.on_stop)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -27,6 +27,10 @@ class Checkout:
 
     def files(self, _commit: str) -> tuple[str, ...]:
         return tuple(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
+
+    def listing(self, commit: str) -> Iterator[tuple[str, int, str]]:
+        for path in self.files(commit):
+            yield "100644", (self.folder / path).stat().st_size, path
 
     def read(self, _commit: str, path: str) -> bytes | None:
         file = self.folder / path

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 _WORD = re.compile(r"[a-z][a-z0-9]*(?:-[a-z][a-z0-9]*)*\Z")
 _SPELLED = re.compile(r"(?:error|warning)\[([a-z][a-z0-9-]*)\]")
-_REFUSED = re.compile(r"^.*\brefuse [0-9]+ ([a-z][a-z0-9-]*)", re.MULTILINE)
+_OF_BASH = re.compile(r"""\b(?:refuse [0-9]+|warn) ([a-z][a-z-]*) ['"]|\\"code\\": \\"([a-z-]+)""")
 TELLERS = {
     "ContactLost", "FactError", "LaunchError", "ManifestError", "Mistake", "PluginError", "Refused", "TransportError",
     "Undeliverable", "UsageError", "_check", "_fault", "_note", "_tell", "_warn", "check", "never_closed", "slip",
@@ -44,7 +44,9 @@ def told(package: Path) -> list[Told]:
     found = [one for path in sorted(package.rglob("*.py")) if SHIPPED_ELSEWHERE not in path.as_posix() for one in _of_python(path)]  # fmt: skip
     for path in sorted([*package.rglob("*.py"), *package.rglob("*.sh")]):
         text = re.sub(r'^ *(?:>>>.*\n.*|""".*)', "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-        found += [Told(code, str(path), "print") for code in (*_SPELLED.findall(text), *_REFUSED.findall(text))]
+        found += [Told(code, str(path), "print") for code in _SPELLED.findall(text)]
+        if path.suffix == ".sh":
+            found += [Told(one or other, str(path), "bash") for one, other in _OF_BASH.findall(text)]
     for path in sorted((package / "upstream/trainers").glob("*.toml")):
         found += _of_trainer(path)
     return found

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Starts the bundle that this file lies in: makes the run's folder and hands over to the supervisor.
+# shellcheck disable=SC2016 # backticks are what people read, and the file `supervisor` expands for itself
 # Usage: bash launch.sh [--run-id ID] [--detach] [--dry-run] [--secrets-on-stdin]
 
 refuse() { # STATUS CODE MESSAGE HINT
@@ -41,15 +42,32 @@ if sys.version_info >= (3, 9): print(sys.executable)' 2>/dev/null </dev/null)
   [ -x "$python" ] && break
   python=''
 done
-[ -n "$python" ] ||
-  refuse 69 python-missing "no Python of 3.9 or newer answers; asked were \`${python_candidates[*]}\`" 'install python3 on this machine'
+asked="no Python of 3.9 or newer answers; asked were \`${python_candidates[*]}\`"
+if [ -n "$python" ]; then
+  printf -v supervisor '%q -I "${BASH_SOURCE[0]%%/*}/bundle/supervise.py"' "$python"
+elif [ ! -e "$here/supervise.sh" ]; then
+  refuse 69 python-missing "$asked" 'install python3 on this machine'
+elif [ -e "$here/end.sh" ]; then
+  refuse 69 python-missing "$asked, and the command after the end (\`[end]\`) needs one" 'install python3 on this machine, or leave `[end]` out'
+elif [ -e "$here/deliver.py" ]; then
+  refuse 69 python-missing "$asked, and taking over what a script launches needs one" 'install python3 on this machine, or give the whole command as `entry.command`'
+else
+  for program in flock setsid dd stat sync realpath head tail tr sort wc grep sed od; do
+    type -P "$program" >/dev/null ||
+      refuse 69 python-missing "$asked, and bash cannot supervise without \`$program\`" "install python3 or \`$program\` on this machine"
+  done
+  ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) ||
+    refuse 69 python-missing "$asked, and bash $BASH_VERSION is too old to supervise" 'install python3, or bash of 4.4 or newer, on this machine'
+  supervisor='"$BASH" --noprofile --norc "${BASH_SOURCE[0]%/*}/bundle/supervise.sh"'
+fi
 
 [ -n "$id" ] || id=$name-$(date -u +%Y%m%dT%H%M%SZ)-$(od -An -N3 -tx1 /dev/urandom | tr -d ' \n')
 case $id in
   [.-]* | *[!A-Za-z0-9._-]*) refuse 2 run-id "\`$id\` is no run id" "use letters, digits, \`.\`, \`_\` and \`-\`" ;;
 esac
 run=$workspace/.srpo/runs/$id
-(umask 077 && mkdir -p -- "$run" && chmod 700 -- "$run" && printf '%s\n' "$python" >"$run/python") ||
+(umask 077 && mkdir -p -- "$run" && chmod 700 -- "$run" && printf 'exec %s "$@"\n' "$supervisor" >"$run/supervisor" &&
+  { [ -z "$python" ] || printf '%s\n' "$python" >"$run/python"; }) ||
   refuse 73 run-unwritable "the run's folder \`$run\` could not be made" 'choose a workspace that can be written to'
 if ! [ "$here" -ef "$run/bundle" ]; then
   [ ! -e "$run/bundle" ] || refuse 73 run-used "run \`$id\` has another bundle" "leave \`--run-id\` out, or choose a new one"
@@ -58,4 +76,5 @@ if ! [ "$here" -ef "$run/bundle" ]; then
 fi
 
 export SRPO_BASH=$BASH
-exec "$python" -I "$run/bundle/supervise.py" launch "$run/attempt-1/node-0" "${flags[@]}" --secrets "${secrets[@]}"
+unset BASH_ENV ENV
+exec "$BASH" --noprofile --norc "$run/supervisor" launch "$run/attempt-1/node-0" "${flags[@]}" --secrets "${secrets[@]}"

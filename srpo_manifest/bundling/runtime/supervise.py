@@ -1286,7 +1286,7 @@ def target_secrets(node: Node, rules: Record) -> dict[str, str]:
     """Values that files of this machine hold; a relative path is one in the workspace."""
     values = {}
     for name, spelled in rules.get("target_files", {}).items():
-        path = os.path.join(node.workspace, os.path.expanduser(spelled))
+        path = os.path.join(node.workspace, os.path.expanduser(expand(spelled, late_words(node, rules))))
         try:
             with open(path, encoding="utf-8", errors="surrogateescape") as file:
                 values[name] = file.read().rstrip("\r\n")

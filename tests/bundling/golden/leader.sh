@@ -1,11 +1,11 @@
-# The job of all-of-it, plan 651b5caa37bcb125c0be29e160713ad61d837e26264aeae31a97daa1c8494df0: everything long runs here, under the supervisor.
+# The job of all-of-it, plan b56093780d377d3737f9b74db63b709cb5ac99e6fd35db06f6beee0c81dddf59: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return
   echo "srpo-manifest: preparation step $1 failed (steps/$2)" >&2
   exit 70
 }
-supervise() { "$SRPO_PYTHON" -I "$SRPO_BUNDLE/supervise.py" "$@"; }
+supervise() { "$BASH" --noprofile --norc "$SRPO_BUNDLE/../supervisor" "$@"; }
 export SRPO_REPO_DIR='/srv/it'\''s here/.srpo/checkouts/eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee'
 . "$SRPO_BUNDLE/steps/03-setup.sh"
 prepare checkout 01-checkout.sh

@@ -9,13 +9,20 @@ from types import ModuleType
 import pytest
 from bundles import RUNTIME, Bundle, load_supervise
 
-__all__ = ["RUNTIME", "bundle", "supervise"]
+__all__ = ["RUNTIME", "bundle", "plain", "supervise"]
 
 
 @pytest.fixture(scope="session")
 def supervise() -> ModuleType:
     """The shipped file, as a module."""
     return load_supervise()
+
+
+@pytest.fixture
+def plain(bundle: Bundle) -> Bundle:
+    """A bundle on a target where no Python answers."""
+    bundle.pythons, bundle.fallback = ("python-that-is-not-there",), True
+    return bundle
 
 
 @pytest.fixture

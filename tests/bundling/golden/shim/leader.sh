@@ -1,11 +1,11 @@
-# The job of a-run, plan 9515b9863e4c7c0b05a553abe70bf30f6cb3fccaa3488d2a2d917217c560f12d: everything long runs here, under the supervisor.
+# The job of a-run, plan 9241496f97d8cbe0ae71db2cd95f94ce700bfc57a101593656c079ad56c65060: everything long runs here, under the supervisor.
 prepare() {
   printf '%s\n' "$1" >>"$SRPO_RUN_DIR/phases"
   "$BASH" --noprofile --norc -e -o pipefail "$SRPO_BUNDLE/steps/$2" && return
   echo "srpo-manifest: preparation step $1 failed (steps/$2)" >&2
   exit 70
 }
-supervise() { "$SRPO_PYTHON" -I "$SRPO_BUNDLE/supervise.py" "$@"; }
+supervise() { "$BASH" --noprofile --norc "$SRPO_BUNDLE/../supervisor" "$@"; }
 export SRPO_REPO_DIR=/home/me/project/.srpo/checkouts/eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee
 prepare checkout 01-checkout.sh
 prepare vendor-link 02-vendor-link.sh
