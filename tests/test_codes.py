@@ -12,7 +12,7 @@ from codes import ELSEWHERE, OTHERS, Told, told
 from srpo_manifest.engine.checking import check
 from srpo_manifest.engine.explaining import AREAS, areas
 from srpo_manifest.errors import SrpoManifestError
-from srpo_manifest.finding import Finding
+from srpo_manifest.finding import Finding, visible
 from srpo_manifest.values.explanation import Area, Explanation
 from srpo_manifest.values.said import Said
 
@@ -119,7 +119,7 @@ def section(area: Area) -> list[str]:
         lines += [f"### `{code}`", "", f"**{one.title[:1].upper()}{one.title[1:]}** ({level}).", one.text.strip(), ""]
         for title, text in (("wrong", one.bad), ("right", one.good)):
             if text:
-                lines += [f"```toml\n# {title}\n{text.rstrip()}\n```", ""]
+                lines += ["```toml", f"# {title}", *map(visible, text.splitlines()), "```", ""]
     return lines
 
 

@@ -12,6 +12,7 @@ import msgspec
 from srpo_manifest.cli.output import data
 from srpo_manifest.engine.explaining import areas, examples
 from srpo_manifest.errors import UsageError
+from srpo_manifest.finding import visible
 from srpo_manifest.wording import nearest, ticked
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _of_code(code: str, one: Explanation) -> Iterator[str]:
     for title, manifest in (("wrong", one.bad), ("right", one.good)):
         if manifest:
             yield from ("", f"{title}{', where srpo.lock knows the trainer' if one.locked else ''}:", "")
-            yield textwrap.indent(manifest.rstrip("\n"), "    ")
+            yield from (f"    {visible(line)}".rstrip() for line in manifest.splitlines())
 
 
 def _level(code: str, one: Explanation) -> str:

@@ -19,6 +19,7 @@ def test_a_code_is_explained_with_its_level_and_examples(say):
     assert '`secret-literal = "warn"` or `"allow"`, or the command line `--warn secret-literal`' in said.out
     assert "\nwrong:\n\n    schema = 1\n" in said.out
     assert '    env.WANDB_API_KEY = { env = "WANDB_API_KEY" }\n' in said.out
+    assert "# a \\x07 bell" in say("explain", "control-character").out
     assert "no lint changes it" in say("explain", "unknown-key").out
     assert "level: note" in say("explain", "already-done").out
     assert "wrong, where srpo.lock knows the trainer:" in say("explain", "batch-size").out
