@@ -82,6 +82,8 @@ def main(rounds: int) -> None:
             ("srpo-manifest --help", [*OURS, "--help"], nothing),
             ("srpo-manifest validate", [*OURS, "validate", "srpo.toml"], nothing),
             ("srpo-manifest validate, with a lock", [*OURS, "validate", "flux/flux.toml"], nothing),
+            ("srpo-manifest explain CODE", [*OURS, "explain", "unknown-key"], nothing),
+            ("srpo-manifest explain KEY", [*OURS, "explain", "repo.ref"], nothing),
             ("srpo-manifest plan --facts", [*OURS, "plan", "--facts", "facts.json", "demo.toml"], nothing),
             ("srpo-manifest plan, asking", [*OURS, "plan", "demo.toml"], nothing),
             ("srpo-manifest apply --detach, `true`", [*OURS, "apply", "--again", "--detach", "trivial.toml"], ended),

@@ -65,6 +65,9 @@ def _for_people(files: Sequence[tuple[str, Sequence[Finding]]], wrong: int) -> N
     verdict = f"{plural(wrong, 'error')} in {plural(len(files), 'manifest')}"
     more = f", {fixable} fixable with `--fix`" if fixable else ""
     print(f"{verdict}{more}" if wrong else f"{plural(len(files), 'manifest')} good", file=sys.stderr)
+    if wrong and sys.stderr.isatty():
+        first = next(finding.code for _, findings in files for finding in findings if finding.level == "deny")
+        print(f"hint: `srpo-manifest explain {first}` tells more", file=sys.stderr)
 
 
 def _check(said: Said) -> tuple[Finding, ...]:

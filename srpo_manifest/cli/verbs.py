@@ -16,6 +16,7 @@ VERBS: dict[str, str] = {
     "stop": "end a run gracefully",
     "prune": "tell which old runs, checkouts and records can go; delete them with --yes",
     "doctor": "ask the target and this machine everything a run needs, with the fix for each finding",
+    "explain": "tell what a code or a key of the manifest means",
     "schema": "print the manifest's JSON Schema",
     "plugins": "list what is installed",
 }

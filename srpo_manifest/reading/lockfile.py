@@ -81,9 +81,9 @@ def _pairs(value: msgspec.Struct, but: tuple[str, ...] = ()) -> Iterator[str]:
         if name in but:
             continue
         if isinstance(item, tuple) and item and isinstance(item[0], msgspec.Struct):
-            yield from (f"{name} = [", *(f"  {_inline(one)}," for one in item), "]")
+            yield from (f"{name} = [", *(f"  {inline(one)}," for one in item), "]")
         else:
-            yield f"{name} = {_inline(item)}"
+            yield f"{name} = {inline(item)}"
 
 
 def _said(value: msgspec.Struct) -> dict[str, Any]:
@@ -98,7 +98,8 @@ def _said(value: msgspec.Struct) -> dict[str, Any]:
     return found
 
 
-def _inline(value: Any) -> str:
+def inline(value: Any) -> str:
+    """A value as TOML, in one line."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -106,11 +107,11 @@ def _inline(value: Any) -> str:
             return repr(value)
         case str():
             return _quoted(value)
-        case tuple():
-            return f"[{', '.join(map(_inline, value))}]"
+        case tuple() | list():
+            return f"[{', '.join(map(inline, value))}]"
         case msgspec.Struct() | Mapping():
             pairs = _said(value) if isinstance(value, msgspec.Struct) else value
-            inner = ", ".join(f"{_key(name)} = {_inline(item)}" for name, item in pairs.items())
+            inner = ", ".join(f"{_key(name)} = {inline(item)}" for name, item in pairs.items())
             return f"{{ {inner} }}" if inner else "{}"
     raise AssertionError(value)
 

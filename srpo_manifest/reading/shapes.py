@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import msgspec.inspect as shape
 
 from srpo_manifest.reading.locate import Key
+from srpo_manifest.wording import listed, ticked
 
 Shape: TypeAlias = shape.Type
 
@@ -108,6 +109,29 @@ def description(node: Shape | None) -> str:
         return description(node.type) or own
     if isinstance(node, shape.UnionType):
         return next((found for member in node.types if (found := description(member))), "")
+    return ""
+
+
+def bounds_of(one: Shape) -> str:
+    """What values of *one* are held to, in words; empty where nothing is."""
+    match one:
+        case shape.LiteralType(values=values):
+            return listed(values)
+        case shape.StrType(pattern=str(pattern)):
+            shown = pattern.removeprefix(r"\A").removesuffix(r"\Z")
+            return f"text that matches {ticked(shown)}" + (f", up to {one.max_length}" if one.max_length else "")
+        case shape.StrType() if one.max_length:
+            return f"{one.min_length or 0} to {one.max_length:,} characters"
+        case shape.IntType(ge=int(least), le=int(most)):
+            return f"an integer from {least:,} to {most:,}"
+        case shape.IntType(ge=int(least)):
+            return f"an integer of {least:,} or more"
+        case shape.FloatType() if one.gt is not None and one.le is not None:
+            return f"a number above {one.gt:g}, up to {one.le:,g}"
+        case shape.VarTupleType() if one.max_length:
+            return f"{one.min_length or 0} to {one.max_length:,}"
+        case shape.VarTupleType() if one.min_length:
+            return f"{one.min_length} or more"
     return ""
 
 

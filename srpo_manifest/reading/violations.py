@@ -19,6 +19,7 @@ from srpo_manifest.reading.page import is_secret
 from srpo_manifest.reading.shapes import (
     Shape,
     alternatives,
+    bounds_of,
     choices,
     description,
     info,
@@ -224,29 +225,7 @@ def _broken_bounds(one: Shape, value: Any) -> str:
             held = (least or 0) <= value <= (value if most is None else most)
         case _:
             held = True
-    return "" if held else _bounds(one) or "another value"
-
-
-def _bounds(one: Shape) -> str:
-    match one:
-        case shape.LiteralType(values=values):
-            return listed(values)
-        case shape.StrType(pattern=str(pattern)):
-            shown = pattern.removeprefix(r"\A").removesuffix(r"\Z")
-            return f"text that matches {ticked(shown)}" + (f", up to {one.max_length}" if one.max_length else "")
-        case shape.StrType() if one.max_length:
-            return f"{one.min_length or 0} to {one.max_length:,} characters"
-        case shape.IntType(ge=int(least), le=int(most)):
-            return f"an integer from {least:,} to {most:,}"
-        case shape.IntType(ge=int(least)):
-            return f"an integer of {least:,} or more"
-        case shape.FloatType() if one.gt is not None and one.le is not None:
-            return f"a number above {one.gt:g}, up to {one.le:,g}"
-        case shape.VarTupleType() if one.max_length:
-            return f"{one.min_length or 0} to {one.max_length:,}"
-        case shape.VarTupleType() if one.min_length:
-            return f"{one.min_length} or more"
-    return ""
+    return "" if held else bounds_of(one) or "another value"
 
 
 def _shown(key: Key, value: Any) -> str:

@@ -10,6 +10,7 @@ MAY_NOT_IMPORT = {
     "--version": {"click", "msgspec", "pluggy", "rich", "structlog", "sh", "tree_sitter", "filelock", "platformdirs", "typing", "json", "re"},
     "--help": {"click", "msgspec", "pluggy", "rich", "structlog", "sh", "tree_sitter", "filelock", "platformdirs", "typing"},
     "validate": {"click", "pluggy", "rich", "structlog", "sh", "tree_sitter", "filelock", "importlib.metadata", "subprocess", "asyncio"},
+    "explain": {"pluggy", "rich", "structlog", "sh", "tree_sitter", "filelock", "importlib.metadata", "subprocess", "asyncio"},
     "plan": {"click", "rich", "structlog", "sh", "tree_sitter", "filelock", "importlib.metadata", "asyncio"},
     "runs": {"rich", "structlog", "sh", "tree_sitter", "importlib.metadata", "pluggy"},
 }  # fmt: skip
@@ -66,6 +67,7 @@ def test_what_a_verb_costs_is_what_it_imports(place):
         "--version": ["--version"],
         "--help": ["--help"],
         "validate": ["validate", "plain.toml"],
+        "explain": ["explain", "repo.ref"],
         "plan": ["plan", "--facts", "facts.json"],
         "runs": ["runs"],
     }

@@ -31,3 +31,13 @@ def test_a_second_ctrl_c_insists(place):
     terminal.type("\x03")
     assert terminal.status() == 130
     assert place.run("status", "--json").json["outcome"] == "stopped"
+
+
+def test_validate_tells_a_person_where_to_ask(place):
+    """Of the first error, once; programs and logs are spared it."""
+    place.write("srpo.toml", 'schema = 1\nname = "a"\nmodel.type = "generic"\nstopp = 1\nname = "b"\n')
+    terminal = Terminal(place, "validate")
+    terminal.until("tells more")
+    assert terminal.text.count("hint: `srpo-manifest explain unknown-key` tells more") == 1
+    assert terminal.status() == 2
+    assert "explain" not in place.run("validate").err
