@@ -43,13 +43,13 @@ def nearest(wanted: str, known: Iterable[str]) -> str | None:
     """The known word that *wanted* most likely means, or None.
 
     Equal but for case, `-` and `_` wins; else the least number of edits (insert, delete, replace, swap of
-    neighbours), up to a third of the word's length.
+    neighbours), less than a third of the word's length, and one at least.
     """
     folded = _folded(wanted)
     best: tuple[int, str] | None = None
     for word in known:
         edits = _edits(folded, _folded(word))
-        if edits <= max(1, len(folded) // 3) and (best is None or edits < best[0]):
+        if edits <= max(1, (len(folded) - 1) // 3) and (best is None or edits < best[0]):
             best = (edits, word)
     return best[1] if best else None
 
