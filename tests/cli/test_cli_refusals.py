@@ -255,7 +255,7 @@ def test_a_step_whose_middle_fails_has_failed(tmp_path: Path):
 @pytest.mark.fault(37, "a byte order mark is read over")
 @pytest.mark.fault(38, "file-too-large")
 @pytest.mark.fault(39, "too-deep")
-@pytest.mark.fault(40, "toml-syntax")
+@pytest.mark.fault(40, "duplicate-key")
 @pytest.mark.fault(40, "unknown-key")
 @pytest.mark.fault(41, "file-unreadable")
 def test_manifests_that_cannot_be_read(place, say):

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 
+_WORDS = ("prevented", "succeeded", "failed", "stopped", "unverified", "lost", "running")
+"""Ends that are no codes."""
+
+
 class Planted(NamedTuple):
     """A test that plants a row; `code` is how it ends."""
 
@@ -36,7 +40,7 @@ def table(rows: Mapping[int, Iterable[str]], found: Iterable[Planted], *, letter
 
 
 def _is_code(text: str) -> bool:
-    return " " not in text and text != "prevented"
+    return " " not in text and text not in _WORDS
 
 
 def _of(root: Path, file: Path, markers: tuple[str, ...]) -> Iterator[Planted]:
