@@ -25,17 +25,23 @@ def settled(wanted: Wanted, facts: Facts, script: str) -> tuple[Wanted, tuple[Fi
     missing = sorted(set(trainer.evidence) - proven)
     if not missing:
         return wanted, ()
-    note = Finding(
-        code="rule-unproven" if current else "lock-outdated",
-        level="note",
-        message=(
-            f"unknown at this commit: {listed(missing, 'and')} of trainer {ticked(trainer.name)}"
-            if current
-            else f"what `srpo.lock` says of trainer {ticked(trainer.name)} is of another version: its rules are unknown"
-        ),
-        hints=("nothing is claimed that rests on it",) if current else ("run `srpo-manifest lock`",),
-    )
+    note = _note(trainer.name, missing, script, current=current)
     return replace(wanted, trainer=_without(trainer, set(missing))), (note,)
+
+
+def _note(trainer: str, missing: list[str], script: str, *, current: bool) -> Finding:
+    if not script:
+        code, message = "rule-unproven", f"no script is run that could prove what trainer {ticked(trainer)} says of it"
+    elif current:
+        code, message = (
+            "rule-unproven",
+            f"unknown at this commit: {listed(missing, 'and')} of trainer {ticked(trainer)}",
+        )
+    else:
+        code = "lock-outdated"
+        message = f"what `srpo.lock` says of trainer {ticked(trainer)} is of another version: its rules are unknown"
+    hint = "run `srpo-manifest lock`" if code == "lock-outdated" else "nothing is claimed that rests on it"
+    return Finding(code=code, level="note", message=message, hints=(hint,))
 
 
 def _without(trainer: Trainer, missing: set[str]) -> Trainer:

@@ -42,3 +42,10 @@ def test_verdicts_of_another_description_are_unknown(make):
     facts = pinned(make, {"loops": True, "opens": True}, "0" * 64)
     wanted, notes = settled(make.wanted(trainer=TRAINER), facts, "train.sh")
     assert (wanted.trainer.loop, [note.code for note in notes]) == (None, ["lock-outdated"])
+
+
+def test_a_command_proves_nothing_and_the_lock_is_not_blamed(make):
+    """Without a script there is no source that bears a rule out."""
+    wanted = make.wanted(trainer=TRAINER, entry={"command": ["true"]})
+    _, notes = settled(wanted, make.facts(), "")
+    assert [(note.code, note.hints) for note in notes] == [("rule-unproven", ("nothing is claimed that rests on it",))]

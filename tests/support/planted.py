@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-
 _WORDS = ("prevented", "succeeded", "failed", "stopped", "unverified", "lost", "running")
 """Ends that are no codes."""
 
