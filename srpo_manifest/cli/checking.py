@@ -32,8 +32,10 @@ def report(said: Said, given: Iterable[str], *, style: str = "human") -> int:
     """
     import msgspec  # noqa: PLC0415 - see `quick`
 
+    from srpo_manifest.engine.checking import findings  # noqa: PLC0415 - likewise
+
     files = list(files_of(given))
-    return told([(file, _check(msgspec.structs.replace(said, manifest=file))) for file in files], style)
+    return told([(file, findings(msgspec.structs.replace(said, manifest=file))) for file in files], style)
 
 
 def told(files: Sequence[tuple[str, Sequence[Finding]]], style: str) -> int:
@@ -68,16 +70,6 @@ def _for_people(files: Sequence[tuple[str, Sequence[Finding]]], wrong: int) -> N
     if wrong and sys.stderr.isatty():
         first = next(finding.code for _, findings in files for finding in findings if finding.level == "deny")
         print(f"hint: `srpo-manifest explain {first}` tells more", file=sys.stderr)
-
-
-def _check(said: Said) -> tuple[Finding, ...]:
-    from srpo_manifest.engine.checking import check  # noqa: PLC0415 - see `quick`
-    from srpo_manifest.errors import SrpoManifestError  # noqa: PLC0415 - likewise
-
-    try:
-        return check(said)
-    except SrpoManifestError as error:
-        return error.findings
 
 
 def files_of(given: Iterable[str]) -> Iterable[str]:

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from srpo_manifest.engine.files import is_file
-from srpo_manifest.engine.loading import load, load_plugins
+from srpo_manifest.engine.loading import load, load_plugins, profiles
 from srpo_manifest.engine.lockfiles import DEMO, find
+from srpo_manifest.errors import SrpoManifestError
 from srpo_manifest.finding import Finding
 from srpo_manifest.planning.lints import placed
 from srpo_manifest.planning.sanity import faults
 from srpo_manifest.values.said import Said
+
+
+def findings(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:
+    """Everything that is to be said of one manifest, or of *text* in its place: by itself, and under each of its profiles.
+
+    What a profile alone brings about is told with its name; a note of one that is merged is none of the file.
+    """
+    found = _findings(said, text)
+    for name in () if said.profiles else profiles(said, text):
+        told = (one for one in _findings(replace(said, profiles=(name,)), text) if one.level in ("deny", "warn"))
+        hint = f"so it is with `--profile {name}`"
+        found += tuple(replace(one, hints=(*one.hints, hint)) for one in told if one not in found)
+    return found
+
+
+def _findings(said: Said, text: bytes | None) -> tuple[Finding, ...]:
+    try:
+        return check(said, text)
+    except SrpoManifestError as error:
+        return error.findings
 
 
 def check(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:

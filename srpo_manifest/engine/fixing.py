@@ -6,8 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from srpo_manifest.engine.checking import check
-from srpo_manifest.errors import ManifestError, SrpoManifestError
+from srpo_manifest.engine.checking import findings
+from srpo_manifest.errors import ManifestError
 from srpo_manifest.finding import Finding
 from srpo_manifest.reading.edits import edited, edits_of
 from srpo_manifest.values.said import Said
@@ -17,28 +17,20 @@ ROUNDS = 10
 """An edit may bring to light what it hid; each round mends at least one mistake."""
 
 
-def found(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:
-    """What `check` finds, or what it ends with."""
-    try:
-        return check(said, text)
-    except SrpoManifestError as error:
-        return error.findings
-
-
 def mended(said: Said, data: bytes) -> tuple[bytes, int, tuple[Finding, ...]]:
     """*data* with all edits that its findings carry.
 
     Returns: the bytes, how many edits were made, and what is still found.
     """
     count = 0
-    findings = found(said, data)
+    found = findings(said, data)
     for _ in range(ROUNDS):
-        edits = edits_of(findings, said.manifest)
+        edits = edits_of(found, said.manifest)
         if not edits:
             break
         data, count = edited(data, edits), count + len(edits)
-        findings = found(said, data)
-    return data, count, findings
+        found = findings(said, data)
+    return data, count, found
 
 
 def write(path: str, data: bytes) -> None:

@@ -57,6 +57,18 @@ def load(said: Said, text: bytes | None = None) -> Wanted:
     return _typed(document, said, folder, args)
 
 
+def profiles(said: Said, text: bytes | None = None) -> tuple[str, ...]:
+    """Names of the profiles that the manifest itself has; none of one that cannot be read."""
+    try:
+        data = read_source(os.path.abspath(said.manifest), shown=said.manifest).data if text is None else text
+        if b"profile" not in data:
+            return ()
+        found = parse_manifest(Source(file=said.manifest, data=data)).tree.at(("profile",))
+    except ManifestError:
+        return ()
+    return tuple(found.table or ()) if found else ()
+
+
 def unsaved(saved: SavedPlan, said: Said) -> Wanted:
     """What a saved plan was made from. Raises: ManifestError; PluginError."""
     before = saved.said

@@ -152,3 +152,22 @@ def test_no_format_shows_a_secret(place, say, style):
     assert said.status == 2
     assert "planted" not in said.out + said.err
     assert "\x1b" not in said.out + said.err
+
+
+def test_every_profile_is_checked_merged(place, say):
+    """What only a profile brings about is told with its name, once for all that share it."""
+    text = 'schema = 1\nname = "a"\nmodel.type = "generic"\n[entry]\nscript = "train.sh"\n'
+    place.write(
+        "a.toml",
+        text + '[profile.bad.entry]\ncommand = ["x"]\n[profile.good]\nname = "b"\n[profile.odd]\ndrop = ["repo.ref"]\n',
+    )
+    said = say("validate", "--json", "a.toml")
+    assert said.status == 2
+    found = said.json["files"][0]["findings"]
+    assert [(one["code"], one["where"]["line"], one["hints"][-1]) for one in found] == [
+        ("impossible-combination", 7, "so it is with `--profile bad`"),
+        ("unknown-drop", 11, "so it is with `--profile odd`"),
+    ]
+    place.write("a.toml", text + '[profile.good]\nname = "b"\n')
+    assert say("validate", "a.toml").status == 0
+    assert say("validate", "manifests", "a.toml").status == 2  # there is no such folder
