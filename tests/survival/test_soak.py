@@ -29,6 +29,7 @@ CLIENT = """
 import gc, json, os, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 from srpo_manifest.engine import records
+from srpo_manifest.ports.following import Offsets
 from srpo_manifest.runner import Runner
 from srpo_manifest.values.said import Said
 
@@ -44,7 +45,7 @@ def run(job):
     contact = runner.contact(record)
     if number % 3 == 0:
         contact.stop(grace_seconds=5, reason="enough")
-    for chunk in contact.chunks(log=0):
+    for chunk in contact.chunks(Offsets(log=0)):
         pass
     status = contact.status()
     records.saw(record.id, status)
@@ -80,6 +81,7 @@ def processes_in(place: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 def test_run_after_run(tmp_path, many):
     """Started, followed, every third one stopped, by one client: descriptors, threads, memory and files do not add up."""
