@@ -24,6 +24,7 @@ from srpo_manifest.engine.deciding import (
     unfaithful,
 )
 from srpo_manifest.engine.loading import load, load_plugins, unsaved
+from srpo_manifest.engine.lockfiles import DEMO
 from srpo_manifest.engine.repositories import Repositories
 from srpo_manifest.errors import ManifestError, SrpoManifestError, TransportError
 from srpo_manifest.planning.anchors import RUNS_FOLDER, workspace
@@ -99,10 +100,11 @@ class Runner:
         """
         from srpo_manifest.engine.examining import examined  # noqa: PLC0415 - a plan examines nothing
 
-        path = self.repositories.lock_path
+        demo = self.wanted.manifest.repo.url == DEMO
+        knower = "this package" if demo else self.repositories.lock_path
         fits = bool(self.repositories.known().facts)
         return examined(
-            self.wanted, self.registry, self.repositories, f"{path} {'knows' if fits else 'does not know'} the script"
+            self.wanted, self.registry, self.repositories, f"{knower} {'knows' if fits else 'does not know'} the script"
         )
 
     def replan(self, *, again: bool = False) -> Decision:

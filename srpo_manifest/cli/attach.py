@@ -17,7 +17,10 @@ from srpo_manifest.engine.reporting import Reporter
 @click.argument("run", default="last")
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 def command(*, run: str, as_json: bool) -> int:
-    """Follow RUN from its beginning to its end; Ctrl-C asks whether to detach or stop."""
+    """Follow RUN from its beginning to its end.
+
+    Ctrl-C asks whether to detach or stop. Without a terminal, an interruption or a TERM stops the run; a hang-up detaches.
+    """
     contact = Contact(records.find(run))
     view = View()
     reporter = Reporter(line if as_json else view)

@@ -16,6 +16,7 @@ from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import START, Contact
 from srpo_manifest.engine.reporting import Reporter
 from srpo_manifest.errors import SrpoManifestError
+from srpo_manifest.finding import visible
 from srpo_manifest.values.run import Status
 
 STOPPED = 130
@@ -64,7 +65,8 @@ def stay(contact: Contact, emit: Reporter, view: View, ear: Ear) -> int:
                 return _detached(run)
             if number == signal.SIGINT and not asked and _is_terminal() and not _wants_stop(run, ear):
                 return _detached(run)
-            asked += _stop(contact, "on the terminal", times=asked)
+            how = "on the terminal" if _is_terminal() or not number else f"by {signal.Signals(number).name} to a client"
+            asked += _stop(contact, how, times=asked)
     view.close()
     status = contact.status()
     records.saw(contact.record, status)
@@ -97,13 +99,14 @@ def summary(contact: Contact, status: Status | None = None) -> None:
     except SrpoManifestError as error:
         say(f"its state could not be asked: {error}")
         return
-    say(
+    lines = (
         "",
         f"{record.id} {status.outcome or status.state}" + (f": {status.reason}" if status.reason else ""),
         *(f"  {told(checkpoint)}" for checkpoint in status.checkpoints),
         *([f"  previews    {status.images}, in {contact.where}/images"] if status.images else []),
         f"  log         {contact.where}/log   (`srpo-manifest logs {record.id}`)",
     )
+    say(*map(visible, lines))
 
 
 def _stop(contact: Contact, how: str, *, times: int = 0) -> bool:

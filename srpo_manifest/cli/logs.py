@@ -15,7 +15,7 @@ from srpo_manifest.cli.output import say
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.errors import UsageError
-from srpo_manifest.ports.following import Offsets
+from srpo_manifest.ports.following import CHUNK_BYTES, Offsets
 from srpo_manifest.reading.joblog import Lines, last_state, plain
 from srpo_manifest.wording import ticked
 
@@ -77,7 +77,7 @@ def _pieces(contact: Contact, begin: int, *, follow: bool) -> Iterator[bytes]:
             say(ANEW)
         if chunk.log:
             yield chunk.log
-        if not follow and not chunk.log and not chunk.events:
+        if not follow and len(chunk.log) < CHUNK_BYTES:
             break
     yield b""
 

@@ -13,7 +13,9 @@ from srpo_manifest.cli.view import View
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.errors import LaunchError
+from srpo_manifest.finding import visible
 
+_BEGUN = {"started": "begun", "ended": "ended already"}
 _TOLD = frozenset({"checkpoint.awaited", "checkpoint.written", "grace.started", "warning.raised"})
 
 
@@ -45,6 +47,12 @@ def command(
     if no_end:
         contact.mark("keep")
     status = contact.status()
+    if no_end and status.end and status.end.state in ("started", "ended"):
+        raise LaunchError(
+            "end-begun",
+            f"the command of `[end]` of run `{status.run}` cannot be called off: it has {_BEGUN[status.end.state]}",
+            "end it on the target, if that still helps",
+        )
     if status.state == "ended":
         say(f"{contact.record.id} has ended already: there is nothing to stop")
     else:
@@ -65,9 +73,11 @@ def command(
     if as_json:
         data(status)
     else:
-        print(f"{status.run} {status.outcome or status.state}" + (f": {status.reason}" if status.reason else ""))
+        print(
+            visible(f"{status.run} {status.outcome or status.state}" + (f": {status.reason}" if status.reason else ""))
+        )
         for checkpoint in status.checkpoints:
-            print(f"  {told(checkpoint)}")
+            print(visible(f"  {told(checkpoint)}"))
     return 0
 
 

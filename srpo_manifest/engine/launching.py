@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from importlib import resources
 from itertools import chain
@@ -12,11 +13,13 @@ from srpo_manifest.bundling.quoting import shell
 from srpo_manifest.bundling.render import render, secrets
 from srpo_manifest.engine.files import beside
 from srpo_manifest.engine.packing import LAST
-from srpo_manifest.errors import LaunchError, ManifestError, TransportError
+from srpo_manifest.errors import LaunchError, ManifestError, PlanRefused, TransportError
+from srpo_manifest.finding import Finding
 from srpo_manifest.planning import handover
 from srpo_manifest.planning.anchors import RUNS_FOLDER
 from srpo_manifest.ports.arrival import SLOTS, SWEEP, TAGS
 from srpo_manifest.ports.launcher import Launcher
+from srpo_manifest.ports.probes import Answer
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.values.bundle import Bundle
 from srpo_manifest.values.plan import SecretRef
@@ -25,6 +28,8 @@ from srpo_manifest.values.words import word
 from srpo_manifest.wording import ticked
 
 LAUNCH_SECONDS = 600.0
+_REFUSED = re.compile(r"^error\[([a-z-]+)\]: (.*)\nhint: (.*)$", re.MULTILINE)
+_OTHERS = ("already-running", "run-lives")
 FALLBACK = ("supervise.sh", *(f"bash/{part}.sh" for part in ("answers", "artifacts", "folder", "texts")))
 """The supervisor for a target without Python."""
 # GNU tar reads its pipe to the end: the secrets come first, and `read` takes them byte by byte.
@@ -136,12 +141,24 @@ def launch(
             "`srpo-manifest status last` asks whether it started",
         )
     if answer.status != 0:
-        lines = answer.error.decode("utf-8", "replace").strip().splitlines()[-10:]
-        raise LaunchError(
-            "launch-failed",
-            f"the job was not started on {transport.place} (exit status {answer.status}): {' / '.join(lines) or 'it said nothing'}",
-            "mend what it says, and apply again",
-        )
+        raise _refusal(answer, transport.place)
+
+
+def _refusal(answer: Answer, place: str) -> LaunchError | PlanRefused:
+    """What the target says, by its own code where it has one."""
+    said = answer.error.decode("utf-8", "replace").strip()
+    if found := _REFUSED.search(said):
+        code, message, hint = found.groups()
+        if code in _OTHERS:  # somebody was quicker: what was planned does not hold any more
+            return PlanRefused((Finding(code=code, level="deny", message=message, hints=(hint,)),))
+        return LaunchError(code, message, hint)
+    if "No space left on device" in said:
+        return LaunchError("disk-full", f"the bundle has no room in the workspace on {place}", "free some room there")
+    return LaunchError(
+        "launch-failed",
+        f"the job was not started on {place} (exit status {answer.status}): {' / '.join(said.splitlines()[-10:]) or 'it said nothing'}",
+        "mend what it says, and apply again",
+    )
 
 
 def _secret(reference: SecretRef, folder: str) -> str | None:

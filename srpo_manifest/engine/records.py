@@ -202,7 +202,7 @@ def find(address: str) -> Record:
     if begun:
         raise UsageError(
             "run-ambiguous",
-            f"{ticked(address)} begins the ids of {len(begun)} runs: {listed((run.id for run in begun[:5]), 'and')}",
+            f"{ticked(address)} begins the ids of {len(begun)} runs, {listed((run.id for run in begun[-3:]), 'and')} among them",
             "give more of the id",
         )
     names = [*dict.fromkeys(record.name for record in records), *(record.id for record in records)]

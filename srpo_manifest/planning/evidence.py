@@ -30,18 +30,13 @@ def settled(wanted: Wanted, facts: Facts, script: str) -> tuple[Wanted, tuple[Fi
 
 
 def _note(trainer: str, missing: list[str], script: str, *, current: bool) -> Finding:
-    if not script:
-        code, message = "rule-unproven", f"no script is run that could prove what trainer {ticked(trainer)} says of it"
-    elif current:
-        code, message = (
-            "rule-unproven",
-            f"unknown at this commit: {listed(missing, 'and')} of trainer {ticked(trainer)}",
-        )
-    else:
-        code = "lock-outdated"
+    if script and not current:
         message = f"what `srpo.lock` says of trainer {ticked(trainer)} is of another version: its rules are unknown"
-    hint = "run `srpo-manifest lock`" if code == "lock-outdated" else "nothing is claimed that rests on it"
-    return Finding(code=code, level="note", message=message, hints=(hint,))
+        return Finding(code="lock-outdated", level="note", message=message, hints=("run `srpo-manifest lock`",))
+    unproven = f"unknown at this commit: {listed(missing, 'and')} of trainer {ticked(trainer)}"
+    nothing = f"no script is run that could prove what trainer {ticked(trainer)} says of it"
+    message, hint = unproven if script else nothing, "nothing is claimed that rests on it"
+    return Finding(code="rule-unproven", level="note", message=message, hints=(hint,))
 
 
 def _without(trainer: Trainer, missing: set[str]) -> Trainer:

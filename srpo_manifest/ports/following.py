@@ -31,6 +31,10 @@ class Offsets(Value):
     log_mark: str = ""
 
 
+CHUNK_BYTES = 1 << 20
+"""At most so much of the log comes in one answer: less means that there is no more yet."""
+
+
 class Chunk(Value):
     """What is new since the offsets that were asked: whole events, log bytes, and the offsets to ask next."""
 

@@ -70,6 +70,12 @@ def survey(marked: set[str]) -> Record:
     }
 
 
+def whose(folder: str, rules: Record) -> str:
+    """The name that a run's folder belongs to; a copy under another name belongs to none."""
+    name = str(rules.get("name") or "")
+    return name if re.fullmatch(re.escape(name) + r"-\d{8}T\d{6}Z-[^-]{6}", folder) else ""
+
+
 def told_run(name: str, marked: set[str]) -> Record:
     """A run: its outcome, which tree it uses, and why it may not go."""
     path = os.path.join("runs", name)
@@ -78,7 +84,7 @@ def told_run(name: str, marked: set[str]) -> Record:
     touched = [one for node in nodes(path) for one in [modified(os.path.join(node, "slots"))] if one]
     return {
         "id": name,
-        "name": rules.get("name") or "",
+        "name": whose(name, rules),
         "plan": rules.get("plan") or "",
         "tree": str(rules.get("repo") or "").rpartition("/")[2],
         "outcome": None if reason else outcome(path),

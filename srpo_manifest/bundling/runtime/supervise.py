@@ -199,6 +199,11 @@ def sync_folder(path: str) -> None:
         os.close(folder)
 
 
+def fits(record: Record) -> bool:
+    """Whether a slot can hold it."""
+    return len(json.dumps(record, ensure_ascii=False).encode("utf-8", "replace")) <= SLOT_BYTES - 9
+
+
 class Slots:
     """Records that were given their space before anything started: a full disk cannot keep them from being written."""
 
@@ -228,6 +233,8 @@ def read_slots(path: str) -> tuple[list[Optional[Record]], list[str]]:
             data = file.read(SLOT_BYTES * 3)
     except FileNotFoundError:
         return [None] * 3, []
+    if len(data) < SLOT_BYTES * 3:
+        torn.append("slots")
     for index in range(3):
         text, _, check = data[index * SLOT_BYTES : (index + 1) * SLOT_BYTES].rstrip(b" ").rpartition(b"#")
         good = text and check == b"%08x" % zlib.crc32(text)
@@ -1215,6 +1222,7 @@ class Job:
         self.events = Events(node, secrets.values())
         self.log = os.open(node.path("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.copy = os.open(node.path("page"), os.O_RDWR | os.O_CREAT, 0o600)
+        os.close(os.open(node.path("phases"), os.O_WRONLY | os.O_CREAT, 0o600))
         self.page = Page.from_buffer(mmap.mmap(-1, ctypes.sizeof(Page)))
         self.witness: Optional[int] = None
         """A pidfd of a leader that is nobody's child here."""
@@ -1440,9 +1448,10 @@ def run_inner(job: Job, outer: list[int], ack: int) -> None:
     if job.left is None:
         leader, gate = fork_bash(job, "leader.sh", {}, ack)
         record = {"format": FORMAT, "pid": leader, "start": identity(leader)[1], "boot": boot_id(), **both}
-        record.update(time=now(), host=os.uname().nodename)
-        if cgroup := enclose(job.node.run, leader):
-            record["cgroup"] = cgroup
+        record.update(time=now(), run=job.node.run)
+        for name, value in (("host", os.uname().nodename), ("cgroup", enclose(job.node.run, leader))):
+            if value and fits({**record, name: value}):
+                record[name] = value
         job.slots.write(IDENTITY, record)
         open_gate(gate)
     else:
@@ -1617,6 +1626,7 @@ class Supervisor:
             self._reap()
             self._watch(last=False)
             self._listen()
+            self._look_after_the_other()
             if self._lives() and not self.cause:
                 self._decide()
             if (self.cause or not self._lives()) and self._emptied():
@@ -1726,6 +1736,16 @@ class Supervisor:
                 "compare the step at which the trainer saves, and where it ends, with what `[done]` waits for",
             )
 
+    def _look_after_the_other(self) -> None:
+        """Tell of the other supervisor's death: the run is one death from being lost until a client comes."""
+        for pid, start in self.supervisors:
+            found = same(pid, start)
+            if pid != os.getpid() and (found is None or found.state in "ZX"):
+                hint = f"ask for the run's status if this one (process {os.getpid()}) dies, too: that starts new ones"
+                self._warn(
+                    "supervisor-died", f"one of two supervisors, process {pid}, died; the other one goes on", hint
+                )
+
     def _lives(self) -> bool:
         """Whether the leader does, or waits to be reaped here."""
         found = same(*self.leader) if self.leader and self.status is None else None
@@ -1777,6 +1797,8 @@ class Supervisor:
         now, hours, minutes = time.monotonic(), self.stop.get("max_hours"), self.stop.get("stall_minutes")
         if self.asked is not None:
             self._begin("stop", self._asked_reason())
+        elif not os.path.isdir(self.job.node.folder):
+            self._begin("stop", "the run's folder was removed, and nobody could stop it any more")
         elif hours is not None and now - self.page.began > hours * 3600:
             self._begin("stop", f"max_hours ({hours:g}) passed")
         elif refused := self._refused():
@@ -1894,10 +1916,9 @@ class Supervisor:
     def _kill(self, left: list[Process]) -> bool:
         if self.killing is None and left and not self.page.script_begun:
             named = ", ".join(f"{found.pid} (`{command_of(found.pid)}`)" for found in left[:8])
-            message = f"{len(left)} processes are killed, as they did not end in time: {named}"
-            self._warn(
-                "grace-passed", message, "see whether the trainer heeds TERM, or give it more `stop.grace_seconds`"
-            )
+            message = f"killed, as the grace of {self.grace:g} seconds has passed: {named}"
+            hints = ["see whether the trainer heeds TERM, or give it more `stop.grace_seconds`"] if self.grace else []
+            self._warn("grace-passed", message, *hints)
         self.killing = self.killing or time.monotonic()
         for found in left:
             send(found, signal.SIGKILL)
@@ -2136,6 +2157,7 @@ def follow_up(job: Job, outcome: str) -> None:
         return
     fcntl.flock(job.lock, fcntl.LOCK_SH)
     job.page.due = job.page.due or time.monotonic() + wish["wait_seconds"]
+    job.keep_page()
     story = {"format": FORMAT, "command": wish["command"], "due": moment(job.page.due - time.monotonic())}
 
     def tell(state: str, reason: str, status: Optional[int] = None) -> None:
@@ -2190,7 +2212,8 @@ def end_of(node: Node) -> Optional[Record]:
     """How the command after the end stands; None before the end, and where none is wanted."""
     story = read_json(node.path("end.json"))
     if story and story["state"] in ("waiting", "started") and not is_held(node.path("lock"), fcntl.LOCK_EX):
-        story.update(state="lost", reason="the supervisors died")
+        began = story["state"] == "started"
+        story.update(state="lost", reason="the supervisors died" + (" after it had begun" if began else ""))
     return story
 
 
@@ -2242,14 +2265,18 @@ def go_on(node: Node) -> None:
         message = f"run `{node.run}` lost its supervisors, and belongs to another user"
         raise Refused("run-foreign", message, "let that user ask for its state: then it is taken over", 77)
     lock, umask = claim(node)
+    patience = ADOPT_SECONDS
     try:
         left, _, end = read_slots(node.path("slots"))[0]
         if left and is_elsewhere(left):
             raise Refused("run-elsewhere", lost_reason(left), "ask on that machine: only there its end can be told", 75)
-        living = not end and take_over(node, lock, umask, left or {})
+        if end:
+            wait_on(node, lock, umask, left or {}, end["outcome"])
+        elif take_over(node, lock, umask, left or {}):
+            patience = 0.0
     finally:
         os.close(lock)
-    until = time.monotonic() + (0 if living else ADOPT_SECONDS)
+    until = time.monotonic() + patience
     while is_held(node.path("lock")) and time.monotonic() < until:
         time.sleep(0.02)
 
@@ -2278,11 +2305,41 @@ def take_over(node: Node, lock: int, umask: int, left: Record) -> bool:
     return lives
 
 
+def wait_on(node: Node, lock: int, umask: int, left: Record, outcome: str) -> None:
+    """Go on waiting for the time of the command after the end."""
+    job = Job(node, lock, umask, {}, dry_run=False, left=left)
+    if os.fork() == 0:
+        leave_caller(job.files())
+        in_child(job, lambda: follow_up(job, outcome))
+
+
 def is_unfinished(node: Node) -> bool:
     """Whether a run that was started has neither a supervisor nor an end."""
     if is_held(node.path("lock")) or not os.path.exists(node.path("slots")):
         return False
-    return not (read_slots(node.path("slots"))[0][END] or read_json(node.path("result.json")))
+    left, _, end = read_slots(node.path("slots"))[0]
+    if (left and is_copy(node, left)) or is_supervised(left):
+        return False
+    return is_end_lost(node) if end else not read_json(node.path("result.json"))
+
+
+def is_supervised(identity: Optional[Record]) -> bool:
+    """Whether a supervisor that slot 0 names lives, whatever became of the lock's file."""
+    if not identity or identity.get("boot") != boot_id():
+        return False
+    found = (same(*identity[name]) for name in ("inner", "outer"))
+    return any(one and one.state not in "ZX" for one in found)
+
+
+def is_copy(node: Node, identity: Record) -> bool:
+    """Whether the folder was copied from another run's: its processes are not this one's."""
+    return bool(identity.get("run", node.run) != node.run)
+
+
+def is_end_lost(node: Node) -> bool:
+    """Whether the command after the end is still to come, and nobody is left who waits for that."""
+    story = read_json(node.path("end.json")) or {}
+    return story.get("state") == "waiting" and not is_held(node.path("lock"), fcntl.LOCK_EX)
 
 
 def environment_of(pid: int) -> dict[str, str]:
@@ -2471,9 +2528,12 @@ def port(node: Node) -> int:
 
 def status_of(node: Node) -> Record:
     """The answer of `status`, in the shape of `srpo_manifest.values.run.Status`."""
-    alive = is_held(node.path("lock"))
     slots, damaged = read_slots(node.path("slots"))
     identity, ended, end = slots
+    copied = identity is not None and is_copy(node, identity)
+    alive = is_held(node.path("lock")) or (not end and not copied and is_supervised(identity))
+    if identity and not os.path.exists(node.path("events.jsonl")):
+        damaged.append("events.jsonl")
     story = Story(node.path("events.jsonl"))
     result = read_json(node.path("result.json"))
     if result is None and os.path.exists(node.path("result.json")):
@@ -2482,7 +2542,10 @@ def status_of(node: Node) -> Record:
     if not alive and (end or result):
         state, outcome, reason = "ended", (end or result).get("outcome"), (result or end).get("reason")
     elif not alive and os.path.exists(node.path("slots")):
-        state, outcome, reason = "ended", "lost", lost_reason(identity)
+        why = (
+            f"its folder is a copy of that of run `{identity['run']}`" if identity and copied else lost_reason(identity)
+        )
+        state, outcome, reason = "ended", "lost", why
     elif story.stopping or ended or end or story.phase == "ending" or os.path.exists(node.path("stop.req")):
         state = "stopping"
     elif identity:
@@ -2522,7 +2585,7 @@ def status_of(node: Node) -> Record:
         "started": identity and identity.get("time"),
         "ended": (end or {}).get("time", (result or {}).get("ended")),
         "damaged": damaged,
-        "unfinished": outcome == "lost" and not (end or result or newer),
+        "unfinished": (outcome == "lost" and not (end or result or newer or copied)) or is_end_lost(node),
         "end": end_of(node),
     }
 

@@ -119,3 +119,20 @@ def test_a_mark_of_nothing_is_refused(bundle):
     run.node = run.node.with_name("node-7")
     answer = run.ask("mark", "keep")
     assert (answer.returncode, json.loads(answer.stdout or "null")) == (66, None)
+
+
+def test_a_client_that_looks_goes_on_waiting(bundle):
+    """Both supervisors died while the time had not come: the next one waits to the same moment, and runs it once."""
+    run = wanting(bundle, "exit:7", wait_seconds=600)
+    run.end()
+    run.until(lambda: story(run)["state"] == "waiting")
+    due = story(run)["due"]
+    for victim in ("outer", "inner"):
+        os.kill(bundle.supervisor(run, victim), signal.SIGKILL)
+    run.until(lambda: run.status()["unfinished"])
+    assert run.ask("adopt").returncode == 0
+    run.until(lambda: story(run)["state"] == "waiting")
+    assert (story(run)["due"][:16], run.status()["unfinished"]) == (due[:16], False)
+    run.ask("mark", "fetched")
+    run.until(lambda: story(run)["state"] == "ended")
+    assert (run.node / "times").read_text() == "x\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import time
 
@@ -82,3 +83,66 @@ def test_random_kills_lose_no_status_and_leave_no_orphan(bundle, seed):
     assert ended["outcome"] in (("failed", "stopped") if stopped else ("failed",))
     assert bundle.processes(run) == []
     assert [event["event"] for event in run.events()].count("run.ended") == 1
+
+
+def codes(run):
+    return [event["code"] for event in run.events("warning.raised")]
+
+
+def test_the_death_of_the_outer_supervisor_is_told(bundle):
+    """The run is one death from needing a client: whoever looks shall know."""
+    run = bundle.start("say:ready", "forever")
+    run.until_said("ready")
+    os.kill(bundle.supervisor(run, "outer"), signal.SIGKILL)
+    run.until(lambda: codes(run) == ["supervisor-died"])
+    assert run.status()["state"] == "running"
+
+
+def test_a_lock_that_was_removed_starts_no_second_pair(bundle):
+    """Slot 0 names those who live."""
+    run = bundle.start("say:ready", "forever")
+    run.until_said("ready")
+    (run.node / "lock").unlink()
+    before = bundle.supervise.read_slots(run.node / "slots")[0][0]
+    assert run.ask("adopt").returncode == 0
+    status = run.status()
+    assert (status["state"], status["alive"], status["unfinished"]) == ("running", True, False)
+    assert bundle.supervise.read_slots(run.node / "slots")[0][0] == before
+    assert codes(run) == []
+
+
+def test_a_run_without_its_folder_is_ended(bundle):
+    """Nobody could stop it any more."""
+    run = bundle.start("worker:say:hears", "say:ready", "forever")
+    run.until_said("ready")
+    shutil.rmtree(run.node.parent.parent)
+    limit = time.monotonic() + 20
+    while bundle.processes(run) and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert bundle.processes(run) == []
+
+
+def test_a_copy_of_a_run_is_told_as_one(bundle):
+    """Its slots name processes of the original, which nobody takes over or ends."""
+    run = bundle.start("say:ready", "forever")
+    run.until_said("ready")
+    original = run.node.parent.parent
+    copied = original.with_name("demo-20300101T000000Z-aaaaaa")
+    shutil.copytree(original, copied)
+    copy = type(run)(copied / "attempt-1" / "node-0", bundle.supervise)
+    assert copy.ask("adopt").returncode == 0
+    status = copy.status()
+    assert (status["outcome"], status["unfinished"]) == ("lost", False)
+    assert status["reason"] == f"its folder is a copy of that of run `{run.id}`"
+    copy.stop()
+    assert run.status()["state"] == "running"
+    assert len(bundle.processes(run)) == 1
+
+
+def test_slots_that_were_cut_are_told_at_once(bundle):
+    """Not only after the end."""
+    run = bundle.start("say:ready", "forever")
+    run.until_said("ready")
+    os.truncate(run.node / "slots", 0)
+    assert "slots" in run.status()["damaged"]
+    assert (run.node / "phases").stat().st_mode & 0o777 == 0o600
