@@ -36,6 +36,7 @@ class Said(NamedTuple):
 
     @property
     def json(self) -> Any:
+        assert self.out, f"nothing on stdout, exit status {self.status}: {self.err}"
         return json.loads(self.out)
 
     @property

@@ -66,13 +66,24 @@ def applied(place) -> Path:
     return checkout
 
 
+def remove(path: Path) -> None:
+    """Away with it; a git whose client was killed may still write there for a moment."""
+    deadline = time.monotonic() + 30
+    while path.exists():
+        try:
+            subprocess.run(["chmod", "-R", "u+w", path], check=False, capture_output=True)
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
 def forget(place, moments: random.Random) -> None:
     """Let the next one have something to do."""
     checkouts = place.folder / ".srpo/checkouts"
     for path in (place.folder / "cache", place.folder / "srpo.lock", checkouts):
         if moments.random() < 0.4 and path.exists():
-            subprocess.run(["chmod", "-R", "u+w", path], check=True)
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            remove(path)
 
 
 @pytest.mark.slow

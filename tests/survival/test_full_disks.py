@@ -127,7 +127,7 @@ WRITER = """
 import sys
 from srpo_manifest.engine import records
 from srpo_manifest.values.run import FORMAT, Record
-record = Record(format=FORMAT, id="demo-1", name="demo", plan=sys.argv[1], manifest="", workspace="", folder="", transport={}, launcher={})
+record = Record(format=FORMAT, id=sys.argv[1], name="demo", plan="p", manifest="", workspace="", folder="", transport={}, launcher={})
 records.save(record, b"{}")
 """
 
@@ -135,24 +135,27 @@ records.save(record, b"{}")
 @pytest.mark.slow
 @pytest.mark.fault(71, "the last valid record")
 def test_the_clients_record_on_a_disk_that_fails(tmp_path, need):
-    """An older record stays whole at whichever write the disk fails, and the fault is told."""
+    """A record is there whole, or not at all, at whichever write the disk fails; older ones stay, and the next one is made."""
     need("strace")
     environment = os.environ | {"SRPO_MANIFEST_HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
-    record = tmp_path / "runs/demo-1/record.json"
+    runs = tmp_path / "runs"
 
-    def save(plan: str, *inject: str) -> subprocess.CompletedProcess[str]:
+    def save(run: str, *inject: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*inject, sys.executable, "-c", WRITER, plan], env=environment, capture_output=True, text=True, check=False
+            [*inject, sys.executable, "-c", WRITER, run], env=environment, capture_output=True, text=True, check=False
         )
 
-    assert save("old").returncode == 0
-    told = 0
+    assert save("demo-0").returncode == 0
+    told = count = 0
     for error in ERRORS:
         for call, most in {"write": 3, "fsync": 4, "rename": 3}.items():
             for number in range(1, most):
+                count += 1
                 failing = ("strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}")
-                said = save("new", *failing, f"--inject={call}:error={error}:when={number}+")
+                said = save(f"demo-{count}", *failing, f"--inject={call}:error={error}:when={number}+")
                 told += "cannot be written" in said.stderr
-                assert msgspec.json.decode(record.read_bytes())["plan"] in ("old", "new")
-                assert save("old").returncode == 0
+                assert save(f"demo-{count}-again").returncode == 0
+                records = {folder.name: folder / "record.json" for folder in runs.iterdir() if folder.name[0] != "."}
+                assert {"demo-0", f"demo-{count}-again"} <= records.keys()
+                assert all(msgspec.json.decode(file.read_bytes())["id"] == name for name, file in records.items())
     assert told >= len(ERRORS) * 3
