@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -26,6 +27,9 @@ START = Offsets()
 _PATIENCE = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Pauses between tries while contact is lost; the last one repeats."""
 
+_DECODING = threading.Lock()
+"""msgspec 0.22 crashes where two threads are the first to decode a type, and `runs --refresh` asks in parallel."""
+
 
 class Contact:
     """One run's target, by the backend tables that its record froze."""
@@ -41,8 +45,11 @@ class Contact:
                 self.registry.load(kind, key="backend")
         self.faults = tuple(self._load_observers())
         kinds = self.registry.transport(transport), self.registry.launcher(launcher)
-        self.transport: Transport = kinds[0].open(msgspec.convert(record.transport, kinds[0].options), None, Facts())
-        self.launcher: Launcher = kinds[1].open(msgspec.convert(record.launcher, kinds[1].options))
+        with _DECODING:
+            reaching = msgspec.convert(record.transport, kinds[0].options)
+            launching = msgspec.convert(record.launcher, kinds[1].options)
+        self.transport: Transport = kinds[0].open(reaching, None, Facts())
+        self.launcher: Launcher = kinds[1].open(launching)
 
     @property
     def where(self) -> str:
@@ -135,7 +142,9 @@ class Contact:
                 return
 
     def _status(self) -> Status:
-        return self.launcher.parse_status(self._exec(self.launcher.status(self._folder)))
+        answer = self._exec(self.launcher.status(self._folder))
+        with _DECODING:
+            return self.launcher.parse_status(answer)
 
     def _exec(self, script: str) -> Answer:
         return self.transport.exec(script, timeout_seconds=ASK_SECONDS)
