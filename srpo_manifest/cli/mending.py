@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from srpo_manifest.cli.checking import WRONG
 from srpo_manifest.cli.output import say, tell
-from srpo_manifest.engine.files import read_source
 from srpo_manifest.engine.fixing import mended, write
+from srpo_manifest.engine.loading import source_of
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.finding import Finding, visible
 from srpo_manifest.values.said import Said
@@ -22,7 +21,7 @@ def mend(said: Said, file: str) -> tuple[str, Sequence[Finding]]:
     """Mend one file. Returns: the file, and what is still found."""
     said = msgspec.structs.replace(said, manifest=file)
     try:
-        after, count, findings = mended(said, read_source(os.path.abspath(file), shown=file).data)
+        after, count, findings = mended(said, source_of(said).data)
         if count:
             write(file, after)
             say(f"{visible(file)}: {plural(count, 'edit')} made")
@@ -35,13 +34,14 @@ def difference(said: Said, files: Iterable[str]) -> int:
     """Print how the files would be mended, as a patch. Returns: 2 where there is anything to mend, or wrong."""
     status = 0
     for file in files:
+        one = msgspec.structs.replace(said, manifest=file)
         try:
-            before = read_source(os.path.abspath(file), shown=file).data
+            before = source_of(one).data
         except ManifestError as error:
             tell(error.findings)
             status = WRONG
             continue
-        after, _, findings = mended(msgspec.structs.replace(said, manifest=file), before)
+        after, _, findings = mended(one, before)
         old, new = (data.decode("utf-8", "replace").splitlines() for data in (before, after))
         for line in difflib.unified_diff(old, new, file, file, lineterm=""):
             print(visible(line))

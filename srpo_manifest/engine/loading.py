@@ -41,10 +41,7 @@ def load(said: Said, text: bytes | None = None) -> Wanted:
             raise ManifestError(
                 "not-utf8", f"{ticked(what)} is not UTF-8, and a plan cannot hold it", "spell it in UTF-8"
             )
-    source = (
-        Source(file=said.manifest, data=text) if text is not None else read_source(path, shown=said.manifest, root=root)
-    )
-    document = parse_manifest(source)
+    document = parse_manifest(source_of(said) if text is None else Source(file=said.manifest, data=text))
     document, extends = _beside(document, document.extends, folder, root, "extends")
     document = with_overlays(
         document,
@@ -57,10 +54,16 @@ def load(said: Said, text: bytes | None = None) -> Wanted:
     return _typed(document, said, folder, args)
 
 
+def source_of(said: Said) -> Source:
+    """The manifest file itself, which must not lead out of its git root. Raises: ManifestError of `read_source`."""
+    path = os.path.abspath(said.manifest)
+    return read_source(path, shown=said.manifest, root=root_of(os.path.dirname(path)))
+
+
 def profiles(said: Said, text: bytes | None = None) -> tuple[str, ...]:
     """Names of the profiles that the manifest itself has; none of one that cannot be read."""
     try:
-        data = read_source(os.path.abspath(said.manifest), shown=said.manifest).data if text is None else text
+        data = source_of(said).data if text is None else text
         if b"profile" not in data:
             return ()
         found = parse_manifest(Source(file=said.manifest, data=data)).tree.at(("profile",))
