@@ -46,6 +46,8 @@ class Doing:
         self.acted: list[str] = []
         self.began = 0.0
         self.runs_on: list[subprocess.Popen[bytes]] = []
+        self.signalled: Any = None
+        """The supervisor that got a bare signal, and has not written the request yet."""
 
     def write(self) -> None:
         """The bundle."""
@@ -189,6 +191,16 @@ class Doing:
             living = [found for name in ("outer", "inner") if (found := self.supervise.same(*identity[name]))]
             for found in [one for one in living if one.state not in "ZX"][:1]:
                 self.supervise.send(found, signal.SIGTERM)
+                self.signalled = found
+
+    def insist(self) -> None:
+        """Nobody acknowledges a bare signal: if who got it died before the request was written, somebody asks again."""
+        found = self.signalled
+        now = found and self.supervise.same(found.pid, found.start)
+        if found and (now is None or now.state in "ZX"):
+            self.signalled = None
+            if not self.path("stop.req").exists() and self.slots()[2] is None:
+                self.runs_on.append(self.verb("stop"))
 
     def verb(self, name: str, *more: str) -> subprocess.Popen[bytes]:
         program = Path(self.node.bundle, "supervise.py")
@@ -203,6 +215,7 @@ class Doing:
         pending = list(self.trial.acts)
         while True:
             self.look()
+            self.insist()
             for act in list(pending):
                 since = self.seen.get(act.anchor)
                 if since is not None and time.monotonic() - since >= act.seconds and self.act(act, chance):
