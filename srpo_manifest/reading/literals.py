@@ -1,4 +1,4 @@
-"""Keys and values of TOML 1.0 in a text: what can be read on past a mistake is, the rest is a slip of the whole statement."""
+"""Keys and scalars of TOML 1.0 in a text: what can be read on past a mistake is, the rest is a slip of the whole statement."""
 
 from __future__ import annotations
 
@@ -121,26 +121,19 @@ class Literals:
 
     # values
 
-    def value(self) -> Item:
-        """The value that comes."""
+    def word(self) -> Item:
+        """The string, number, date or boolean that comes."""
         start = self.at
         match self.peek():
             case '"':
                 return self._basic_lines() if self.peek(3) == '"""' else self._basic()
             case "'":
                 return self._literal_lines() if self.peek(3) == "'''" else self._literal()
-            case "[":
-                return self._array()
-            case "{":
-                return self._inline()
         found = _WORD.match(self.text, self.at)
         if found is None:
-            shown = self.peek()
-            if shown in ("", "\n", "#"):
+            if self.peek() in ("", "\n", "#"):
                 raise self.slip("no-value", "there is no value", Span(start, start), "write one, or take the key away")
-            raise self.slip(
-                "no-value", f"{ticked(shown)} begins no value", Span(start, start + 1), "a string needs quotes"
-            )
+            raise self.slip("no-value", "this begins no value", Span(start, start + 1), "a string needs quotes")
         self.at = found.end()
         # Shape: a date and a time may stand apart by one blank.
         if DAY.fullmatch(found[0]) and (clock := CLOCK.match(self.text, self.at + 1)) and self.peek() == " ":
@@ -187,36 +180,3 @@ class Literals:
         if escapes and text and "\\" in text:
             text = unescaped(text, inside.start, self.mistakes.append, lines=lines)
         return Item(text, span) if good and text is not None else Item(None, span, "broken")
-
-    def _array(self) -> Item:
-        start, told = self.at, len(self.mistakes)
-        items: list[Item] = []
-        self.at += 1
-        comma, line = True, self.at
-        while True:
-            self.trivia()
-            if self.take("]"):
-                return Item(items, Span(start, self.at))
-            if self.at >= len(self.text) or self.begins_pair(line):
-                raise self.never_closed("array-open", "array", start, told)
-            if not comma and len(self.mistakes) == told:
-                message = "a comma is missing between two values of an array"
-                self.mistakes.append(Mistake("no-comma", message, self.here(), ("write `,` between them",)))
-            items.append(self.value())
-            line = self.at
-            self.trivia()
-            comma = self.take(",")
-
-    def _inline(self) -> Item:
-        raise NotImplementedError
-
-    def begins_pair(self, line: int) -> bool:
-        """Whether the line that begins behind offset *line* looks like a key with its value."""
-        begins = self.text.rfind("\n", line, self.at) + 1
-        return begins > 0 and PAIR.match(self.text, begins) is not None
-
-    def never_closed(self, code: str, what: str, start: int, told: int) -> SlipError:
-        """The slip of brackets that stay open; what was told within them, of *told* mistakes before, was no mistake."""
-        del self.mistakes[told:]
-        mark = "]" if what == "array" else "}"
-        return self.slip(code, f"this {what} is never closed", Span(start, start + 1), f"close it with {ticked(mark)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from srpo_manifest.reading.literals import STATEMENT, Literals, Part
+from srpo_manifest.reading.literals import PAIR, STATEMENT, Literals, Part
 from srpo_manifest.reading.spanned import Item, Mistake, Parsed, SlipError, Span
 from srpo_manifest.wording import ticked
 
@@ -159,7 +159,7 @@ class _Document(Literals):
         known = home.value.get(parts[-1].name) if home else None
         if home and known is None:
             self._put(home, parts[-1], broken)
-        item = self.value()
+        item = self._value()
         if home and known is None:
             home.value[parts[-1].name] = item
         elif home:
@@ -210,7 +210,31 @@ class _Document(Literals):
         related = (("it is set first here", first),)
         self.mistakes.append(Mistake("duplicate-key", message, part.span, (hint,), related))
 
-    # tables in braces
+    # values in brackets
+
+    def _value(self) -> Item:
+        if self.peek() == "[":
+            return self._array()
+        return self._inline() if self.peek() == "{" else self.word()
+
+    def _array(self) -> Item:
+        start, told = self.at, len(self.mistakes)
+        items: list[Item] = []
+        self.at += 1
+        comma, line = True, self.at
+        while True:
+            self.trivia()
+            if self.take("]"):
+                return Item(items, Span(start, self.at))
+            if self.at >= len(self.text) or self._begins_pair(line):
+                raise self._never_closed("array-open", "array", start, told)
+            if not comma and len(self.mistakes) == told:
+                message = "a comma is missing between two values of an array"
+                self.mistakes.append(Mistake("no-comma", message, self.here(), ("write `,` between them",)))
+            items.append(self._value())
+            line = self.at
+            self.trivia()
+            comma = self.take(",")
 
     def _inline(self) -> Item:
         start, told = self.at, len(self.mistakes)
@@ -221,8 +245,8 @@ class _Document(Literals):
             line = self.at
             self.trivia()
             crossed = self.text.find("\n", line, self.at)
-            if self.at >= len(self.text) or (crossed >= 0 and not comma and table.value and self.begins_pair(line)):
-                raise self.never_closed("inline-table", "table in braces", start, told)
+            if self.at >= len(self.text) or (crossed >= 0 and not comma and table.value and self._begins_pair(line)):
+                raise self._never_closed("inline-table", "table in braces", start, told)
             if crossed >= 0:
                 self._newer("a line ends", Span(crossed, crossed + 1), told)
             if self.take("}"):
@@ -251,6 +275,17 @@ class _Document(Literals):
         if len(self.mistakes) == told:
             hints = (_NEWER, "write the table in one line, or under a header of its own")
             self.mistakes.append(Mistake("inline-table", f"{what} in a table in braces", span, hints))
+
+    def _begins_pair(self, line: int) -> bool:
+        """Whether the line that begins behind offset *line* looks like a key with its value."""
+        begins = self.text.rfind("\n", line, self.at) + 1
+        return begins > 0 and PAIR.match(self.text, begins) is not None
+
+    def _never_closed(self, code: str, what: str, start: int, told: int) -> SlipError:
+        """The slip of brackets that stay open; what was told within them, of *told* mistakes before, was no mistake."""
+        del self.mistakes[told:]
+        mark = "]" if what == "array" else "}"
+        return self.slip(code, f"this {what} is never closed", Span(start, start + 1), f"close it with {ticked(mark)}")
 
 
 def freeze(table: Item) -> None:
