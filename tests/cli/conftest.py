@@ -13,18 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 import upstream_target
 
-DEMO = """schema = 1
-name = "demo"
-[repo]
-url = "demo:"
-[model]
-type = "demo"
-base = "builtin"
-[entry.set]
-max_train_steps = 4
-checkpointing_steps = 4
-step_seconds = 0.02
-"""
+from manifests import demo
 
 
 class Said(NamedTuple):
@@ -52,7 +41,7 @@ class Place:
         self.home = folder / "home"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("SRPO_", "GIT_", "DEMO_"))}
         self.env = kept | {"SRPO_MANIFEST_HOME": str(self.home), "SRPO_MANIFEST_CACHE": str(cache), "NO_COLOR": "1"}
-        self.write("srpo.toml", DEMO)
+        self.write("srpo.toml", demo())
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name

@@ -16,23 +16,14 @@ from pathlib import Path
 import pytest
 from terminal import until
 
+from manifests import running
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.errors import TransportError
 from srpo_manifest.ports.following import Offsets
 from srpo_manifest.ports.probes import Answer
 
-OWN = """schema = 1
-name = "own"
-[repo]
-url = "demo:"
-[model]
-type = "generic"
-[done]
-exit_zero = true
-[entry]
-command = ["python3", "job.py"]
-"""
+OWN = running("python3", "job.py")
 COUNTING = """import os, time
 number = 0
 while not os.path.exists("enough"):

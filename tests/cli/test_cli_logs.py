@@ -11,17 +11,9 @@ import time
 import pytest
 from terminal import Terminal, until
 
-OWN = """schema = 1
-name = "own"
-[repo]
-url = "demo:"
-[model]
-type = "generic"
-[done]
-exit_zero = true
-[entry]
-command = ["bash", "job.sh"]
-"""
+from manifests import running
+
+OWN = running("bash", "job.sh")
 LOG = (
     b"\x1b[32mgood\x1b[0m start\n"
     + b"".join(b"bar %d%%\r" % n for n in range(101))

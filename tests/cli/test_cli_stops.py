@@ -10,19 +10,9 @@ from pathlib import Path
 import pytest
 from terminal import Terminal, pids_of, until
 
-OWN = """schema = 1
-name = "own"
-[repo]
-url = "demo:"
-[model]
-type = "generic"
-[done]
-exit_zero = true
-[entry]
-command = ["bash", "job.sh"]
-[stop]
-grace_seconds = 600
-"""
+from manifests import running
+
+OWN = running("bash", "job.sh", more="[stop]\ngrace_seconds = 600\n")
 LONG = "touch began\nwhile :; do sleep 0.1; done\n"
 DEAF = "trap '' TERM\n" + LONG
 DEMO_LONG = ("--set", "entry.set.max_train_steps=1000")

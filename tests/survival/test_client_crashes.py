@@ -15,18 +15,9 @@ from typing import Any
 import pytest
 import tracer
 
-MANIFEST = """schema = 1
-name = "crash"
-[repo]
-url = "demo:"
-[model]
-type = "demo"
-base = "builtin"
-[entry.set]
-max_train_steps = 4
-checkpointing_steps = 4
-step_seconds = 0.02
-"""
+from manifests import demo
+
+MANIFEST = demo("crash")
 AT_WORK = ("preparing", "running", "stopping")
 
 

@@ -13,18 +13,8 @@ from pathlib import Path
 
 import pytest
 
-MANIFEST = """schema = 1
-name = "NAME"
-[repo]
-url = "demo:"
-[model]
-type = "demo"
-base = "builtin"
-[entry.set]
-max_train_steps = 4
-checkpointing_steps = 4
-step_seconds = 0.02
-"""
+from manifests import demo
+
 CLIENT = """
 import gc, json, os, sys, threading
 from concurrent.futures import ThreadPoolExecutor
@@ -87,7 +77,7 @@ def test_run_after_run(tmp_path, many):
     """Started, followed, every third one stopped, by one client: descriptors, threads, memory and files do not add up."""
     cycles = many(100, 1440)
     for name in NAMES:
-        (tmp_path / f"{name}.toml").write_text(MANIFEST.replace("NAME", name))
+        (tmp_path / f"{name}.toml").write_text(demo(name))
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SRPO_", "GIT_"))}
     environment = kept | {"SRPO_MANIFEST_HOME": str(tmp_path / "home"), "SRPO_MANIFEST_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(

@@ -25,6 +25,14 @@ def plain(bundle: Bundle) -> Bundle:
     return bundle
 
 
+@pytest.fixture(params=["python", "bash"])
+def either(request: pytest.FixtureRequest, bundle: Bundle) -> Bundle:
+    """A bundle on a target where Python supervises, and on one where bash does: what both promise alike."""
+    if request.param == "bash":
+        bundle.pythons, bundle.fallback = ("python-that-is-not-there",), True
+    return bundle
+
+
 @pytest.fixture
 def bundle(tmp_path: Path, supervise: ModuleType) -> Iterator[Bundle]:
     """An empty bundle; what it started is gone after the test."""

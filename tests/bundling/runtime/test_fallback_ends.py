@@ -190,29 +190,6 @@ def test_an_emptied_environment_escapes(plain):
     os.kill(escaped, signal.SIGKILL)
 
 
-def test_a_signal_is_a_stop(plain):
-    """A machine that shuts down sends TERM to everybody."""
-    run = plain.start("say:ready", "forever")
-    run.until_event("job.started")
-    os.kill(plain.supervisor(run, "outer"), signal.SIGTERM)
-    ended = run.end()
-    assert (ended["outcome"], ended["reason"]) == ("stopped", "signal 15 to the supervisor")
-
-
-def test_an_attached_launch_shows_the_log_and_stops_on_interrupt(plain):
-    """Without --detach the log is on standard output, and Ctrl-C stops the run."""
-    plain.write("say:ready", "forever")
-    with subprocess.Popen(
-        ["bash", plain.folder / "launch.sh"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as launched:
-        assert launched.stdout
-        assert launched.stdout.readline() == "ready\n"
-        launched.send_signal(signal.SIGINT)
-        _, talk = launched.communicate(timeout=20)
-    assert launched.returncode == 1
-    assert "stopped: signal 2 to the launcher" in talk
-
-
 def test_following_shows_every_byte_once(plain):
     """Whole event lines, and the log to the last byte, from any offset on."""
     plain.before = "enter job; for i in {1..400}; do printf 'line %s \\xff\\n' $i; [ $((i % 40)) != 0 ] || sleep 0.05; done; printf end; exit 3"

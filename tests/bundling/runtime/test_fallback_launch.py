@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -201,20 +200,6 @@ def test_a_program_that_is_missing_is_named(plain, bare):
     refused = plain.launch("--detach", PATH=bare)
     assert (refused.returncode, refused.stderr.split(":")[0]) == (69, "error[python-missing]")
     assert "bash cannot supervise without `flock`" in refused.stderr
-
-
-def test_a_launch_outlives_the_group_that_made_it(plain):
-    """The caller's whole group may die right after the answer."""
-    plain.write("sleep:0.3", "exit:5")
-    with subprocess.Popen(
-        ["bash", plain.folder / "launch.sh", "--detach"], stdout=subprocess.PIPE, start_new_session=True
-    ) as launched:
-        assert launched.stdout
-        launched.stdout.readline()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(launched.pid, 9)
-    (run,) = plain.runs()
-    assert run.end()["exit"] == 5
 
 
 def test_checks_and_ports(plain):

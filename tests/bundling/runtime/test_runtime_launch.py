@@ -212,15 +212,15 @@ def test_a_bash_that_is_missing_is_a_failed_run(bundle):
     assert "bash cannot be started" in run.log()
 
 
-def test_a_launch_outlives_the_group_that_made_it(bundle):
+def test_a_launch_outlives_the_group_that_made_it(either):
     """The caller's whole group may die right after the ack."""
-    bundle.write("sleep:0.3", "exit:7")
+    either.write("sleep:0.3", "exit:7")
     with subprocess.Popen(
-        ["bash", bundle.folder / "launch.sh", "--detach"], stdout=subprocess.PIPE, start_new_session=True
+        ["bash", either.folder / "launch.sh", "--detach"], stdout=subprocess.PIPE, start_new_session=True
     ) as launched:
         assert launched.stdout
         launched.stdout.readline()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(launched.pid, 9)
-    (run,) = bundle.runs()
+    (run,) = either.runs()
     assert run.end()["exit"] == 7

@@ -171,19 +171,19 @@ def test_an_empty_request_by_hand_is_a_stop(bundle):
     assert run.end()["outcome"] == "stopped"
 
 
-def test_a_signal_to_the_outer_supervisor_is_a_stop(bundle):
+def test_a_signal_to_the_outer_supervisor_is_a_stop(either):
     """A machine that shuts down sends TERM to everybody."""
-    run = bundle.start("say:ready", "forever")
-    os.kill(bundle.supervisor(run, "outer"), signal.SIGTERM)
+    run = either.start("say:ready", "forever")
+    os.kill(either.supervisor(run, "outer"), signal.SIGTERM)
     ended = run.end()
     assert (ended["outcome"], ended["reason"]) == ("stopped", "signal 15 to the supervisor")
 
 
-def test_an_attached_launch_shows_the_log_and_stops_on_interrupt(bundle):
+def test_an_attached_launch_shows_the_log_and_stops_on_interrupt(either):
     """Without --detach the log is on standard output, and Ctrl-C stops the run."""
-    bundle.write("say:ready", "forever")
+    either.write("say:ready", "forever")
     with subprocess.Popen(
-        ["bash", bundle.folder / "launch.sh"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ["bash", either.folder / "launch.sh"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as launched:
         assert launched.stdout
         assert launched.stdout.readline() == "ready\n"
@@ -191,8 +191,8 @@ def test_an_attached_launch_shows_the_log_and_stops_on_interrupt(bundle):
         _, talk = launched.communicate(timeout=20)
     assert launched.returncode == 1
     assert "stopped: signal 2 to the launcher" in talk
-    (run,) = bundle.runs()
-    assert bundle.processes(run) == []
+    (run,) = either.runs()
+    assert either.processes(run) == []
 
 
 def test_an_attached_launch_ends_well_when_the_run_does(bundle):
