@@ -69,3 +69,26 @@ def test_what_cannot_be_meant_is_an_error(place, say, table, code):
     said = say("validate")
     assert said.status == 2
     assert code in said.err + said.out
+
+
+def test_what_has_begun_cannot_be_called_off(place, say):
+    """And is not told as if it had been."""
+    place.write("srpo.toml", (place.folder / "srpo.toml").read_text() + '[end]\ncommand = ["true"]\n')
+    assert say("apply").status == 0
+    until(lambda: say("status", "--json").json["end"]["state"] == "ended")
+    said = say("stop", "--no-end")
+    assert said.status == 5
+    assert said.err.startswith("error[end-begun]: the command of `[end]` of run `demo-")
+    assert "cannot be called off: it has ended already" in said.err
+
+
+def test_no_summary_speaks_to_the_terminal(place, tmp_path):
+    """A folder's name may hold anything."""
+    folder = tmp_path / "odd\x1b[31mname"
+    folder.mkdir()
+    odd = type(place)(folder, place.folder / "cache")
+    said = odd.run("apply")
+    assert said.status == 0, said.err
+    assert "\x1b" not in said.out + said.err
+    assert "odd\\x1b[31mname" in said.err
+    assert "\x1b" not in odd.run("stop").out

@@ -122,3 +122,13 @@ def test_a_log_that_is_cut_is_followed_from_its_new_beginning(own, say):
     assert (reader.returncode, watcher.returncode) == (0, 0)
     assert [event["code"] for event in told if event["event"] == "warning.raised"] == ["events-damaged"]
     assert told[-1]["event"] == "run.ended"
+
+
+def test_a_log_that_grows_is_shown_as_far_as_it_got(own, say):
+    """Without `-f` that is the end, however fast the job writes."""
+    own.write("job.sh", "while :; do echo line; sleep 0.01; done\n")
+    assert say("apply", "--detach").status == 0
+    until(lambda: logs(own, "-n", "1"))
+    assert set(logs(own).split(b"\n")) <= {b"line", b""}
+    assert logs(own, "-n", "2").count(b"line") >= 1
+    assert say("status", "--json").json["state"] == "running"

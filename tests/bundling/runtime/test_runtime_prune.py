@@ -233,3 +233,11 @@ def test_a_read_only_checkout_goes_for_a_user_without_rights(store, need):
     drop = "import __future__, contextlib, fcntl, json, os, re, stat, sys, time, typing, zlib; open(os.devnull, encoding='ascii').close(); os.setgid(12345); os.setuid(12345); exec(sys.stdin.read())"
     (done,) = store.ask("remove", request, first=("-c", drop))["done"]
     assert (done["reason"], list((store.folder / "checkouts").iterdir())) == (None, [])
+
+
+def test_a_copy_under_another_name_is_nobodys_run(tmp_path):
+    """It takes no run's place among the newest of a name."""
+    store = Store(tmp_path / ".srpo")
+    store.run()
+    store.run("demo-backup")
+    assert {run["id"]: run["name"] for run in store.ask("survey")["runs"]} == {RUN: "demo", "demo-backup": ""}
