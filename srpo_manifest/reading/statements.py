@@ -266,7 +266,7 @@ class _Document(Literals):
                 self.mistakes.append(Mistake("no-comma", message, self.here(), ("write `,` between them",)))
             comma = None
             self._pair(table)
-        freeze(table)
+        table.how = "inline"
         table.span = Span(start, self.at)
         return table
 
@@ -286,11 +286,3 @@ class _Document(Literals):
         del self.mistakes[told:]
         mark = "]" if what == "array" else "}"
         return self.slip(code, f"this {what} is never closed", Span(start, start + 1), f"close it with {ticked(mark)}")
-
-
-def freeze(table: Item) -> None:
-    """Nothing is added to a table in braces, nor to those in it."""
-    table.how = "inline"
-    for item in table.value.values():
-        if isinstance(item.value, dict):
-            freeze(item)

@@ -133,6 +133,12 @@ def test_a_syntax_error_shows_its_line_and_a_way_out(text: str) -> None:
     assert finding(text) == SLIPS[text]
 
 
+@pytest.mark.parametrize("more", ["a.c = 2", "[a.c]", "a.b.c = 2", "[a.b.c]"])
+def test_a_table_in_braces_is_closed(more: str) -> None:
+    """And so are those in it; nothing is added to them."""
+    assert finding(f"a = {{b.d = 1}}\n{more}\n").startswith("error[duplicate-key]: ")
+
+
 def test_every_mistake_is_told_at_once() -> None:
     """Each in its own place: what is wrong in one line hides nothing of the next."""
     text = "a = 'x\n[b\nc: 1\nd = 07\n[e]\nf = 1\nf = 2\ng = [1 2]\nh\n"

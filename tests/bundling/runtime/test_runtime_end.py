@@ -95,6 +95,18 @@ def test_it_runs_once_whoever_dies(bundle, victim):
     assert story(run)["due"][:16] == due[:16]
 
 
+@pytest.mark.parametrize("victim", ["inner", "outer"])
+def test_what_was_begun_is_not_begun_again(bundle, victim):
+    """Whoever dies meanwhile: a machine that turns itself off is not told twice."""
+    run = wanting(bundle, "exit:7", end='echo x >>"$SRPO_RUN_DIR/times"; sleep 2\n')
+    run.until((run.node / "times").exists)
+    os.kill(bundle.supervisor(run, victim), signal.SIGKILL)
+    assert run.ask("adopt").returncode == 0
+    run.until(lambda: story(run)["state"] == ("lost" if victim == "inner" else "ended"))
+    assert (run.node / "times").read_text() == "x\n"
+    assert run.status()["unfinished"] is False
+
+
 def test_without_supervisors_it_is_lost(bundle):
     """That is told, not kept."""
     run = wanting(bundle, "exit:7", wait_seconds=600)
