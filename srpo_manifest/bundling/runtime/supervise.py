@@ -1428,6 +1428,7 @@ def run_outer(job: Job, ack: int) -> None:
     while os.waitid(os.P_PID, inner, os.WEXITED | os.WNOHANG) is None:
         received = signal.sigwaitinfo(SIGNALS).si_signo
         if received in STOPS:
+            note_stop(job, received)
             os.kill(inner, received)
     found, ended, end = read_slots(job.node.path("slots"))[0]
     if end is None:
@@ -1938,10 +1939,7 @@ class Supervisor:
         received = signal.sigtimedwait(SIGNALS, seconds)
         self._woke(seconds)
         if received and received.si_signo in STOPS and self.asked is None:
-            self.asked = stop_request(f"signal {received.si_signo} to the supervisor", None)
-            self.page.asked = True
-            with contextlib.suppress(OSError):
-                write_json(self.job.node.path("stop.req"), self.asked)
+            self.asked = note_stop(self.job, received.si_signo)
 
     def _woke(self, slept: float = 0.0) -> None:
         """A machine that was frozen has not given the job its time: what is due comes later by as much."""
@@ -2613,6 +2611,16 @@ def status(node: Node) -> int:
 def stop_request(reason: str, grace: Optional[float], checkpoint: Optional[float] = None) -> Record:
     """What `stop.req` holds."""
     return {"time": now(), "grace_seconds": grace, "checkpoint_seconds": checkpoint, "reason": reason}
+
+
+def note_stop(job: Job, received: int) -> Record:
+    """A signal asks for a stop: that is kept at once, as whoever received it may die. Returns: the request."""
+    job.page.asked = True
+    request = stop_request(f"signal {received} to the supervisor", None)
+    if not os.path.exists(job.node.path("stop.req")):
+        with contextlib.suppress(OSError):
+            write_json(job.node.path("stop.req"), request)
+    return request
 
 
 def ask_stop(node: Node, reason: str, grace: Optional[float], checkpoint: Optional[float] = None) -> None:

@@ -31,7 +31,7 @@ hold() { # NODE_DIR DRY_RUN: start the job, recorded before it runs; wait for it
     refuse 70 files "nothing can be written to \`$node\`" 'see whether its disk is full'
   warn supervisor-weaker "$WEAKER" 'install python3 on this machine for the next run'
   trap : HUP
-  trap '[ -z "$watcher" ] || kill -TERM "$watcher"' TERM INT
+  trap '(ask_to_stop)' TERM INT
   coproc LEADER { # it waits for its record; when nobody lives to write that, it ends
     trap - TERM HUP
     read -r found && [ "$found" = go ] || exit 71
@@ -61,6 +61,10 @@ hold() { # NODE_DIR DRY_RUN: start the job, recorded before it runs; wait for it
     fi
     idle 0.2
   done
+}
+
+ask_to_stop() { # in a subshell, as a trap may not change what it interrupts; written, so that no death forgets it
+  [ -e "$node/stop.req" ] || put "$node/stop.req" "$(request 'signal 15 to the supervisor' null)"
 }
 
 watch_over() { # start who decides
@@ -96,7 +100,7 @@ watch() { # NODE_DIR LEADER START HOLDER ITS_START HEIR DRY_RUN: decide, and tak
   for line in "${inherited[@]}"; do [[ " ${secrets[*]} " == *" ${line%%=*} "* ]] && mapfile -t -O ${#hidden[@]} hidden < <(printf '%s\n' "${line#*=}"); done
   for line in "${!hidden[@]}"; do ((${#hidden[line]} >= 6)) || unset "hidden[line]"; done
   trap : HUP
-  trap 'asked="signal 15 to the supervisor" && put "$node/stop.req" "$(request "$asked" null)"' TERM INT
+  trap '(ask_to_stop)' TERM INT
   exec 7<> <(:)
   while IFS= read -r line; do before[$line]=yes; done <"$node/before"
   read -r line found </proc/uptime && uptime=$((10#${line/./})) && look ''

@@ -179,6 +179,15 @@ def test_a_signal_to_the_outer_supervisor_is_a_stop(either):
     assert (ended["outcome"], ended["reason"]) == ("stopped", "signal 15 to the supervisor")
 
 
+def test_a_signal_to_the_outer_supervisor_is_kept_while_no_inner_one_lives(either):
+    """The one that decides was killed a moment before: its successor stops the run."""
+    run = either.start("say:ready", "forever")
+    os.kill(either.supervisor(run, "inner"), signal.SIGKILL)
+    os.kill(either.supervisor(run, "outer"), signal.SIGTERM)
+    ended = run.end()
+    assert (ended["outcome"], ended["reason"]) == ("stopped", "signal 15 to the supervisor")
+
+
 def test_an_attached_launch_shows_the_log_and_stops_on_interrupt(either):
     """Without --detach the log is on standard output, and Ctrl-C stops the run."""
     either.write("say:ready", "forever")
