@@ -57,12 +57,13 @@ def told(files: Sequence[tuple[str, Sequence[Finding]]], style: str) -> int:
 
 
 def _for_people(files: Sequence[tuple[str, Sequence[Finding]]], wrong: int) -> None:
-    from srpo_manifest.finding import told as shown  # noqa: PLC0415 - see `quick`
+    from srpo_manifest.cli.colours import paint_for  # noqa: PLC0415 - see `quick`
+    from srpo_manifest.rendering import told as shown  # noqa: PLC0415 - likewise
     from srpo_manifest.wording import plural  # noqa: PLC0415 - likewise
 
     for _, findings in files:
         for finding in findings:
-            print(shown(finding), end="\n\n")
+            print(shown(finding, paint_for(sys.stdout)), end="\n\n")
     fixable = sum(finding.fix is not None for _, findings in files for finding in findings)
     verdict = f"{plural(wrong, 'error')} in {plural(len(files), 'manifest')}"
     more = f", {fixable} fixable with `--fix`" if fixable else ""

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from srpo_manifest.finding import Finding, told
+from srpo_manifest.cli.colours import paint_for
+from srpo_manifest.finding import Finding
+from srpo_manifest.rendering import told
 
 
 def say(*lines: str) -> None:
@@ -23,7 +25,7 @@ def say(*lines: str) -> None:
 def tell(findings: Iterable[Finding]) -> None:
     """Findings, with a blank line between."""
     for finding in findings:
-        say(told(finding), "")
+        say(told(finding, paint_for(sys.stderr)), "")
 
 
 def data(value: object) -> None:

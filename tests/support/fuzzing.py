@@ -53,13 +53,13 @@ def mutated(data: bytes, others: list[bytes], chance: random.Random) -> bytes:
 def verdict(data: bytes, kind: str) -> object:
     """What a reading of *data* ends with: findings as people see them, or good."""
     from srpo_manifest.errors import SrpoManifestError
-    from srpo_manifest.finding import told
     from srpo_manifest.planning.lints import placed
     from srpo_manifest.planning.sanity import faults
     from srpo_manifest.reading.argsfile import parse_args_file
     from srpo_manifest.reading.lockfile import parse_lock
     from srpo_manifest.reading.manifest import parse_manifest, read_manifest, with_overlays
     from srpo_manifest.reading.toml import Source
+    from srpo_manifest.rendering import told
     from srpo_manifest.values.manifest import DirectOptions, LocalOptions
 
     try:
