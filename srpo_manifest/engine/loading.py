@@ -13,7 +13,14 @@ from srpo_manifest.engine.files import read_source, root_of
 from srpo_manifest.errors import ManifestError, PluginError
 from srpo_manifest.reading.manifest import Document, Named, parse_manifest, read_manifest, remembered, with_overlays
 from srpo_manifest.reading.toml import Source
-from srpo_manifest.values.manifest import DirectOptions, LauncherOptions, LocalOptions, TransportOptions
+from srpo_manifest.values.manifest import (
+    DirectOptions,
+    LauncherOptions,
+    LocalOptions,
+    TransportOptions,
+    UnreadLauncherOptions,
+    UnreadTransportOptions,
+)
 from srpo_manifest.values.said import Said
 from srpo_manifest.values.trainer import GENERIC, Trainer
 from srpo_manifest.values.wanted import Wanted
@@ -91,16 +98,24 @@ def load_plugins(wanted: Wanted) -> Registry:
     from srpo_manifest.engine.registry import Registry  # noqa: PLC0415 - most of what `validate` can spare
 
     registry = Registry()
-    manifest = wanted.manifest
-    named = Named(
-        transport=manifest.backend.transport.kind,
-        launcher=manifest.backend.launcher.kind,
-        plugins=manifest.plugins,
-        model=manifest.model.type,
-    )
-    for name, key in _plugins(named):
+    for name, key in plugin_names(wanted):
         registry.load(name, key=key)
     return registry
+
+
+def plugin_names(wanted: Wanted) -> list[tuple[str, str]]:
+    """The plugins that the manifest names, each with the key that asks for it; one that brings a trainer may not be among them."""
+    manifest = wanted.manifest
+    return list(
+        _plugins(
+            Named(
+                transport=manifest.backend.transport.kind,
+                launcher=manifest.backend.launcher.kind,
+                plugins=manifest.plugins,
+                model=manifest.model.type,
+            )
+        )
+    )
 
 
 def built_in_trainers() -> tuple[str, ...]:
@@ -119,6 +134,10 @@ def _typed(document: Document, said: Said, folder: str, args: Source | None) -> 
         registry = Registry()
         for name, key in plugins:
             try:
+                if said.without_plugins:
+                    registry.find(name, key=key)
+                    transports[name], launchers[name] = UnreadTransportOptions, UnreadLauncherOptions
+                    continue
                 registry.load(name, key=key)
                 if key == "backend.transport.kind":
                     transports[name] = registry.transport(name).options
@@ -128,7 +147,7 @@ def _typed(document: Document, said: Said, folder: str, args: Source | None) -> 
                 document = document.noted(error, document.place(tuple(key.split("."))))
     trainer = GENERIC
     try:
-        trainer = _trainer(document, named.model, registry)
+        trainer = _trainer(document, named.model, registry, without_plugins=said.without_plugins)
     except ManifestError as error:
         document = document.noted(error)
     return read_manifest(
@@ -153,7 +172,7 @@ def _plugins(named: Named) -> Iterator[tuple[str, str]]:
         yield named.launcher, "backend.launcher.kind"
 
 
-def _trainer(document: Document, name: str | None, registry: Registry | None) -> Trainer:
+def _trainer(document: Document, name: str | None, registry: Registry | None, *, without_plugins: bool) -> Trainer:
     """The description that `model.type` names: ours, or that of a plugin in the manifest, or of that name."""
     if name is None or name == "generic":
         return GENERIC
@@ -164,6 +183,8 @@ def _trainer(document: Document, name: str | None, registry: Registry | None) ->
 
         registry = Registry()
     names = registry.names()
+    if without_plugins and (name in names or document.named.plugins):
+        return GENERIC
     if name in names:
         registry.load(name, key="model.type")
     from srpo_manifest.reading.trainer import parse_trainer  # noqa: PLC0415 - ours were parsed when they were made

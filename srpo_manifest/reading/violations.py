@@ -75,6 +75,8 @@ class _Walk:
         good = True
         for name in node.value:
             if name not in known:
+                if not wanted.forbid_unknown_fields:
+                    continue
                 good = False
                 free = [other for other in known if other not in node.value and other not in meant.values()]
                 near = nearest(name, free)
