@@ -340,7 +340,7 @@ def test_nothing_of_a_plugin_runs_where_none_may(place, install, say):
     manifest(place, "notify", model="theirs", rest=table)
     said = say("validate", "--no-plugins")
     assert said.status == 0, said.out
-    told = "note[plugins-unread]: no plugin was imported: what `notify`, `wrapped` and `theirs` would say is not known"
+    told = "note[plugins-unread]: no plugin was imported: what `notify`, `wrapped`, and `theirs` would say is not known"
     assert told in said.out
     manifest(place, "notifi", model="theirs", rest=f"{table}[stopp]\n".replace('"/bin/bash"', "7"))
     said = say("validate", "--no-plugins")
