@@ -5,7 +5,14 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from srpo_manifest.engine.files import is_file
-from srpo_manifest.engine.loading import built_in_trainers, load, load_plugins, plugin_names, profiles
+from srpo_manifest.engine.loading import (
+    built_in_registry,
+    built_in_trainers,
+    load,
+    load_plugins,
+    plugin_names,
+    profiles,
+)
 from srpo_manifest.engine.lockfiles import DEMO, find
 from srpo_manifest.errors import SrpoManifestError
 from srpo_manifest.finding import Finding
@@ -52,10 +59,9 @@ def _checked(wanted: Wanted, said: Said) -> tuple[Finding, ...]:
     if not named and wanted.manifest.repo.url != DEMO and not is_file(find(wanted.folder, said.lock)):
         return tuple(placed(wanted, fault) for fault in faults(wanted))
     from srpo_manifest.engine.deciding import manifest_faults  # noqa: PLC0415 - costs as much as all the rest
-    from srpo_manifest.engine.registry import Registry  # noqa: PLC0415 - likewise
     from srpo_manifest.engine.repositories import Repositories  # noqa: PLC0415 - likewise
 
-    registry = Registry() if said.without_plugins else load_plugins(wanted)
+    registry = built_in_registry() if said.without_plugins else load_plugins(wanted)
     return manifest_faults(wanted, Repositories(wanted, lock=said.lock).known(), registry)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -94,13 +95,24 @@ def unsaved(saved: SavedPlan, said: Said) -> Wanted:
 
 
 def load_plugins(wanted: Wanted) -> Registry:
-    """A registry with the plugins that the manifest names. Raises: PluginError."""
-    from srpo_manifest.engine.registry import Registry  # noqa: PLC0415 - most of what `validate` can spare
+    """A registry with the plugins that the manifest names; where it names none, one that all of these share.
 
-    registry = Registry()
-    for name, key in plugin_names(wanted):
+    Raises: PluginError.
+    """
+    names = plugin_names(wanted)
+    registry = _new_registry() if names else built_in_registry()
+    for name, key in names:
         registry.load(name, key=key)
     return registry
+
+
+def _new_registry() -> Registry:
+    from srpo_manifest.engine.registry import Registry  # noqa: PLC0415 - most of what `validate` can spare
+
+    return Registry()
+
+
+built_in_registry = cache(_new_registry)
 
 
 def plugin_names(wanted: Wanted) -> list[tuple[str, str]]:
@@ -129,9 +141,7 @@ def _typed(document: Document, said: Said, folder: str, args: Source | None) -> 
     launchers: dict[str, type[LauncherOptions]] = {"direct": DirectOptions}
     registry = None
     if plugins := list(_plugins(named)):
-        from srpo_manifest.engine.registry import Registry  # noqa: PLC0415 - only a plugin needs it
-
-        registry = Registry()
+        registry = _new_registry()
         for name, key in plugins:
             try:
                 if said.without_plugins:
@@ -179,9 +189,7 @@ def _trainer(document: Document, name: str | None, registry: Registry | None, *,
     if name in built_in_trainers():
         return msgspec.json.decode(read_source(os.path.join(_TRAINERS, f"{name}.json")).data, type=Trainer)
     if registry is None:
-        from srpo_manifest.engine.registry import Registry  # noqa: PLC0415 - only a plugin needs it
-
-        registry = Registry()
+        registry = _new_registry()
     names = registry.names()
     if without_plugins and (name in names or document.named.plugins):
         return GENERIC
