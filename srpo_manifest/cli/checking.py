@@ -73,12 +73,20 @@ def _for_people(files: Sequence[tuple[str, Sequence[Finding]]], wrong: int) -> N
 
 
 def files_of(given: Iterable[str]) -> Iterable[str]:
-    """Files as they are; a folder means its `*.toml` with a top-level `schema`."""
+    """Files as they are; a folder means its `*.toml` with a top-level `schema`.
+
+    A folder that cannot be listed counts as a file: who reads it tells why.
+    """
     for path in given:
         if not os.path.isdir(path):
             yield path
             continue
-        for name in sorted(os.listdir(path)):
+        try:
+            names = sorted(os.listdir(path))
+        except OSError:
+            yield path
+            continue
+        for name in names:
             if name.endswith(".toml") and _has_schema(os.path.join(path, name)):
                 yield os.path.join(path, name)
 
