@@ -8,7 +8,7 @@ import click
 
 from srpo_manifest.cli.checking import files_of
 from srpo_manifest.cli.rewriting import ended, rewriting_options
-from srpo_manifest.engine.rewriting import rewritten
+from srpo_manifest.engine.rewriting import Rewritten, rewritten
 from srpo_manifest.errors import UsageError
 from srpo_manifest.reading.formatting import formatted
 from srpo_manifest.reading.toml import LIMIT_BYTES, Source
@@ -26,15 +26,19 @@ def command(*, files: tuple[str, ...], check: bool, diff: bool, as_json: bool) -
     """
     files = files or ("srpo.toml",)
     if STDIN not in files:
-        found = [rewritten(file, formatted) for file in files_of(files)]
-        return ended(found, word="formatted", check=check, diff=diff, as_json=as_json)
+        found = [rewritten(file, _formatted) for file in files_of(files)]
+        return ended(found, word="formatted", good="in the house form", check=check, diff=diff, as_json=as_json)
     if len(files) > 1 or (as_json and not (check or diff)):
         raise UsageError(
             "usage", "`-` stands alone, and its text is all of the output", "give `--json` with `--check` or `--diff`"
         )
     given = Source(file=STDIN, data=sys.stdin.buffer.read(LIMIT_BYTES + 1))
-    one = rewritten(STDIN, formatted, source=given)
+    one = rewritten(STDIN, _formatted, source=given)
     if not (check or diff) and one.after is not None:
         sys.stdout.buffer.write(one.after)
         return 0
-    return ended([one], word="formatted", check=True, diff=diff, as_json=as_json)
+    return ended([one], word="formatted", good="in the house form", check=True, diff=diff, as_json=as_json)
+
+
+def _formatted(source: Source) -> Rewritten:
+    return Rewritten(file=source.file, before=source.data, after=formatted(source))

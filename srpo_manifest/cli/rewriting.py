@@ -32,8 +32,8 @@ def rewriting_options(command: F) -> F:
     return command
 
 
-def ended(found: Sequence[Rewritten], *, word: str, check: bool, diff: bool, as_json: bool) -> int:
-    """Write what is to be written, and tell it. *word* is what a changed file has been.
+def ended(found: Sequence[Rewritten], *, word: str, good: str, check: bool, diff: bool, as_json: bool) -> int:
+    """Write what is to be written, and tell it. *word* is what a changed file has been, *good* what others are.
 
     Returns: 2 where a file is wrong, cannot be written, or (nothing being written) would change.
     """
@@ -44,7 +44,7 @@ def ended(found: Sequence[Rewritten], *, word: str, check: bool, diff: bool, as_
     else:
         for one in found:
             _tell(one, word, writes=writes, diff=diff)
-        _sum(found, word, writes=writes)
+        _sum(found, word, good, writes=writes)
     wrong = any(one.after is None or (one.changed and not writes) for one in found)
     return WRONG if wrong else 0
 
@@ -58,6 +58,8 @@ def _written(one: Rewritten) -> Rewritten:
 
 
 def _tell(one: Rewritten, word: str, *, writes: bool, diff: bool) -> None:
+    if one.changed and not diff:
+        _moves(one)
     tell(one.findings)
     if not one.changed:
         return
@@ -69,13 +71,20 @@ def _tell(one: Rewritten, word: str, *, writes: bool, diff: bool) -> None:
         print(visible(one.file))
 
 
-def _sum(found: Sequence[Rewritten], word: str, *, writes: bool) -> None:
+def _moves(one: Rewritten) -> None:
+    """Which key became which."""
+    moved = [(old, new) for old, new in one.moved if old and new]
+    width = max((len(old) for old, _ in moved), default=0)
+    if moved:
+        say(*(f"  {visible(old):{width}}  ->  {visible(new)}" for old, new in moved), "")
+
+
+def _sum(found: Sequence[Rewritten], word: str, good: str, *, writes: bool) -> None:
     changed = sum(one.changed for one in found)
     wrong = sum(one.after is None for one in found)
     parts = [
         f"{plural(changed, 'file')} {'' if writes else 'would be '}{word}" if changed else "",
-        f"{plural(same, 'file')} as it should be" if (same := len(found) - changed - wrong) == 1 else "",
-        f"{plural(same, 'file')} as they should be" if same > 1 else "",
+        f"{plural(same, 'file')} {good}" if (same := len(found) - changed - wrong) else "",
         f"{plural(wrong, 'file')} left alone" if wrong else "",
     ]
     say(", ".join(filter(None, parts)) or "no manifest is there")

@@ -24,7 +24,7 @@ class Rewritten(Value):
     after: bytes | None = None
     findings: tuple[Finding, ...] = ()
     moved: tuple[tuple[str, str], ...] = ()
-    """Keys of the file as it was, each with its new name."""
+    """Keys of the file as it was, each with its new name; one that is left out has none, one that is made no old one."""
 
     @property
     def changed(self) -> bool:
@@ -32,11 +32,11 @@ class Rewritten(Value):
         return self.after is not None and self.after != self.before
 
 
-def rewritten(file: str, how: Callable[[Source], bytes], *, source: Source | None = None) -> Rewritten:
+def rewritten(file: str, how: Callable[[Source], Rewritten], *, source: Source | None = None) -> Rewritten:
     """The file, or *source* in its place, as *how* makes it; nothing is written."""
     try:
         source = source or source_of(Said(manifest=file))
-        return Rewritten(file=file, before=source.data, after=how(source))
+        return how(source)
     except ManifestError as error:
         return Rewritten(file=file, before=source.data if source else b"", findings=error.findings)
 

@@ -27,7 +27,7 @@ def test_a_file_is_formatted_once(place, say):
     assert file.read_text() == TIDY
     assert file.stat().st_mode & 0o777 == 0o640
     before = file.stat().st_ino
-    assert say("fmt").err == "1 file as it should be\n"
+    assert say("fmt").err == "1 file in the house form\n"
     assert file.stat().st_ino == before
     assert say("validate").status == 0
 
@@ -58,7 +58,7 @@ def test_check_names_what_would_change_and_writes_nothing(place, say):
     said = say("fmt", "--check", "m")
     assert (said.status, said.out) == (2, "m/a.toml\n")
     assert said.err.startswith("error[no-value]: there is no value\n  --> m/c.toml:2:8\n")
-    assert said.err.endswith("1 file would be formatted, 1 file as it should be, 1 file left alone\n")
+    assert said.err.endswith("1 file would be formatted, 1 file in the house form, 1 file left alone\n")
     assert (place.folder / "m/a.toml").read_text() == MESSY
     assert say("fmt", "--check", "m/b.toml").status == 0
     assert say("fmt", "m").status == 2
