@@ -44,10 +44,9 @@ def told(files: Sequence[tuple[str, Sequence[Finding]]], style: str) -> int:
     if style == "human":
         _for_people(files, wrong)
     elif style == "json":
-        import msgspec  # noqa: PLC0415 - see `quick`
+        from srpo_manifest.cli.output import data  # noqa: PLC0415 - see `quick`
 
-        rows = [{"file": file, "findings": findings} for file, findings in files]
-        print(msgspec.json.format(msgspec.json.encode({"format": FORMAT, "files": rows}), indent=2).decode())
+        data({"format": FORMAT, "files": [{"file": file, "findings": findings} for file, findings in files]})
     else:
         from srpo_manifest.cli.formats import FORMATS, Checked  # noqa: PLC0415 - see `quick`
 

@@ -32,10 +32,13 @@ def command(*, files: tuple[str, ...], check: bool, diff: bool, as_json: bool) -
         raise UsageError(
             "usage", "`-` stands alone, and its text is all of the output", "give `--json` with `--check` or `--diff`"
         )
+    if sys.stdin is None:
+        raise UsageError("usage", "`-` is stdin, which is closed", "give it a text: `srpo-manifest fmt - < FILE`")
     given = Source(file=STDIN, data=sys.stdin.buffer.read(LIMIT_BYTES + 1))
     one = rewritten(STDIN, _formatted, source=given)
     if not (check or diff) and one.after is not None:
-        sys.stdout.buffer.write(one.after)
+        if sys.stdout is not None:
+            sys.stdout.buffer.write(one.after)
         return 0
     return ended([one], word="formatted", good="in the house form", check=True, diff=diff, as_json=as_json)
 

@@ -57,5 +57,7 @@ def write(path: str, data: bytes) -> None:
             raise
     except OSError as error:
         raise ManifestError(
-            "file-unwritable", f"{ticked(path)} cannot be written: {error.strerror}", "free its folder"
+            "file-unwritable",
+            f"{ticked(path)} cannot be written: {error.strerror}",
+            "see that its folder may be written, and has room",
         ) from error

@@ -13,7 +13,7 @@ from srpo_manifest.reading.page import Page
 from srpo_manifest.reading.spanned import Item, Span, data_of
 from srpo_manifest.reading.statements import parse
 from srpo_manifest.reading.tokens import ATOM, Token, tokens
-from srpo_manifest.reading.toml import Source, bounded, decoded
+from srpo_manifest.reading.toml import Source, bounded, decoded, few
 from srpo_manifest.reading.versions import known_schema
 
 
@@ -41,6 +41,7 @@ class Text(NamedTuple):
 def read_text(source: Source) -> Text:
     """The text of a file. Raises: ManifestError `file-too-large`, `not-utf8`, `too-deep`; ManifestErrors of its mistakes."""
     text = decoded(source.data, source.file)
+    few(text, source.file)
     bounded(text, source.file)
     root, mistakes = parse(text)
     if mistakes:

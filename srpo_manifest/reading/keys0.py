@@ -40,7 +40,7 @@ WORDS: dict[str, dict[Any, str]] = {
 }
 UNKNOWN = {
     "srpo_vis_tile_size": "no script of SRPO has such a flag",
-    "srpo_dry_run": "a manifest is not dry by itself: `srpo-manifest apply --dry-run` is",
+    "srpo_dry_run": "a dry run is asked for when one applies: `srpo-manifest apply --dry-run`",
     "multi_gpu": "`resources.gpus_per_node` says how many GPUs a run takes",
 }
 """What nothing of schema 1 stands for, and what to use in its place."""

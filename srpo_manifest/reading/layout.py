@@ -43,7 +43,9 @@ class _Writer:
     def __init__(self, text: str, tokens: list[Token]) -> None:
         self.text, self.tokens, self.at = text, tokens, 0
         self.lines: list[Line] = []
+        self.code: list[str] = []
         self.line = Line("")
+        """The line without its code, which may be long and comes in many words."""
         self.depth = self.run = 0
 
     def document(self) -> None:
@@ -54,7 +56,7 @@ class _Writer:
             elif kind == "[":
                 self.run += 1
                 while self.kind() not in ("\n", "#", ""):
-                    self.write(self.take().text)
+                    self.code.append(self.take().text)
             else:
                 self.pair()
         self.end()
@@ -68,15 +70,16 @@ class _Writer:
         self.at += 1
         return self.tokens[self.at - 1]
 
-    def write(self, code: str) -> None:
-        """Go on with the line."""
-        self.line = self.line._replace(code=self.line.code + code)
+    @property
+    def fresh(self) -> bool:
+        """Whether the line has nothing in it yet."""
+        return not self.code and not self.line.comment
 
     def end(self) -> None:
         """End the line."""
-        code = self.line.code
-        self.lines.append(self.line._replace(code=INDENT * self.depth + code if code or self.line.comment else ""))
-        self.line = Line("")
+        code = "" if self.fresh else INDENT * self.depth + "".join(self.code)
+        self.lines.append(self.line._replace(code=code))
+        self.code, self.line = [], Line("")
 
     def between(self) -> None:
         """A line end or a comment."""
@@ -87,7 +90,7 @@ class _Writer:
             gap = len(before) - len(before.rstrip(" \t"))
             self.line = self.line._replace(comment=token.text.rstrip(" \t"), column=len(before), gap=gap)
             return
-        if self.line.blank and not self.depth:
+        if self.fresh and not self.depth:
             self.run += 1
         self.end()
 
@@ -103,13 +106,13 @@ class _Writer:
             plain = len(parts) == 1
             self.run += 0 if plain else 1
             self.line = self.line._replace(key=len(key) if plain else 0, equals=equals, run=self.run)
-        self.write(f"{key} = ")
+        self.code.append(f"{key} = ")
         self.value()
 
     def value(self) -> None:
         """A scalar, an array, or a table in braces."""
         token = self.take()
-        self.write(token.text)
+        self.code.append(token.text)
         if token.kind == "[":
             self.array()
         elif token.kind == "{":
@@ -117,15 +120,16 @@ class _Writer:
 
     def inline(self) -> None:
         """A table in braces, up to its end."""
-        mark = " "
+        end = "}"
         while self.kind() != "}":
             if self.kind() == ",":
-                mark = f"{self.take().text} "
+                self.code.append(self.take().text)
                 continue
-            self.write(mark)
+            self.code.append(" ")
             self.pair(inline=True)
+            end = " }"
         self.take()
-        self.write("}" if self.line.code.endswith("{") else " }")
+        self.code.append(end)
 
     def array(self) -> None:
         """An array, up to its end: in one line, or each of its lines indented, with a comma behind every value."""
@@ -143,34 +147,32 @@ class _Writer:
                 self.between()
             elif self.kind() == ",":
                 self.take()
-                if self.line.blank and self.kind() == "\n":
+                if self.fresh and self.kind() == "\n":
                     self.take()
             else:
-                between = " " if tall else ", "
-                self.write("" if first or not self.line.code else between)
+                if self.code and not first:
+                    self.code.append(" " if tall else ", ")
                 first = False
                 self.value()
                 if tall:
-                    self.write(",")
+                    self.code.append(",")
         self.take()
         if tall:
-            if not self.line.blank:
+            if not self.fresh:
                 self.end()
             self.depth -= 1
-        self.write("]")
+        self.code.append("]")
 
     def _breaks(self) -> bool:
         """Whether a line ends between the values of the array that begins before here."""
         depth = 0
-        for token in self.tokens[self.at :]:
-            if token.kind in "[{":
-                depth += 1
-            elif token.kind in "]}":
-                depth -= 1
-            if depth < 0:
-                return False
-            if depth == 0 and token.kind == "\n":
+        at = self.at
+        while depth >= 0:
+            kind = self.tokens[at].kind
+            if depth == 0 and kind == "\n":
                 return True
+            depth += (kind in "[{") - (kind in "]}")
+            at += 1
         return False
 
 

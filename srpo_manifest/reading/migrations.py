@@ -20,6 +20,7 @@ from srpo_manifest.reading.steps import Old, Step
 from srpo_manifest.reading.toml import Source
 from srpo_manifest.reading.versions import known_schema
 from srpo_manifest.values.manifest import SCHEMA
+from srpo_manifest.wording import ticked
 
 STEPS: Mapping[int, Callable[[Old], Step]] = {0: to_1}
 
@@ -36,7 +37,11 @@ class Migrated(NamedTuple):
 
     def at_home(self, finding: Finding) -> Finding:
         """What is found in the new text, at its place in the old one."""
-        return _at_home(finding, self.places)
+        found = _at_home(finding, self.places)
+        if found.where is None or finding.where is None or found.where == finding.where:
+            return found
+        hint = f"this line would be {ticked(finding.where.key)}: mend it here, or take it out and write it anew after the migration"
+        return replace(found, hints=(*found.hints, hint), fix=None)
 
 
 def migrated(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import dropwhile
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from srpo_manifest.values.schema0 import Manifest0
 from srpo_manifest.wording import ticked
 
 _MADE = -2
+_ABSOLUTE = re.compile(r"[/~]|[A-Za-z]:")
 
 
 class _Line(NamedTuple):
@@ -78,7 +80,7 @@ class _Step:
             self.note("name-made", "note", message, one, "call it as you like, before its first run")
             return
         new = MOVED.get(key) or f"entry.set.{key.removeprefix('srpo_')}"
-        if one.value == "":
+        if isinstance(one.value, str) and not one.value.strip():
             self.leave(one, "note", "an empty text set nothing")
         elif key in UNKNOWN:
             self.leave(one, "warn" if one.value else "note", UNKNOWN[key])
@@ -100,7 +102,7 @@ class _Step:
             for number, (name, value) in enumerate(variables(one.value)):
                 self.put(f"env.{name}", value, one if not number else one._replace(above=(), comment=""))
             return
-        if key in ANCHORED and not one.value.startswith(("/", "~")):
+        if key in ANCHORED and not _ABSOLUTE.match(one.value):
             message = f"{ticked(one.value)} is a relative path: it begins at {ANCHORED[key]} now, not where the wrapper was started"
             self.note(
                 "path-moved", "warn", message, one, "write an absolute path, or one from there, if it lies elsewhere"

@@ -160,3 +160,23 @@ def test_another_version_is_not_touched(place, say):
     said = say("fmt", "a.toml")
     assert (said.status, said.err.count("error[")) == (2, 1)
     assert file.read_text() == "schema=9\nfoo=1\n"
+
+
+def test_a_name_that_is_no_text_is_told(place):
+    """To people and to programs, by this verb and by `validate`."""
+    place.write(os.fsdecode(b"a\xff.toml"), MESSY)
+    for verb in ("fmt --check", "fmt --json --check", "fmt --json", "validate --json"):
+        done = subprocess.run(
+            [sys.executable, "-m", "srpo_manifest", *verb.split(), b"a\xff.toml"], cwd=place.folder, env=place.env, capture_output=True, check=False
+        )  # fmt: skip
+        assert done.returncode in (0, 2), done.stderr
+        assert b"a\\xff.toml" in done.stdout or b"a\\\\xff.toml" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+def test_a_closed_pipe_is_no_fault_of_ours(place, closed):
+    """Nobody gives a text, or nobody takes one."""
+    line = f"printf a=1 | {sys.executable} -m srpo_manifest fmt - {closed}"
+    done = subprocess.run(["sh", "-c", line], cwd=place.folder, env=place.env, capture_output=True, check=False)
+    assert b"our-bug" not in done.stderr
+    assert done.returncode == (2 if closed == "<&-" else 0)
