@@ -47,6 +47,7 @@ UNKNOWN = {
 ANCHORED = {
     "srpo_working_dir": "the workspace (`paths.workspace`)",
     "workspace_dir": "the manifest's folder",
+    "cache_dir": "the workspace (`paths.workspace`)",
     "concept_file_name": "the manifest's folder",
     "srpo_args_file": "the manifest's folder",
 }

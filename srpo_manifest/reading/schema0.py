@@ -47,15 +47,18 @@ def to_1(old: Old) -> Step:
         converted(plain(tree), Manifest0, lambda: tree, "a manifest of schema 0", wrong)
     except ManifestErrors as error:
         raise ManifestErrors(in_order(error.findings)) from None
-    step = _Step(old, tree, wrong)
+    if wrong:
+        raise ManifestErrors(in_order(wrong))
+    step = _Step(old, tree)
     if step.wrong:
         raise ManifestErrors(in_order(step.wrong))
     return step.taken()
 
 
 class _Step:
-    def __init__(self, old: Old, tree: Node, wrong: list[Finding]) -> None:
-        self.old, self.tree, self.wrong = old, tree, wrong
+    def __init__(self, old: Old, tree: Node) -> None:
+        self.old, self.tree = old, tree
+        self.wrong: list[Finding] = []
         self.tables: dict[str, list[_Line]] = {name: [] for name in TABLES}
         self.findings: list[Finding] = []
         self.moved: list[tuple[str, str]] = []
@@ -85,16 +88,14 @@ class _Step:
         elif key in UNKNOWN:
             self.leave(one, "warn" if one.value else "note", UNKNOWN[key])
         elif key in WHOLE and whole(one.value) is None:
-            self.leave(
-                one, "warn", f"`--{key.removeprefix('srpo_')}` takes a whole number, and the trainer refuses others"
-            )
+            flag = f"--{key.removeprefix('srpo_')}"
+            self.leave(one, "warn", f"{ticked(flag)} takes a whole number, and the trainer refuses others")
         else:
             try:
                 self.carry(key, new, one)
             except ValueError as error:
-                self.wrong.append(
-                    _finding("invalid-value", "deny", f"{ticked(key)} cannot be read: {error}", self.where(one))
-                )
+                message = f"{ticked(key)} cannot be read: {error}"
+                self.wrong.append(_finding("invalid-value", "deny", message, self.where(one)))
 
     def carry(self, key: str, new: str, one: Statement) -> None:
         """Write the key by its new name. Raises: ValueError where the value has no meaning."""
@@ -104,9 +105,8 @@ class _Step:
             return
         if key in ANCHORED and not _ABSOLUTE.match(one.value):
             message = f"{ticked(one.value)} is a relative path: it begins at {ANCHORED[key]} now, not where the wrapper was started"
-            self.note(
-                "path-moved", "warn", message, one, "write an absolute path, or one from there, if it lies elsewhere"
-            )
+            hint = "write an absolute path, or one from there, if it lies elsewhere"
+            self.note("path-moved", "warn", message, one, hint)
         self.put(new, _value(key, one), one)
 
     def put(self, new: str, value: str, one: Statement | None = None) -> None:

@@ -73,7 +73,12 @@ def test_a_whole_manifest(root: Path, tmp_path: Path, golden):
     assert [one.message for one in found if one.level == "deny"] == []
     assert any(one.code == "flag-never-read" for one in found)
     codes = Counter((one.code, one.level) for one in done.findings)
-    assert codes == {("name-made", "note"): 1, ("left-out", "note"): 4, ("not-carried", "warn"): 2}
+    assert codes == {
+        ("name-made", "note"): 1,
+        ("left-out", "note"): 4,
+        ("not-carried", "warn"): 2,
+        ("path-moved", "warn"): 1,
+    }
     assert all(one.where and one.where.line for one in done.findings)
 
 
@@ -165,6 +170,7 @@ def test_what_says_nothing_is_kept_as_a_comment():
         ("srpo_learning_rat = 1e-6", "error[unknown-key]: unknown key `srpo_learning_rat` in a manifest of schema 0"),
         ("srpo_seed = '7'", "error[wrong-type]: `srpo_seed` is a string, expected an integer"),
         ("srpo_eta = inf", "error[invalid-value]: `srpo_eta` is inf, expected a finite number"),
+        ("srpo_vis_guidence = inf", "error[invalid-value]: `srpo_vis_guidence` is inf, expected a finite number"),
         ("srpo_train_timestep = '5'", "error[invalid-value]: `srpo_train_timestep` cannot be read: expected two whole numbers, such as `5 25`"),
         ("srpo_discount_inv = '1 2 3'", "error[invalid-value]: `srpo_discount_inv` cannot be read: expected two numbers"),
         ("srpo_extra_args = '\"'", "error[invalid-value]: `srpo_extra_args` cannot be read: a quote, or a backslash, has no end"),
