@@ -17,7 +17,13 @@ WORKERS = 2
 @pytest.mark.fault(40, "a code for every accident")
 def test_whatever_a_file_holds_its_reading_ends_with_a_code(root: Path, many, tmp_path: Path):
     """No exception of another kind, the same verdict twice, each quick and small; the seed is told."""
-    files = [*root.glob("manifests/**/*.toml"), root / "tests/reading/full.toml", root / "manifests/srpo.lock"]
+    tests = root / "tests/reading"
+    files = [
+        *root.glob("manifests/**/*.toml"),
+        tests / "full.toml",
+        tests / "schema0.toml",
+        root / "manifests/srpo.lock",
+    ]
     args = tmp_path / "args.json"
     args.write_text('{"args": ["--seed", "7", "--x=é"], "env": {"A": "b", "C": "d"}, "working_dir": "~/x"}')
     seeds = [int(os.environ.get("SRPO_MANIFEST_TEST_SEED", "0")) or int.from_bytes(os.urandom(4), "big") for _ in range(WORKERS)]  # fmt: skip
