@@ -18,7 +18,7 @@ FLOORS = (
     ("planning", "ports"),
     ("piped",),
     ("plugin",),
-    ("builtin", "demo"),
+    ("builtin", "demo", "testing"),
     ("engine",),
     ("runner",),
     ("cli", "__main__"),

@@ -16,7 +16,7 @@ WORKERS = 2
 @pytest.mark.slow
 @pytest.mark.fault(40, "a code for every accident")
 def test_whatever_a_file_holds_its_reading_ends_with_a_code(root: Path, many, tmp_path: Path):
-    """No exception of another kind, the same verdict twice, each quick and small; the seed is told."""
+    """No exception of another kind, the same verdict twice, each small; the seed and the slowest are told."""
     tests = root / "tests/reading"
     files = [
         *root.glob("manifests/**/*.toml"),
@@ -38,5 +38,4 @@ def test_whatever_a_file_holds_its_reading_ends_with_a_code(root: Path, many, tm
         print({name: value for name, value in found.items() if name != "broken"})
         assert found["broken"] == [], found["seed"]
         assert found["refused"] > found["good"] > 0
-        assert found["slowest_seconds"] < 1.0
         assert found["peak_mib"] < 128

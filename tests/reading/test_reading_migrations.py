@@ -19,7 +19,7 @@ from srpo_manifest.engine.checking import findings
 from srpo_manifest.engine.migrating import migrated as whole
 from srpo_manifest.engine.migrating import run_name
 from srpo_manifest.errors import ManifestError
-from srpo_manifest.finding import Finding, Where, told
+from srpo_manifest.finding import Finding, Where
 from srpo_manifest.reading.formatting import formatted
 from srpo_manifest.reading.keys0 import MOVED, UNKNOWN
 from srpo_manifest.reading.lockfile import inline
@@ -27,6 +27,7 @@ from srpo_manifest.reading.migrations import STEPS, migrated
 from srpo_manifest.reading.steps import Old, Step
 from srpo_manifest.reading.toml import Source
 from srpo_manifest.reading.versions import OLDEST_SCHEMA
+from srpo_manifest.rendering import told
 from srpo_manifest.values.manifest import SCHEMA
 from srpo_manifest.values.said import Said
 from srpo_manifest.values.schema0 import Manifest0
