@@ -16,6 +16,7 @@ VERBS: dict[str, str] = {
     "attach": "follow a run again",
     "wait": "wait for a run's end",
     "stop": "end a run gracefully",
+    "fetch": "bring a run's images, logs and checkpoints home; what broke off goes on where it was",
     "prune": "tell which old runs, checkouts and records can go; delete them with --yes",
     "doctor": "ask the target and this machine everything a run needs, with the fix for each finding",
     "explain": "tell what a code or a key of the manifest means",

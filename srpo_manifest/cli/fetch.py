@@ -1,0 +1,65 @@
+"""`fetch`: a run's outputs come home."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from srpo_manifest.cli.bringing import brought, home_of
+from srpo_manifest.cli.output import data, say
+from srpo_manifest.engine import records
+from srpo_manifest.engine.contact import Contact
+from srpo_manifest.engine.fetching import Fetched
+
+FORMAT = 1
+BAD = 5
+_CHECKPOINTS = {"none": set[str](), "last": {"last-checkpoint"}, "all": {"checkpoints"}}
+
+
+@click.command("fetch")
+@click.argument("run", default="last")
+@click.option(
+    "--checkpoints",
+    type=click.Choice([*_CHECKPOINTS]),
+    help="Which checkpoints come along; otherwise what `outputs.fetch` said.",
+)
+@click.option("--to", metavar="FOLDER", help="A folder for runs, in place of `outputs.to`.")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the run has ended.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def command(*, run: str, checkpoints: str | None, to: str | None, follow: bool, as_json: bool) -> int:
+    """Bring images, logs and checkpoints of RUN home; what is here already is not sent again."""
+    contact = Contact(records.find(run))
+    record = contact.record
+    wanted = {*record.fetch}
+    if checkpoints:
+        wanted = wanted - {"checkpoints", "last-checkpoint"} | _CHECKPOINTS[checkpoints]
+    home = Path(to).absolute() / record.id if to else home_of(record)
+    found: dict[str, Fetched] = {}
+    ended = False
+    while not ended:
+        status = contact.status()
+        records.saw(record, status)
+        ended = status.state == "ended" or not follow
+        here, good = brought(contact, status, home, wanted)
+        for one in here:
+            kept = found.get(one.path)
+            found[one.path] = one if kept is None or one.new else kept
+        if not ended:
+            next(iter(contact.chunks()), None)
+    if as_json:
+        files = [found[path] for path in sorted(found)]
+        data(
+            {
+                "format": FORMAT,
+                "run": record.id,
+                "folder": str(home),
+                "complete": status.state == "ended" and good,
+                "files": files,
+            }
+        )
+        return 0 if good else BAD
+    print(home)
+    if status.state != "ended":
+        say(f"{record.id} is {status.state}: `srpo-manifest fetch {record.id}` brings what comes later")
+    return 0 if good else BAD
