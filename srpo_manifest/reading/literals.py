@@ -6,30 +6,33 @@ import re
 from typing import NamedTuple
 
 from srpo_manifest.reading.scalars import CLOCK, CONTROL, DAY, scalar, unescaped
-from srpo_manifest.reading.spanned import Item, Mistake, SlipError, Span
+from srpo_manifest.reading.spanned import DEPTH, SHALLOWER, TOO_DEEP, Item, Mistake, SlipError, Span
 from srpo_manifest.wording import ticked
 
 _BLANKS = re.compile(r"[ \t]*")
 _REST = re.compile(r"[^\n]*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_KEY = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\[^\n])*"|'[^'\n]*')"""
-_DOTTED = rf"{_KEY}(?:[ \t]*\.[ \t]*{_KEY})*"
-_PAIR = rf"[ \t]*{_DOTTED}[ \t]*=(?!=)"
+_IN_QUOTES = r'(?:[^"\\\n]++|\\[^\n])*+'
+_KEY = rf"""(?:[A-Za-z0-9_-]++|"{_IN_QUOTES}"|'[^'\n]*+')"""
+_DOTTED = rf"{_KEY}(?:[ \t]*+\.[ \t]*+{_KEY})*+"
+_PAIR = rf"[ \t]*+{_DOTTED}[ \t]*+=(?!=)"
 PAIR = re.compile(_PAIR)
-STATEMENT = re.compile(rf"{_PAIR}|[ \t]*\[\[?[ \t]*{_DOTTED}[ \t]*\]?\]?[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
+STATEMENT = re.compile(rf"{_PAIR}|[ \t]*+\[\[?[ \t]*+{_DOTTED}[ \t]*+\]?\]?[ \t]*+(?:#[^\n]*)?(?:\n|\Z)")
 """How a line looks that begins a statement: what is read on from after a slip."""
 _WORD = re.compile(r"""[^ \x00-\x1f\x7f,\[\]{}#"'=]+""")
-_BASIC = re.compile(r'(?:[^"\\\n]|\\[^\n])*')
-_LITERAL = re.compile(r"[^'\n]*")
-_BASIC_LINES = re.compile(r'(?:[^"\\]|\\[\s\S]|"{1,2}(?!"))*')
-_LITERAL_LINES = re.compile(r"(?:[^']|'{1,2}(?!'))*")
+_QUOTED = re.compile(rf""""{_IN_QUOTES}"|'[^'\n]*+'""")
+_BASIC = re.compile(_IN_QUOTES)
+_LITERAL = re.compile(r"[^'\n]*+")
+_BASIC_LINES = re.compile(r'(?:[^"\\]++|\\[\s\S]|"{1,2}(?!"))*+')
+_LITERAL_LINES = re.compile(r"(?:[^']++|'{1,2}(?!'))*+")
 
 
 class Part(NamedTuple):
-    """A part of a dotted key."""
+    """A part of a dotted key; a broken one has no name."""
 
     name: str
     span: Span
+    broken: bool = False
 
 
 class Literals:
@@ -38,6 +41,8 @@ class Literals:
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
         self.mistakes: list[Mistake] = []
+        self.open: set[str] = set()
+        """Quotes of long strings that nothing closes any more: the text is not searched again."""
 
     # what stands between
 
@@ -87,9 +92,14 @@ class Literals:
         """The statement's end, to be raised."""
         return SlipError(Mistake(code, message, span, hints, fix=fix))
 
+    def line_end(self, start: int) -> int:
+        """Where the line ends that *start* is in."""
+        end = self.text.find("\n", start)
+        return end if end >= 0 else len(self.text)
+
     def here(self) -> Span:
-        """The word that comes, or the line's end."""
-        found = _WORD.match(self.text, self.at)
+        """The word or the string that comes, or the line's end."""
+        found = _WORD.match(self.text, self.at) or _QUOTED.match(self.text, self.at)
         return Span(self.at, found.end() if found else self.at + len(self.peek().strip("\n")))
 
     # keys
@@ -103,13 +113,15 @@ class Literals:
             self.blanks()
             if not self.take("."):
                 return found
+            if len(found) == DEPTH:
+                raise self.slip("too-deep", TOO_DEEP[0], Span(self.at - 1, self.at), SHALLOWER)
 
     def _part(self, where: str) -> Part:
         start = self.at
         mark = self.peek()
         if mark in ('"', "'") and mark:
             item = self._basic() if mark == '"' else self._literal()
-            return Part("" if item.how == "broken" else item.value, item.span)
+            return Part(item.value or "", item.span, broken=item.how == "broken")
         found = _BARE.match(self.text, self.at)
         if found is None:
             span = self.here()
@@ -143,11 +155,12 @@ class Literals:
     def _string(self, body: re.Pattern[str], mark: str) -> tuple[Span, Span]:
         """The spans of a string and of what is in it."""
         start = self.at
-        self.at = body.match(self.text, start + len(mark)).end()  # type: ignore[union-attr] # it matches nothing, too
+        end = self.line_end(start) if mark in self.open else len(self.text)
+        self.at = body.match(self.text, start + len(mark), end).end()  # type: ignore[union-attr] # it matches nothing, too
         inside = Span(start + len(mark), self.at)
         if not self.take(mark):
-            line_end = self.text.find("\n", start)
-            span = Span(start, line_end if line_end >= 0 else len(self.text))
+            self.open.add(mark)
+            span = Span(start, self.line_end(start))
             raise self.slip("string-open", "this string is never closed", span, f"close it with {ticked(mark)}")
         return Span(start, self.at), inside
 

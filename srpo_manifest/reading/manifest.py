@@ -24,7 +24,7 @@ from srpo_manifest.values.base import Value
 from srpo_manifest.values.manifest import SCHEMA, ArgsFile, LauncherOptions, Manifest, TransportOptions
 from srpo_manifest.values.trainer import GENERIC, Trainer
 from srpo_manifest.values.wanted import Wanted
-from srpo_manifest.wording import did_you_mean, listed, ticked
+from srpo_manifest.wording import did_you_mean, listed, nearest, ticked
 
 A = TypeVar("A")
 WHOLE = "the manifest"
@@ -84,7 +84,7 @@ class Document(NamedTuple):
 def parse_manifest(source: Source) -> Document:
     """The file alone, with a schema that is known here.
 
-    Raises: ManifestError `file-too-large`, `not-utf8`, `too-deep`, or `schema-newer`.
+    Raises: ManifestError `file-too-large`, `not-utf8`, or `schema-newer`.
     """
     tree, findings = tree_of(source)
     return _known_schema(Document(tree, source.file, findings))
@@ -209,6 +209,8 @@ def _known_schema(document: Document) -> Document:
     where = node.where_value if node else Where(file=document.file)
     if schema is BROKEN or (type(schema) is int and schema == SCHEMA):
         fault = None
+    elif node is None and any(nearest(name, Manifest.__struct_fields__) == "schema" for name in document.tree.value):
+        return document
     elif node is None:
         fault = ManifestError(
             "missing-key", f"{WHOLE} needs `schema`", f"begin the file with `schema = {SCHEMA}`", where=where

@@ -8,6 +8,12 @@ How: TypeAlias = Literal["header", "implicit", "dotted", "inline", "items", "val
 """How something came to be: a table by its header, by a longer header, by dotted keys, in braces; an array by `[[…]]`."""
 
 
+DEPTH = 16
+"""Most parts of a dotted key, and most brackets within brackets: nothing that is read here is deeper."""
+TOO_DEEP = (f"a key has more than {DEPTH} parts", f"brackets are nested in more than {DEPTH} others")
+SHALLOWER = "nothing that is read here is so deep"
+
+
 class Span(NamedTuple):
     """From one offset to another, in characters of the text."""
 

@@ -72,14 +72,16 @@ class _Walk:
     def _struct(self, node: Node, wanted: shape.StructType, key: Key) -> bool:
         known = {field.encode_name: field for field in wanted.fields}
         meant: dict[str, str] = {}
+        slips: set[str] = set()
         good = True
         for name in node.value:
             if name not in known:
                 good = False
-                free = [other for other in known if other not in node.value and other not in meant.values()]
+                free = [other for other in known if not _is_written(node, other) and other not in slips]
                 near = nearest(name, free)
                 if near:
                     meant[name] = near
+                    slips.add(near)
                 self._unknown(node, wanted, key, name, near)
             else:
                 meant[name] = name
@@ -190,6 +192,11 @@ class _Walk:
 
     def _told(self, key: Key) -> str:
         return ticked(dotted(key)) if key else self.whole
+
+
+def _is_written(node: Node, name: str) -> bool:
+    """Whether somebody wrote that key: what is filled in has no place."""
+    return name in node.value and node.value[name].mark is not None
 
 
 def _is_editable(node: Node) -> bool:
