@@ -11,7 +11,7 @@ import msgspec
 
 from srpo_manifest.errors import ManifestErrors
 from srpo_manifest.finding import Finding, Where
-from srpo_manifest.reading.locate import Key, dotted
+from srpo_manifest.reading.locate import Key, displayed
 from srpo_manifest.reading.tree import Node
 from srpo_manifest.wording import ticked
 
@@ -52,7 +52,7 @@ def unsound(node: Node, key: Key = (), where: Where | None = None) -> Iterator[F
             yield Finding(
                 code="invalid-value",
                 level="deny",
-                message=f"{ticked(dotted(key))} holds the control character U+{ord(found[0]):04X}",
+                message=f"{ticked(displayed(key))} holds the control character U+{ord(found[0]):04X}",
                 hints=("take it out: no argument, variable or path of ours holds one",),
                 where=node.where_value or where,
             )
@@ -60,14 +60,14 @@ def unsound(node: Node, key: Key = (), where: Where | None = None) -> Iterator[F
             yield Finding(
                 code="invalid-value",
                 level="deny",
-                message=f"{ticked(dotted(key))} is {node.value}, expected a finite number",
+                message=f"{ticked(displayed(key))} is {node.value}, expected a finite number",
                 where=node.where_value or where,
             )
         case int() if not -_LONGEST <= node.value < _LONGEST:
             yield Finding(
                 code="invalid-value",
                 level="deny",
-                message=f"{ticked(dotted(key))} needs more than 64 bits",
+                message=f"{ticked(displayed(key))} needs more than 64 bits",
                 hints=("write a smaller integer",),
                 where=node.where_value or where,
             )

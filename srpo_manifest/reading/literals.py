@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from srpo_manifest.reading.scalars import CLOCK, CONTROL, DAY, scalar, unescaped
-from srpo_manifest.reading.spanned import DEPTH, SHALLOWER, TOO_DEEP, Item, Mistake, SlipError, Span
+from srpo_manifest.reading.spanned import DEPTH, MOST_MISTAKES, SHALLOWER, TOO_DEEP, Item, Mistake, SlipError, Span
 from srpo_manifest.wording import ticked
 
 _BLANKS = re.compile(r"[ \t]*")
@@ -44,6 +44,11 @@ class Literals:
         self.open: set[str] = set()
         """Quotes of long strings that nothing closes any more: the text is not searched again."""
 
+    def note(self, mistake: Mistake) -> None:
+        """Tell it, unless there are too many."""
+        if len(self.mistakes) < MOST_MISTAKES:
+            self.mistakes.append(mistake)
+
     # what stands between
 
     def blanks(self) -> None:
@@ -75,7 +80,7 @@ class Literals:
         code = ord(found[0])
         message = f"{what} holds the control character U+{code:04X}"
         hint = "a line ends with a newline, or with both" if code == 0x0D else "take it out, or escape it in a string"
-        self.mistakes.append(Mistake("control-character", message, Span(found.start(), found.end()), (hint,)))
+        self.note(Mistake("control-character", message, Span(found.start(), found.end()), (hint,)))
         return False
 
     def peek(self, length: int = 1) -> str:
@@ -150,7 +155,7 @@ class Literals:
         # Shape: a date and a time may stand apart by one blank.
         if DAY.fullmatch(found[0]) and (clock := CLOCK.match(self.text, self.at + 1)) and self.peek() == " ":
             self.at = _WORD.match(self.text, clock.start()).end()  # type: ignore[union-attr] # digits are a word
-        return scalar(self.text[start : self.at], Span(start, self.at), self.mistakes.append)
+        return scalar(self.text[start : self.at], Span(start, self.at), self.note)
 
     def _string(self, body: re.Pattern[str], mark: str) -> tuple[Span, Span]:
         """The spans of a string and of what is in it."""
@@ -191,5 +196,5 @@ class Literals:
         text: str | None = self.text[inside.start : inside.end]
         good = self.clean(inside, "this string")
         if escapes and text and "\\" in text:
-            text = unescaped(text, inside.start, self.mistakes.append, lines=lines)
+            text = unescaped(text, inside.start, self.note, lines=lines)
         return Item(text, span) if good and text is not None else Item(None, span, "broken")

@@ -19,6 +19,9 @@ _KINDS: tuple[Key, ...] = (("backend", "transport"), ("backend", "launcher"), ("
 """Tables that an overlay replaces as a whole when it says another `kind`."""
 
 
+MOST_PROFILES = 64
+"""Each is checked by itself, with all that is beneath it."""
+
 Note: TypeAlias = Callable[[ManifestError], None]
 """Whoever collects what is wrong."""
 
@@ -106,6 +109,13 @@ def profiled(base: Node, names: Iterable[str], note: Note, file: str) -> Node:
         if profile.value is not BROKEN:
             note(ManifestError("wrong-type", "`profile` is a table of tables", where=profile.where))
         return merged
+    if len(profiles) > MOST_PROFILES:
+        message = f"{ticked(file)} has {len(profiles):,} profiles, and at most {MOST_PROFILES} are read"
+        note(
+            ManifestError(
+                "file-too-large", message, "put some into files of their own, for `--with`", where=profile.where
+            )
+        )
     for name in names:
         if name in profiles:
             banned = ("schema", "extends", "profile")

@@ -14,11 +14,19 @@ TOO_DEEP = (f"a key has more than {DEPTH} parts", f"brackets are nested in more 
 SHALLOWER = "nothing that is read here is so deep"
 
 
+MOST_MISTAKES = 1000
+"""After so many a text is no manifest, and nobody reads on."""
+
+
 class Span(NamedTuple):
     """From one offset to another, in characters of the text."""
 
     start: int
     end: int
+
+
+_NO_KEYS: dict[str, list[Span]] = {}
+"""Those of a scalar: a dictionary for each would be half of a document."""
 
 
 class Item:
@@ -32,7 +40,7 @@ class Item:
 
     def __init__(self, value: Any, span: Span, how: How = "value") -> None:
         self.value, self.span, self.how = value, span, how
-        self.keys: dict[str, list[Span]] = {}
+        self.keys: dict[str, list[Span]] = {} if type(value) is dict else _NO_KEYS
 
 
 class Mistake(NamedTuple):

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from srpo_manifest.reading.literals import PAIR, STATEMENT, Literals, Part
-from srpo_manifest.reading.spanned import DEPTH, SHALLOWER, TOO_DEEP, Item, Mistake, Parsed, SlipError, Span
+from srpo_manifest.reading.locate import displayed
+from srpo_manifest.reading.spanned import (
+    DEPTH,
+    MOST_MISTAKES,
+    SHALLOWER,
+    TOO_DEEP,
+    Item,
+    Mistake,
+    Parsed,
+    SlipError,
+    Span,
+)
 from srpo_manifest.wording import ticked
 
 _NEWER = "this is TOML of a later version; manifests are TOML 1.0"
-
-MOST_MISTAKES = 1000
-"""After so many a text is no manifest, and nobody reads on."""
 
 
 def parse(text: str) -> Parsed:
@@ -46,7 +54,7 @@ class _Document(Literals):
                     self._pair(self.table)
                 self._finish(told)
             except SlipError as slip:
-                self.mistakes.append(slip.mistake)
+                self.note(slip.mistake)
                 self.at = self._next(begun)
 
     def _next(self, begun: int) -> int:
@@ -73,7 +81,7 @@ class _Document(Literals):
                 "there is text behind the end of the statement",
                 "begin a new line, or write `#` before a comment",
             )
-            self.mistakes.append(Mistake("text-after", message, span, (hint,)))
+            self.note(Mistake("text-after", message, span, (hint,)))
         self.at = span.end
 
     # headers
@@ -96,7 +104,7 @@ class _Document(Literals):
             hint = f"close it with {ticked(close)}"
             if self.peek() in ("", "\n", "#"):
                 missing = Span(self.at, self.at)
-                self.mistakes.append(Mistake("header-open", "this header is not closed", missing, (hint,), fix=lacks))
+                self.note(Mistake("header-open", "this header is not closed", missing, (hint,), fix=lacks))
                 return
             raise self.slip("header-open", "this header is not closed", self.here(), hint)
 
@@ -143,7 +151,7 @@ class _Document(Literals):
             table = Item({}, Span(start, self.at), "broken")
         if not self.take("="):
             if self.peek() == ":":
-                self.mistakes.append(
+                self.note(
                     Mistake(
                         "no-equals",
                         "a key and its value stand apart by `=`, not by `:`",
@@ -205,7 +213,7 @@ class _Document(Literals):
 
     def _twice(self, parts: list[Part], part: Part, table: Item) -> None:
         """Tell that *part* is there already."""
-        key = ".".join(one.name for one in parts[: parts.index(part) + 1])
+        key = displayed(tuple(one.name for one in parts[: parts.index(part) + 1]))
         found, first = table.value[part.name], table.keys[part.name][0]
         if part is parts[-1]:
             message, hint = f"{ticked(key)} is set twice", "keep one of them"
@@ -216,7 +224,7 @@ class _Document(Literals):
         else:
             message, hint = f"{ticked(key)} is no table", "it has a value: take that away, or this"
         related = (("it is set first here", first),)
-        self.mistakes.append(Mistake("duplicate-key", message, part.span, (hint,), related))
+        self.note(Mistake("duplicate-key", message, part.span, (hint,), related))
 
     # values in brackets
 
@@ -235,7 +243,7 @@ class _Document(Literals):
         start, told = self.at, len(self.mistakes)
         items: list[Item] = []
         self.at += 1
-        comma, line = True, self.at
+        comma, line, lacking = True, self.at, 0
         while True:
             self.trivia()
             if self.take("]"):
@@ -244,10 +252,13 @@ class _Document(Literals):
                 raise self._never_closed("array-open", "array", start, told)
             if self.peek() == "}":
                 raise self._closed_by("array-open", "array", "]")
+            lacking += not comma
             if not comma and len(self.mistakes) == told:
                 message = "a comma is missing between two values of an array"
-                self.mistakes.append(Mistake("no-comma", message, self.here(), ("write `,` between them",)))
-            items.append(self._value())
+                self.note(Mistake("no-comma", message, self.here(), ("write `,` between them",)))
+            value = self._value()
+            if lacking < 2:  # words without any commas are no array to keep
+                items.append(value)
             line = self.at
             self.trivia()
             comma = self.take(",") or self._semicolon("values of an array")
@@ -281,7 +292,7 @@ class _Document(Literals):
                 continue
             if table.value and comma is None and len(self.mistakes) == told:
                 message = "a comma is missing between two keys of a table in braces"
-                self.mistakes.append(Mistake("no-comma", message, self.here(), ("write `,` between them",)))
+                self.note(Mistake("no-comma", message, self.here(), ("write `,` between them",)))
             comma = None
             self._pair(table)
         table.how = "inline"
@@ -294,7 +305,7 @@ class _Document(Literals):
         if not self.take(";"):
             return False
         message = f"{what} stand apart by `,`, not by `;`"
-        self.mistakes.append(Mistake("no-comma", message, span, ("write `,`",), fix=","))
+        self.note(Mistake("no-comma", message, span, ("write `,`",), fix=","))
         return True
 
     def _closed_by(self, code: str, what: str, close: str) -> SlipError:
@@ -307,7 +318,7 @@ class _Document(Literals):
         """Once for a table."""
         if len(self.mistakes) == told:
             hints = (_NEWER, "write the table in one line, or under a header of its own")
-            self.mistakes.append(Mistake("inline-table", f"{what} in a table in braces", span, hints))
+            self.note(Mistake("inline-table", f"{what} in a table in braces", span, hints))
 
     def _begins_pair(self, line: int) -> bool:
         """Whether the line that begins behind offset *line* looks like a key with its value."""
