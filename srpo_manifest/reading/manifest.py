@@ -170,7 +170,10 @@ def read_manifest(
     except ManifestErrors as error:
         raise ManifestErrors(in_order(error.findings)) from None
     if found:
-        raise ManifestErrors(in_order(found))
+        from srpo_manifest.reading.violations import violations  # noqa: PLC0415 - only a wrong file pays
+
+        # what cannot be read is left out of the data, and its name may be wrong as well
+        raise ManifestErrors(in_order((*found, *violations(document.tree, kind, WHOLE))))
     return Wanted(
         manifest=manifest,
         folder=folder,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from srpo_manifest.reading.literals import PAIR, STATEMENT, Literals, Part
 from srpo_manifest.reading.locate import displayed
 from srpo_manifest.reading.spanned import (
@@ -17,6 +19,7 @@ from srpo_manifest.reading.spanned import (
 )
 from srpo_manifest.wording import ticked
 
+_LONG = re.compile("\"{3}|'{3}")
 _NEWER = "this is TOML of a later version; manifests are TOML 1.0"
 
 
@@ -58,12 +61,20 @@ class _Document(Literals):
                 self.at = self._next(begun)
 
     def _next(self, begun: int) -> int:
-        """Where the first line after the failed one begins that looks like a statement."""
+        """Where the first line after the failed one begins; where that leaves something open, the first that looks like a statement."""
+        end = self.line_end(begun)
+        if not _LONG.search(self.text, begun, end) and self._is_closed(begun, end):
+            return min(end + 1, len(self.text))
         at = begun
         while (at := self.text.find("\n", at) + 1) > 0:
             if STATEMENT.match(self.text, at):
                 return at
         return len(self.text)
+
+    def _is_closed(self, start: int, end: int) -> bool:
+        """Whether that leaves no bracket open, as far as a glance tells."""
+        opened, closed = (sum(self.text.count(mark, start, end) for mark in marks) for marks in ("[{", "]}"))
+        return opened <= closed
 
     def _finish(self, told: int) -> None:
         """Over the rest of the line, which holds nothing. What is behind a mistake of the same line belongs to it."""

@@ -86,7 +86,8 @@ class _Walk:
                 if near:
                     meant[name] = near
                     slips.add(near)
-                self._unknown(node, wanted, key, name, near)
+                if near or node.value[name].value is not BROKEN:
+                    self._unknown(node, wanted, key, name, near)
             else:
                 meant[name] = name
         missing = [name for name, field in known.items() if field.required and name not in meant.values()]

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from mistakes import Mistake, Place, Written, indented, mistakes, written
+from hypothesis import given
+from hypothesis import strategies as st
+from mistakes import Mistake, Place, Written, indented, joined, mistakes, written
 
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.finding import Finding, Spot, Where
@@ -93,9 +95,57 @@ def test_one_mistake_is_one_finding(reading, case: Mistake) -> None:
         (one,) = found
         said = "\n".join((one.message, *one.hints))
         assert place(one.where) == expected.place, (name, one)
-        assert [place(other.where) for other in one.related] == ([expected.other] if expected.other else []), name
+        assert [place(other.where) for other in one.related] == [*expected.others], name
         assert case.says in said, said
         assert (one.fix.replacement if one.fix else None) == case.fix, name
+
+
+GOOD = (
+    "backend.transport.kind = 'local'\n",
+    "[done]\nimages = 8\n",
+    "[end]\ncommand = ['true']\n",
+    "entry.extra_args = ['--seed', '漢字']\n",
+    "[entry]\nmode = 'auto'\n[entry.set]\nseed = 7\n",
+    "[env]\nWANDB_MODE = 'offline'\nHF_TOKEN = { env = 'HF_TOKEN' }\n",
+    "files = [{ path = 'a' }]\n",
+    "[[files]]\npath = 'data/clip'\n",
+    "lints.gpu-count = 'warn'\n",
+    "outputs = { to = '🚀', fetch = ['images'] }\n",
+    "[paths]\nworkspace = '~/srpo'\n",
+    "[python]\nkind = 'venv'\nrequirements = 'r.txt'\n",
+    "repo = { ref = 'main' } # e\u0301\n",
+    "[resources]\nnodes = 1\n",
+    "stop.max_hours = 12\n",
+)
+"""Lines of a valid manifest, one or two ways for each top-level key."""
+ALONE = [case for case in CASES if case.home]
+
+
+@st.composite
+def planted(draw: st.DrawFn) -> tuple[list[Mistake], str]:
+    """One to ten independent mistakes in a valid manifest: each is about a top-level key of its own, and leaves nothing open."""
+    count = draw(st.integers(1, 10))
+    cases = draw(st.lists(st.sampled_from(ALONE), min_size=count, max_size=count, unique_by=lambda case: case.home))
+    good = draw(
+        st.lists(
+            st.sampled_from(GOOD),
+            unique_by=lambda line: line.strip("[").split("=")[0].split("]")[0].split(".")[0].strip(),
+        )
+    )
+    return cases, joined(cases, good)
+
+
+@given(plants=planted(), text=st.sampled_from(["x", "漢字", "👩‍🚀🙂"]), end=st.sampled_from(["\n", "\r\n"]))
+def test_so_many_mistakes_are_so_many_findings(reading, plants: tuple[list[Mistake], str], text: str, end: str) -> None:
+    """Exactly those, each at its place: none hides another, and none brings a second one."""
+    cases, signed = plants
+    expected = written(signed, text)
+    data = expected.text.replace("\n", end).encode()
+    with pytest.raises(ManifestError) as caught:
+        reading.read(data)
+    found = caught.value.findings
+    assert [place(one.where) for one in found] == [*expected.places]
+    assert sorted(one.code for one in found) == sorted(case.code for case in cases)
 
 
 def test_there_are_enough_of_them() -> None:
