@@ -61,7 +61,14 @@ def suggestion(one: Mistake) -> str:
 
 def run(argv: list[str], folder: Path) -> str:
     """All that a command prints."""
-    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False, env={"NO_COLOR": "1", "PATH": "/usr/bin:/bin", "HOME": str(folder)})
+    done = subprocess.run(
+        argv,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"NO_COLOR": "1", "PATH": "/usr/bin:/bin", "HOME": str(folder)},
+    )
     return done.stdout + done.stderr
 
 
@@ -134,7 +141,11 @@ def by_msgspec(data: object) -> Iterable[str]:
     from srpo_manifest.values.manifest import DirectOptions, LocalOptions, Manifest
 
     backend = {"transport": {"kind": "local"}, "launcher": {"kind": "direct"}}
-    whole = data | {"backend": backend | data["backend"]} if isinstance(data, dict) and isinstance(data.get("backend"), dict) else {"backend": backend} | data  # type: ignore[operator]
+    whole = (
+        data | {"backend": backend | data["backend"]}
+        if isinstance(data, dict) and isinstance(data.get("backend"), dict)
+        else {"backend": backend} | data
+    )  # type: ignore[operator]
     try:
         msgspec.convert(whole, Manifest[LocalOptions, DirectOptions], strict=True)
     except msgspec.ValidationError as error:
@@ -206,11 +217,19 @@ def main() -> None:
             marks = [found[0] if found else Place(0, 0, 1) for found in places]
             line = sum(any(is_in_line(one, mark) for one in each) for each, mark in zip(said, marks, strict=True))
             column = sum(any(is_at(one, mark) for one in each) for each, mark in zip(said, marks, strict=True))
-            meant = sum(bool(word) and any(word in one.text for one in each) for each, word in zip(said, words, strict=True))
+            meant = sum(
+                bool(word) and any(word in one.text for one in each) for each, word in zip(said, words, strict=True)
+            )
             last = tool(folder, [ALL]).get(ALL, [])
             lines = {one.line for one in last}
-            once = sum(mark.line + 1 in lines for mark in everything.places) if lines - {0} else min(len(last), len(everything.places))
-            print(f"{title:24} {sum(map(bool, said)):6} {line:6} {column:6} {meant:10} {once:11} {sum(map(len, said)):6}")
+            once = (
+                sum(mark.line + 1 in lines for mark in everything.places)
+                if lines - {0}
+                else min(len(last), len(everything.places))
+            )
+            print(
+                f"{title:24} {sum(map(bool, said)):6} {line:6} {column:6} {meant:10} {once:11} {sum(map(len, said)):6}"
+            )
 
 
 if __name__ == "__main__":

@@ -50,11 +50,15 @@ def seconds(what: Callable[[str], None], text: str) -> float:
 def main(rounds: int) -> None:
     """Measure and print."""
     texts = {file.name: file.read_text("utf-8") for file in sorted((ROOT / "manifests").glob("*.toml"))}
-    texts["full.toml"] = (ROOT / "tests/reading/full.toml").read_text("utf-8").replace('"ssh"\nhost = "gpu-1"', '"local"')
+    texts["full.toml"] = (
+        (ROOT / "tests/reading/full.toml").read_text("utf-8").replace('"ssh"\nhost = "gpu-1"', '"local"')
+    )
     texts["500 files"] = 'schema = 1\nname = "a"\nmodel.type = "generic"\n' + LARGE
     for name, text in texts.items():
         floor(text), ours(text)
-        pairs = [(seconds(ours, text), seconds(floor, text)) for _ in range(rounds if len(text) < 10_000 else rounds // 10)]
+        pairs = [
+            (seconds(ours, text), seconds(floor, text)) for _ in range(rounds if len(text) < 10_000 else rounds // 10)
+        ]
         ratio = statistics.median(own / least for own, least in pairs)
         own, least = (1000 * statistics.median(each) for each in zip(*pairs, strict=True))
         print(f"{ratio:6.2f}  {own:7.2f} ms  {least:7.2f} ms  {text.count(chr(10)):5} lines  {name}", flush=True)

@@ -19,6 +19,15 @@ _PAIR = rf"[ \t]*+{_DOTTED}[ \t]*+=(?!=)"
 PAIR = re.compile(_PAIR)
 STATEMENT = re.compile(rf"{_PAIR}|[ \t]*+\[\[?[ \t]*+{_DOTTED}[ \t]*+\]?\]?[ \t]*+(?:#[^\n]*)?(?:\n|\Z)")
 """How a line looks that begins a statement: what is read on from after a slip."""
+_PRINTED = r"[^\x00-\x08\x0a-\x1f\x7f"
+_END = rf"[ \t]*+(?:#{_PRINTED}]*+)?(?:\n|\Z)"
+PLAIN = re.compile(
+    rf"""([A-Za-z0-9_-]++)[ \t]*+=[ \t]*+(?:("{_PRINTED}"\\]*+"|'{_PRINTED}']*+')|([A-Za-z0-9_.+-]++)){_END}"""
+)
+"""A line of one bare key with a word, or with a string that escapes nothing, as most are."""
+PLAIN_HEADER = re.compile(rf"\[([A-Za-z0-9_-]++)\]{_END}")
+"""Likewise, of a header."""
+_TRIVIA = re.compile(rf"(?:[ \t\n]++|#{_PRINTED}]*+(?=\n|\Z))*+")
 _WORD = re.compile(r"""[^ \x00-\x1f\x7f,\[\]{}#"'=]+""")
 _QUOTED = re.compile(rf""""{_IN_QUOTES}"|'[^'\n]*+'""")
 _BASIC = re.compile(_IN_QUOTES)
@@ -58,13 +67,10 @@ class Literals:
     def trivia(self) -> None:
         """Over blanks, comments and line ends."""
         while True:
-            self.blanks()
-            if self.peek() == "#":
-                self.comment()
-            elif self.peek() == "\n":
-                self.at += 1
-            else:
+            self.at = _TRIVIA.match(self.text, self.at).end()  # type: ignore[union-attr] # it matches nothing, too
+            if self.peek() != "#":
                 return
+            self.comment()
 
     def comment(self) -> None:
         """Over a comment."""

@@ -160,8 +160,9 @@ def read_manifest(
     except ManifestError as error:
         document = document.noted(error)
     document = document._replace(tree=merge(_beneath(args_file, args.file if args else ""), _complete(document.tree)))
-    document, transport = _kind(document, "transport", transports)
-    document, launcher = _kind(document, "launcher", launchers)
+    named = document.named
+    document, transport = _kind(document, "transport", named.transport, transports)
+    document, launcher = _kind(document, "launcher", named.launcher, launchers)
     kind = Manifest[transport, launcher]  # type: ignore[valid-type]
     data = plain(document.tree)
     found = [*document.findings, *unsound(document.tree)]
@@ -257,9 +258,8 @@ def _beneath(args: ArgsFile, file: str) -> Node:
     return Node({name: Node(table) for name, table in (("env", env), ("paths", paths)) if table})
 
 
-def _kind(document: Document, which: str, known: Mapping[str, type[A]]) -> tuple[Document, type[A]]:
+def _kind(document: Document, which: str, kind: str, known: Mapping[str, type[A]]) -> tuple[Document, type[A]]:
     """The options that `backend.WHICH` has; one that nobody knows is noted, and counts as the plain one."""
-    kind = getattr(document.named, which)
     if kind in known:
         return document, known[kind]
     error = ManifestError(

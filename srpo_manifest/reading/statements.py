@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from srpo_manifest.reading.literals import PAIR, STATEMENT, Literals, Part
+from srpo_manifest.reading.literals import PAIR, PLAIN, PLAIN_HEADER, STATEMENT, Literals, Part
 from srpo_manifest.reading.locate import displayed
+from srpo_manifest.reading.scalars import scalar
 from srpo_manifest.reading.spanned import (
     DEPTH,
     MOST_MISTAKES,
@@ -51,6 +52,8 @@ class _Document(Literals):
                 begun = self.at
                 if self.at >= len(self.text) or len(self.mistakes) >= MOST_MISTAKES:
                     return
+                if self._plainly() or self._opens_plainly():
+                    continue
                 if self.peek() == "[":
                     self._header()
                 else:
@@ -94,6 +97,28 @@ class _Document(Literals):
             )
             self.note(Mistake("text-after", message, span, (hint,)))
         self.at = span.end
+
+    def _plainly(self) -> bool:
+        """Over a line of the simplest form, where nothing of its name is there yet: what comes of it is what `_pair` makes."""
+        found = PLAIN.match(self.text, self.at)
+        if found is None or found[1] in self.table.value:
+            return False
+        name, string, word = found.groups()
+        span = Span(*found.span(2 if string else 3))
+        self.table.keys.setdefault(name, [Span(*found.span(1))])
+        self.table.value[name] = Item(string[1:-1], span) if string else scalar(word, span, self.note)
+        self.at = found.end()
+        return True
+
+    def _opens_plainly(self) -> bool:
+        """Likewise, over a header of one bare key."""
+        found = PLAIN_HEADER.match(self.text, self.at)
+        if found is None:
+            return False
+        span = Span(*found.span(1))
+        self.table = self._opened([Part(found[1], span)], Span(span.start - 1, span.end + 1), several=False)
+        self.at = found.end()
+        return True
 
     # headers
 
