@@ -78,4 +78,6 @@ def unsound(node: Node, key: Key = (), around: Node | None = None) -> Iterator[F
 
 def _is_plain(value: Any) -> bool:
     """Whether nothing can be said against it, as against nearly every value: no generator is made for it."""
+    if type(value) is int:
+        return -_LONGEST <= value < _LONGEST
     return type(value) is bool or (isinstance(value, str) and _CONTROL.search(value) is None)
