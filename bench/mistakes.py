@@ -18,11 +18,16 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Union
 
 import msgspec
+import msgspec.inspect as shape
+
+from srpo_manifest.reading.shapes import info
+from srpo_manifest.values.manifest import DirectOptions, LocalOptions, Manifest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests/support"))
@@ -136,18 +141,17 @@ def plain(explain: Callable[[object], Iterable[str]]) -> Tool:
     return tool
 
 
+def whole(data: object) -> object:
+    """With the usual backend where it is not said."""
+    usual = {"transport": {"kind": "local"}, "launcher": {"kind": "direct"}}
+    backend = data.get("backend", {}) if isinstance(data, dict) else None
+    return data | {"backend": usual | backend} if isinstance(data, dict) and isinstance(backend, dict) else data
+
+
 def by_msgspec(data: object) -> Iterable[str]:
     """The first error."""
-    from srpo_manifest.values.manifest import DirectOptions, LocalOptions, Manifest
-
-    backend = {"transport": {"kind": "local"}, "launcher": {"kind": "direct"}}
-    whole = (
-        data | {"backend": backend | data["backend"]}
-        if isinstance(data, dict) and isinstance(data.get("backend"), dict)
-        else {"backend": backend} | data
-    )  # type: ignore[operator]
     try:
-        msgspec.convert(whole, Manifest[LocalOptions, DirectOptions], strict=True)
+        msgspec.convert(whole(data), Manifest[LocalOptions, DirectOptions], strict=True)
     except msgspec.ValidationError as error:
         yield str(error)
 
@@ -158,6 +162,54 @@ def by_jsonschema(data: object) -> Iterable[str]:
 
     schema = json.loads((ROOT / "schemas" / SCHEMA).read_text("utf-8"))
     return (f"{one.json_path}: {one.message}" for one in jsonschema.Draft7Validator(schema).iter_errors(data))
+
+
+def by_pydantic(data: object) -> Iterable[str]:
+    """Every error, with its path, of the same types as pydantic has them."""
+    import pydantic
+
+    try:
+        pydantic.TypeAdapter(pydantic_type(info(Manifest[LocalOptions, DirectOptions]))).validate_python(whole(data))
+    except pydantic.ValidationError as error:
+        for one in error.errors():
+            yield f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
+
+
+def pydantic_type(node: shape.Type) -> Any:
+    """What pydantic calls it: strict, and without other keys."""
+    import pydantic
+
+    def bounded(kind: Any, **bounds: Any) -> Any:
+        return Annotated[
+            kind, pydantic.Field(strict=True, **{name: value for name, value in bounds.items() if value is not None})
+        ]
+
+    match node:
+        case shape.Metadata():
+            return pydantic_type(node.type)
+        case shape.StructType():
+            fields = {one.encode_name: (pydantic_type(one.type), ... if one.required else None) for one in node.fields}
+            closed = pydantic.ConfigDict(extra="forbid", strict=True, protected_namespaces=())
+            with warnings.catch_warnings(action="ignore"):  # `schema` is a name that pydantic has, too
+                return pydantic.create_model(node.cls.__name__, __config__=closed, **fields)
+        case shape.UnionType():
+            return Union[tuple(map(pydantic_type, node.types))]  # noqa: UP007 - of as many as there are
+        case shape.LiteralType():
+            return Literal[tuple(node.values)]
+        case shape.DictType():
+            return dict[pydantic_type(node.key_type), pydantic_type(node.value_type)]  # type: ignore[misc]
+        case shape.VarTupleType():
+            return bounded(list[pydantic_type(node.item_type)], min_length=node.min_length, max_length=node.max_length)  # type: ignore[misc]
+        case shape.StrType():
+            pattern = node.pattern and node.pattern.replace(r"\A", "^").replace(r"\Z", "$")
+            return bounded(str, min_length=node.min_length, max_length=node.max_length, pattern=pattern)
+        case shape.IntType() | shape.FloatType():
+            kind = int if isinstance(node, shape.IntType) else float
+            return bounded(kind, ge=node.ge, gt=node.gt, le=node.le, lt=node.lt)
+        case shape.BoolType():
+            return bool
+        case _:
+            return None
 
 
 def is_importable(name: str) -> bool:
@@ -173,6 +225,7 @@ TOOLS: dict[str, tuple[bool, Tool]] = {
     "taplo lint": (beside("taplo") is not None, taplo),
     "check-jsonschema": (beside("check-jsonschema") is not None, check_jsonschema),
     "tomllib + jsonschema": (is_importable("jsonschema"), plain(by_jsonschema)),
+    "tomllib + pydantic": (is_importable("pydantic"), plain(by_pydantic)),
     "tomllib + msgspec": (True, plain(by_msgspec)),
 }
 
