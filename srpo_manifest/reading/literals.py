@@ -28,7 +28,7 @@ PLAIN = re.compile(
 PLAIN_HEADER = re.compile(rf"\[([A-Za-z0-9_-]++)\]{_END}")
 """Likewise, of a header."""
 _TRIVIA = re.compile(rf"(?:[ \t\n]++|#{_PRINTED}]*+(?=\n|\Z))*+")
-_WORD = re.compile(r"""[^ \x00-\x1f\x7f,\[\]{}#"'=]+""")
+_WORD = re.compile(r"""[^; \x00-\x1f\x7f,\[\]{}#"'=]+""")
 _QUOTED = re.compile(rf""""{_IN_QUOTES}"|'[^'\n]*+'""")
 _BASIC = re.compile(_IN_QUOTES)
 _LITERAL = re.compile(r"[^'\n]*+")
