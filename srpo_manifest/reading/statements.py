@@ -88,9 +88,8 @@ class _Document(Literals):
             return
         span = Span(self.at, self.line_end(self.at))
         begins = self.text.rfind("\n", 0, self.at) + 1
-        if any(one.span.start >= begins for one in self.mistakes[told:]):
-            pass
-        elif self.clean(span, "this line"):
+        is_behind = any(one.span.start >= begins for one in self.mistakes[told:])
+        if not is_behind and self.clean(span, "this line"):
             message, hint = (
                 "there is text behind the end of the statement",
                 "begin a new line, or write `#` before a comment",

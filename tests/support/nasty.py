@@ -16,12 +16,12 @@ BASE = 'schema = 1\nname = "a"\nmodel.type = "generic"\n'
 
 
 def _lines(line: str) -> Callable[[int], str]:
-    """As many of these lines as have place; `N` in one is its number."""
+    """As many of these lines as have place; `N` in one is its number, of five digits."""
 
     def made(size: int) -> str:
         found, length = [BASE], len(BASE)
         while length < size:
-            found.append(line.replace("N", str(len(found))) + "\n")
+            found.append(line.replace("N", f"{len(found):05}") + "\n")
             length += len(found[-1])
         return "".join(found)
 
