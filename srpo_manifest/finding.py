@@ -53,25 +53,6 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     fix: Fix | None = None
 
 
-def told(finding: Finding) -> str:
-    """The finding as lines for people, rustc's way: what, where with the line itself, what to do.
-
-    >>> print(told(Finding(code="no-bash", level="deny", message="no bash answers", hints=("install bash",))))
-    error[no-bash]: no bash answers
-    hint: install bash
-    """
-    title = {"deny": "error", "warn": "warning", "note": "note", "allow": "allowed"}[finding.level]
-    lines = [f"{title}[{finding.code}]: {visible(finding.message)}"]
-    if finding.where:
-        lines += _place(finding.where)
-    for related in finding.related:
-        lines += [f"note: {visible(related.message)}", *_place(related.where)]
-    lines += [f"hint: {visible(hint)}" for hint in finding.hints]
-    if finding.fix and finding.fix.message:
-        lines.append(f"fix: {visible(finding.fix.message)}")
-    return "\n".join(lines)
-
-
 def bare(finding: Finding) -> Finding:
     """The finding as plans hold it: its places without their source lines."""
     related = tuple(msgspec.structs.replace(one, where=_unshown(one.where)) for one in finding.related)
@@ -103,25 +84,3 @@ def _spelled(character: str) -> str:
     if "\udc80" <= character <= "\udcff":
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode()
-
-
-def _place(where: Where) -> list[str]:
-    position = f":{where.line}:{where.column}" if where.line else f" ({visible(where.key)})" if where.key else ""
-    lines = [f"  --> {visible(where.file)}{position}"]
-    if isinstance(where, Spot) and where.text and where.line:
-        gutter = " " * len(str(where.line))
-        before = visible(where.text[: where.column - 1])
-        marked = visible(where.text[where.column - 1 : where.column - 1 + where.width])
-        lines += [
-            f"{gutter} |",
-            f"{where.line} | {visible(where.text)}",
-            f"{gutter} | {' ' * _cells(before)}{'^' * max(1, _cells(marked))}",
-        ]
-    return lines
-
-
-def _cells(text: str) -> int:
-    """How wide a terminal draws it."""
-    import unicodedata  # noqa: PLC0415 - a library of its own, for the few who see a snippet
-
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

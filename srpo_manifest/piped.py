@@ -101,11 +101,21 @@ class PipedTransport:
     """A bash behind a command: nothing for this machine, `ssh HOST` and the like for others.
 
     The command line is constant: the script goes on standard input, before its data, and is seen in no list of
-    processes.
+    processes. Subclasses may give `argv` another shape.
     """
 
     def __init__(self, prefix: Sequence[str] = (), bash: str = "bash", place: str = "this machine") -> None:
         self.prefix, self.bash, self.place = tuple(prefix), bash, place
+
+    @property
+    def bash_argv(self) -> tuple[str, ...]:
+        """The bash that reads a script, behind the prefix; `-p` has it take no functions and no options from its environment."""
+        return (self.bash, "--noprofile", "--norc", "-p", "-c", REMOTE_COMMAND)
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The whole command line."""
+        return (*self.prefix, *self.bash_argv)
 
     def exec(self, script: str, data: Iterable[bytes] = (), *, timeout_seconds: float) -> Answer:
         """Run *script* with *data* as its standard input.
@@ -120,8 +130,8 @@ class PipedTransport:
             yield script.encode("utf-8", "surrogateescape") + b"\0"
             yield from data
 
-        argv = (*self.prefix, self.bash, "--noprofile", "--norc", "-c", REMOTE_COMMAND)
-        return run(argv, data=stream(), timeout_seconds=timeout_seconds, env=_clean_environment(), hot=not self.prefix)
+        env, hot = _clean_environment(), not self.prefix
+        return run(self.argv, data=stream(), timeout_seconds=timeout_seconds, env=env, hot=hot)
 
 
 class _Feed:

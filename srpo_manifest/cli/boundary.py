@@ -67,13 +67,15 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _told(error: Exception, arguments: list[str]) -> int:
+    from srpo_manifest.cli.colours import paint_for  # noqa: PLC0415
     from srpo_manifest.errors import SrpoManifestError  # noqa: PLC0415 - costs as much as all of `--version`
-    from srpo_manifest.finding import told  # noqa: PLC0415
+    from srpo_manifest.rendering import told  # noqa: PLC0415
 
     if not isinstance(error, SrpoManifestError):
         _report(error, arguments)
         return OUR_BUG
-    print("\n\n".join(map(told, error.findings)), file=sys.stderr)
+    paint = paint_for(sys.stderr)
+    print("\n\n".join(told(finding, paint) for finding in error.findings), file=sys.stderr)
     return error.exit_code
 
 

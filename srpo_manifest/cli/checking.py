@@ -44,10 +44,9 @@ def told(files: Sequence[tuple[str, Sequence[Finding]]], style: str) -> int:
     if style == "human":
         _for_people(files, wrong)
     elif style == "json":
-        import msgspec  # noqa: PLC0415 - see `quick`
+        from srpo_manifest.cli.output import data  # noqa: PLC0415 - see `quick`
 
-        rows = [{"file": file, "findings": findings} for file, findings in files]
-        print(msgspec.json.format(msgspec.json.encode({"format": FORMAT, "files": rows}), indent=2).decode())
+        data({"format": FORMAT, "files": [{"file": file, "findings": findings} for file, findings in files]})
     else:
         from srpo_manifest.cli.formats import FORMATS, Checked  # noqa: PLC0415 - see `quick`
 
@@ -57,12 +56,13 @@ def told(files: Sequence[tuple[str, Sequence[Finding]]], style: str) -> int:
 
 
 def _for_people(files: Sequence[tuple[str, Sequence[Finding]]], wrong: int) -> None:
-    from srpo_manifest.finding import told as shown  # noqa: PLC0415 - see `quick`
+    from srpo_manifest.cli.colours import paint_for  # noqa: PLC0415 - see `quick`
+    from srpo_manifest.rendering import told as shown  # noqa: PLC0415 - likewise
     from srpo_manifest.wording import plural  # noqa: PLC0415 - likewise
 
     for _, findings in files:
         for finding in findings:
-            print(shown(finding), end="\n\n")
+            print(shown(finding, paint_for(sys.stdout)), end="\n\n")
     fixable = sum(finding.fix is not None for _, findings in files for finding in findings)
     verdict = f"{plural(wrong, 'error')} in {plural(len(files), 'manifest')}"
     more = f", {fixable} fixable with `--fix`" if fixable else ""
@@ -73,12 +73,20 @@ def _for_people(files: Sequence[tuple[str, Sequence[Finding]]], wrong: int) -> N
 
 
 def files_of(given: Iterable[str]) -> Iterable[str]:
-    """Files as they are; a folder means its `*.toml` with a top-level `schema`."""
+    """Files as they are; a folder means its `*.toml` with a top-level `schema`.
+
+    A folder that cannot be listed counts as a file: who reads it tells why.
+    """
     for path in given:
         if not os.path.isdir(path):
             yield path
             continue
-        for name in sorted(os.listdir(path)):
+        try:
+            names = sorted(os.listdir(path))
+        except OSError:
+            yield path
+            continue
+        for name in names:
             if name.endswith(".toml") and _has_schema(os.path.join(path, name)):
                 yield os.path.join(path, name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
 from srpo_manifest.cli.checking import files_of, report, told
 from srpo_manifest.cli.formats import FORMATS
@@ -24,6 +25,9 @@ from srpo_manifest.cli.options import said, shared_options
 @click.option("--json", "as_json", is_flag=True, help="As `--format json`.")
 @click.option("--fix", is_flag=True, help="Mend what can be mended, and tell what is left.")
 @click.option("--diff", is_flag=True, help="Print what --fix would change, nothing else.")
+@click.option(
+    "--no-plugins", is_flag=True, help="Import no plugin: see only whether those that are named are installed."
+)
 @click.pass_context
 def command(
     context: click.Context,
@@ -34,11 +38,12 @@ def command(
     as_json: bool,
     fix: bool,
     diff: bool,
+    no_plugins: bool,
     **given: Any,
 ) -> int:
     """Check each MANIFEST, or those in a folder: its form, and its trainer's flags where srpo.lock knows them."""
     style = "json" if as_json else style
-    wanted, files = said(context, given), manifests or ("srpo.toml",)
+    wanted, files = replace(said(context, given), without_plugins=no_plugins), manifests or ("srpo.toml",)
     if not (fix or diff):
         return report(wanted, files, style=style)
     from srpo_manifest.cli.mending import difference, mend  # noqa: PLC0415 - most files are only checked

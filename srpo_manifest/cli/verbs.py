@@ -4,6 +4,8 @@ from __future__ import annotations
 
 VERBS: dict[str, str] = {
     "validate": "check manifests; nothing is started, no network is opened",
+    "fmt": "bring manifests into the house form; values and comments stay",
+    "migrate": "rewrite a manifest of an older schema with today's keys",
     "lock": "pin the repository and what its scripts accept, in srpo.lock; tell what an upgrade changes",
     "plan": "show what apply would do, and the exact command",
     "apply": "do what the plan says, and follow the run to its end",

@@ -5,7 +5,14 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from srpo_manifest.engine.files import is_file
-from srpo_manifest.engine.loading import load, load_plugins, profiles
+from srpo_manifest.engine.loading import (
+    built_in_registry,
+    built_in_trainers,
+    load,
+    load_plugins,
+    plugin_names,
+    profiles,
+)
 from srpo_manifest.engine.lockfiles import DEMO, find
 from srpo_manifest.errors import SrpoManifestError
 from srpo_manifest.finding import Finding
@@ -13,6 +20,8 @@ from srpo_manifest.planning.lints import placed
 from srpo_manifest.planning.sanity import faults
 from srpo_manifest.reading.overlay import MOST_PROFILES
 from srpo_manifest.values.said import Said
+from srpo_manifest.values.wanted import Wanted
+from srpo_manifest.wording import listed
 
 _MANY = 100
 """A file with more mistakes is mended before each profile is asked for more."""
@@ -46,9 +55,27 @@ def check(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:
     Raises: ManifestError where it does not decode; PluginError.
     """
     wanted = load(said, text)
-    if not wanted.manifest.plugins and wanted.manifest.repo.url != DEMO and not is_file(find(wanted.folder, said.lock)):
+    if said.without_plugins:
+        return (*_checked(wanted, said), *_unread(wanted))
+    return _checked(wanted, said)
+
+
+def _checked(wanted: Wanted, said: Said) -> tuple[Finding, ...]:
+    named = wanted.manifest.plugins and not said.without_plugins
+    if not named and wanted.manifest.repo.url != DEMO and not is_file(find(wanted.folder, said.lock)):
         return tuple(placed(wanted, fault) for fault in faults(wanted))
     from srpo_manifest.engine.deciding import manifest_faults  # noqa: PLC0415 - costs as much as all the rest
     from srpo_manifest.engine.repositories import Repositories  # noqa: PLC0415 - likewise
 
-    return manifest_faults(wanted, Repositories(wanted, lock=said.lock).known(), load_plugins(wanted))
+    registry = built_in_registry() if said.without_plugins else load_plugins(wanted)
+    return manifest_faults(wanted, Repositories(wanted, lock=said.lock).known(), registry)
+
+
+def _unread(wanted: Wanted) -> tuple[Finding, ...]:
+    names = dict.fromkeys(name for name, _ in plugin_names(wanted))
+    if wanted.manifest.model.type not in built_in_trainers():
+        names |= {wanted.manifest.model.type: None}
+    if not names:
+        return ()
+    message = f"no plugin was imported: what {listed(names, 'and')} would say is not known"
+    return (Finding(code="plugins-unread", level="note", message=message, hints=("leave `--no-plugins` out",)),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +14,14 @@ from srpo_manifest.engine.files import read_source, root_of
 from srpo_manifest.errors import ManifestError, PluginError
 from srpo_manifest.reading.manifest import Document, Named, parse_manifest, read_manifest, remembered, with_overlays
 from srpo_manifest.reading.toml import Source
-from srpo_manifest.values.manifest import DirectOptions, LauncherOptions, LocalOptions, TransportOptions
+from srpo_manifest.values.manifest import (
+    DirectOptions,
+    LauncherOptions,
+    LocalOptions,
+    TransportOptions,
+    UnreadLauncherOptions,
+    UnreadTransportOptions,
+)
 from srpo_manifest.values.said import Said
 from srpo_manifest.values.trainer import GENERIC, Trainer
 from srpo_manifest.values.wanted import Wanted
@@ -87,20 +95,39 @@ def unsaved(saved: SavedPlan, said: Said) -> Wanted:
 
 
 def load_plugins(wanted: Wanted) -> Registry:
-    """A registry with the plugins that the manifest names. Raises: PluginError."""
-    from srpo_manifest.engine.registry import Registry  # noqa: PLC0415 - most of what `validate` can spare
+    """A registry with the plugins that the manifest names; where it names none, one that all of these share.
 
-    registry = Registry()
-    manifest = wanted.manifest
-    named = Named(
-        transport=manifest.backend.transport.kind,
-        launcher=manifest.backend.launcher.kind,
-        plugins=manifest.plugins,
-        model=manifest.model.type,
-    )
-    for name, key in _plugins(named):
+    Raises: PluginError.
+    """
+    names = plugin_names(wanted)
+    registry = _new_registry() if names else built_in_registry()
+    for name, key in names:
         registry.load(name, key=key)
     return registry
+
+
+def _new_registry() -> Registry:
+    from srpo_manifest.engine.registry import Registry  # noqa: PLC0415 - most of what `validate` can spare
+
+    return Registry()
+
+
+built_in_registry = cache(_new_registry)
+
+
+def plugin_names(wanted: Wanted) -> list[tuple[str, str]]:
+    """The plugins that the manifest names, each with the key that asks for it; one that brings a trainer may not be among them."""
+    manifest = wanted.manifest
+    return list(
+        _plugins(
+            Named(
+                transport=manifest.backend.transport.kind,
+                launcher=manifest.backend.launcher.kind,
+                plugins=manifest.plugins,
+                model=manifest.model.type,
+            )
+        )
+    )
 
 
 def built_in_trainers() -> tuple[str, ...]:
@@ -114,11 +141,13 @@ def _typed(document: Document, said: Said, folder: str, args: Source | None) -> 
     launchers: dict[str, type[LauncherOptions]] = {"direct": DirectOptions}
     registry = None
     if plugins := list(_plugins(named)):
-        from srpo_manifest.engine.registry import Registry  # noqa: PLC0415 - only a plugin needs it
-
-        registry = Registry()
+        registry = _new_registry()
         for name, key in plugins:
             try:
+                if said.without_plugins:
+                    registry.find(name, key=key)
+                    transports[name], launchers[name] = UnreadTransportOptions, UnreadLauncherOptions
+                    continue
                 registry.load(name, key=key)
                 if key == "backend.transport.kind":
                     transports[name] = registry.transport(name).options
@@ -128,7 +157,7 @@ def _typed(document: Document, said: Said, folder: str, args: Source | None) -> 
                 document = document.noted(error, document.place(tuple(key.split("."))))
     trainer = GENERIC
     try:
-        trainer = _trainer(document, named.model, registry)
+        trainer = _trainer(document, named.model, registry, without_plugins=said.without_plugins)
     except ManifestError as error:
         document = document.noted(error)
     return read_manifest(
@@ -153,17 +182,17 @@ def _plugins(named: Named) -> Iterator[tuple[str, str]]:
         yield named.launcher, "backend.launcher.kind"
 
 
-def _trainer(document: Document, name: str | None, registry: Registry | None) -> Trainer:
+def _trainer(document: Document, name: str | None, registry: Registry | None, *, without_plugins: bool) -> Trainer:
     """The description that `model.type` names: ours, or that of a plugin in the manifest, or of that name."""
     if name is None or name == "generic":
         return GENERIC
     if name in built_in_trainers():
         return msgspec.json.decode(read_source(os.path.join(_TRAINERS, f"{name}.json")).data, type=Trainer)
     if registry is None:
-        from srpo_manifest.engine.registry import Registry  # noqa: PLC0415 - only a plugin needs it
-
-        registry = Registry()
+        registry = _new_registry()
     names = registry.names()
+    if without_plugins and (name in names or document.named.plugins):
+        return GENERIC
     if name in names:
         registry.load(name, key="model.type")
     from srpo_manifest.reading.trainer import parse_trainer  # noqa: PLC0415 - ours were parsed when they were made

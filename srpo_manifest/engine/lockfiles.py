@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from srpo_manifest.engine.files import is_file, read_source, root_of
@@ -38,13 +39,18 @@ def read(path: str) -> Lock:
         source = read_source(path, root=root_of(os.path.dirname(path)), limit_bytes=LIMIT_BYTES)
     except ManifestError as error:
         if error.code == "file-missing":
-            from srpo_manifest.values.lock import Lock  # noqa: PLC0415 - most manifests of a CI have no lock
+            from srpo_manifest.values.lock import Lock  # noqa: PLC0415 - as below
 
             return Lock()
         raise ManifestError("lock-unreadable", str(error), "name a file with `--lock`") from error
-    from srpo_manifest.reading.lockfile import parse_lock  # noqa: PLC0415 - likewise
+    return _parsed(source.data, path)
 
-    return parse_lock(source.data, path)
+
+@lru_cache(maxsize=4)
+def _parsed(data: bytes, path: str) -> Lock:
+    from srpo_manifest.reading.lockfile import parse_lock  # noqa: PLC0415 - most manifests of a CI have no lock
+
+    return parse_lock(data, path)
 
 
 def write(path: str, pin: Pin) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
@@ -46,6 +46,9 @@ from srpo_manifest.values.planned import Proposed
 from srpo_manifest.values.step import AtEnd, Proposal, Put, Sh
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import did_you_mean, listed, ticked
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 A = TypeVar("A")
 _STAGES = (
@@ -132,10 +135,36 @@ class Registry:
     def load(self, name: str, *, key: str) -> None:
         """Load the plugin *name* that manifest key *key* asks for.
 
-        Raises: PluginError `plugin-missing` or `plugin-broken`.
+        Raises: PluginError of `find`, `plugin-broken`, `plugin-incompatible`, or `plugin-hung`.
         """
         if name in self._providers:
             return
+        entry = self.find(name, key=key)
+        provider = Provider(name=name, version=entry.dist.version if entry.dist else "")
+        try:
+            with bounded():
+                module = entry.load()
+            self._manager.register(module, name=name)
+            self._manager.check_pending()
+        except Hung:
+            raise _hung(provider, "its import") from None
+        except (ImportError, pluggy.PluginValidationError) as error:
+            if isinstance(error, ImportError) and not (error.name or "").startswith("srpo_manifest"):
+                raise _broken(provider, error) from error
+            raise PluginError(
+                "plugin-incompatible",
+                f"plugin {_said(provider)} does not fit srpo-manifest {__version__}: {type(error).__name__}: {_told(error)}",
+                f"update {_distribution(name)}, or take it out of the manifest",
+            ) from error
+        except Exception as error:
+            raise _broken(provider, error) from error
+        self._providers[name] = provider
+
+    def find(self, name: str, *, key: str) -> EntryPoint:
+        """Look up the plugin *name* that manifest key *key* asks for; nothing of it is imported.
+
+        Raises: PluginError `plugin-missing` or `plugin-conflict`.
+        """
         from importlib.metadata import entry_points  # noqa: PLC0415 - costs as much as a whole validate
 
         found = list(entry_points(group=GROUP, name=name))
@@ -152,25 +181,7 @@ class Registry:
             raise PluginError(
                 "plugin-conflict", f"several distributions bring a plugin {ticked(name)}: {dists}", "uninstall one"
             )
-        provider = Provider(name=name, version=found[0].dist.version if found[0].dist else "")
-        try:
-            with bounded():
-                module = found[0].load()
-            self._manager.register(module, name=name)
-            self._manager.check_pending()
-        except Hung:
-            raise _hung(provider, "its import") from None
-        except (ImportError, pluggy.PluginValidationError) as error:
-            if isinstance(error, ImportError) and not (error.name or "").startswith("srpo_manifest"):
-                raise _broken(provider, error) from error
-            raise PluginError(
-                "plugin-incompatible",
-                f"plugin {_said(provider)} does not fit srpo-manifest {__version__}: {type(error).__name__}: {_told(error)}",
-                f"update {_distribution(name)}, or take it out of the manifest",
-            ) from error
-        except Exception as error:
-            raise _broken(provider, error) from error
-        self._providers[name] = provider
+        return found[0]
 
     @property
     def providers(self) -> tuple[Provider, ...]:

@@ -20,6 +20,7 @@ from srpo_manifest.reading.locate import Key, dotted
 from srpo_manifest.reading.overlay import merge, overlaid, profiled, tree_of
 from srpo_manifest.reading.toml import Source
 from srpo_manifest.reading.tree import BROKEN, Node, Origins, grown, plain
+from srpo_manifest.reading.versions import known_schema
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.manifest import SCHEMA, ArgsFile, LauncherOptions, Manifest, TransportOptions
 from srpo_manifest.values.trainer import GENERIC, Trainer
@@ -84,7 +85,7 @@ class Document(NamedTuple):
 def parse_manifest(source: Source) -> Document:
     """The file alone, with a schema that is known here.
 
-    Raises: ManifestError `file-too-large`, `not-utf8`, or `schema-newer`.
+    Raises: ManifestError `file-too-large`, `not-utf8`, `schema-newer`, or `schema-older`.
     """
     tree, findings = tree_of(source)
     return _known_schema(Document(tree, source.file, findings))
@@ -207,10 +208,11 @@ def _args_file(source: Source) -> ArgsFile:
 
 
 def _known_schema(document: Document) -> Document:
-    """The document, as if it had the schema that it lacks. Raises: ManifestError `schema-newer`, and nothing beside it."""
+    """The document, as if it had the schema that it lacks. Raises: ManifestError of `known_schema`, and nothing beside it."""
     node = document.tree.at(("schema",))
     schema = node.value if node else None
-    where = node.where_value if node else Where(file=document.file)
+    where = (node.where_value if node else None) or Where(file=document.file)
+    known_schema(schema, where)
     if schema is BROKEN or (type(schema) is int and schema == SCHEMA):
         fault = None
     elif node is None and any(nearest(name, Manifest.__struct_fields__) == "schema" for name in document.tree.value):
@@ -221,13 +223,6 @@ def _known_schema(document: Document) -> Document:
         )
     elif type(schema) is not int:
         fault = ManifestError("wrong-type", "`schema` is not an integer", f"write `schema = {SCHEMA}`", where=where)
-    elif schema > SCHEMA:
-        raise ManifestError(
-            "schema-newer",
-            f"this file needs a srpo-manifest that knows schema {schema}; this one knows {SCHEMA}",
-            "update srpo-manifest: `pip install -U srpo-manifest`",
-            where=where,
-        )
     else:
         message = f"there was never a schema {schema}"
         fault = ManifestError("invalid-value", message, f"write `schema = {SCHEMA}`", where=where)

@@ -10,11 +10,10 @@ from srpo_manifest.finding import Finding, Where
 from srpo_manifest.reading.locate import Key, dotted, undotted
 from srpo_manifest.reading.page import Page
 from srpo_manifest.reading.statements import parse
-from srpo_manifest.reading.toml import Source, decoded
+from srpo_manifest.reading.toml import Source, decoded, few
 from srpo_manifest.reading.tree import BROKEN, Node, marked
 from srpo_manifest.wording import did_you_mean, listed, nearest, ticked
 
-_LIMIT_VALUES = 20_000
 _KINDS: tuple[Key, ...] = (("backend", "transport"), ("backend", "launcher"), ("python",))
 """Tables that an overlay replaces as a whole when it says another `kind`."""
 
@@ -36,12 +35,7 @@ class Read(NamedTuple):
 def tree_of(source: Source) -> Read:
     """The file as a tree. Raises: ManifestError `file-too-large` or `not-utf8`."""
     text = decoded(source.data, source.file)
-    if text.count("=") + text.count(",") + text.count("[") > _LIMIT_VALUES:
-        raise ManifestError(
-            "file-too-large",
-            f"{ticked(source.file)} sets more than {_LIMIT_VALUES:,} values",
-            "put large data into a file of its own",
-        )
+    few(text, source.file)
     page = Page(text, source.file)
     root, mistakes = parse(text)
     return Read(marked(root, page), tuple(map(page.finding, mistakes)))

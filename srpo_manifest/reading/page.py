@@ -14,7 +14,7 @@ from srpo_manifest.reading.spanned import Mistake, Span
 
 LONGEST_LINE = 400
 """Characters of a source line that is still shown."""
-_ENVIRONMENT = re.compile(r"\benv\b")
+_ENVIRONMENT = re.compile(r"\b(?:srpo_extra_)?env\b")
 _HEADER = re.compile(r"[ \t]*\[")
 _PLAIN_BEFORE = re.compile(r"[\w \t.\[\]-]*\Z")
 
@@ -102,7 +102,7 @@ class Page:
 
 def is_secret(key: Key) -> bool:
     """Whether *key* is one of an environment."""
-    return key[:1] == ("env",) or (key[:1] == ("profile",) and key[2:3] == ("env",))
+    return key[:1] in (("env",), ("srpo_extra_env",)) or (key[:1] == ("profile",) and key[2:3] == ("env",))
 
 
 def _masked(line: str, column: int, end: int, *, value: bool) -> str:

@@ -16,6 +16,7 @@ from srpo_manifest.values.base import Value
 from srpo_manifest.wording import ticked
 
 LIMIT_BYTES = 1 << 20
+_LIMIT_VALUES = 20_000
 STRING = (
     r'"""(?:[^"\\]|\\[\s\S]|"{1,2}(?!"))*+"{0,5}'
     r"|'''(?:[^']|'{1,2}(?!'))*+'{0,5}"
@@ -86,6 +87,16 @@ def parsed(text: str, file: str) -> dict[str, Any]:
         if not found:
             raise AssertionError(f"tomllib alone refuses this text: {error}") from None
         raise ManifestErrors(found) from None
+
+
+def few(text: str, file: str) -> None:
+    """Refuse what no person writes. Raises: ManifestError `file-too-large`."""
+    if text.count("=") + text.count(",") + text.count("[") > _LIMIT_VALUES:
+        raise ManifestError(
+            "file-too-large",
+            f"{ticked(file)} sets more than {_LIMIT_VALUES:,} values",
+            "put large data into a file of its own",
+        )
 
 
 def bounded(text: str, file: str) -> None:

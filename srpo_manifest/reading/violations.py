@@ -80,6 +80,8 @@ class _Walk:
             if name not in known and len(self.found) >= MOST_MISTAKES:
                 return False
             if name not in known:
+                if not wanted.forbid_unknown_fields:
+                    continue
                 good = False
                 free = [other for other in known if not _is_written(node, other) and other not in slips]
                 near = nearest(name, free)

@@ -268,6 +268,14 @@ class LauncherOptions(KindOptions):
     """The parent of a launcher's options."""
 
 
+class UnreadTransportOptions(TransportOptions, forbid_unknown_fields=False):
+    """Those of a plugin that was not imported."""
+
+
+class UnreadLauncherOptions(LauncherOptions, forbid_unknown_fields=False):
+    """Those of a plugin that was not imported."""
+
+
 class LocalOptions(TransportOptions):
     """This machine."""
 

@@ -8,7 +8,8 @@ from srpo_manifest.values.base import Value
 class Said(Value):
     """Paths are of the controller, relative to the current folder.
 
-    `passthrough` are the arguments after `--`; `lints` are levels by code, or by `all`.
+    `passthrough` are the arguments after `--`; `lints` are levels by code, or by `all`. `without_plugins` imports
+    none of those that the manifest names.
     """
 
     manifest: str = "srpo.toml"
@@ -21,3 +22,4 @@ class Said(Value):
     lock: str | None = None
     locked: bool = False
     offline: bool = False
+    without_plugins: bool = False

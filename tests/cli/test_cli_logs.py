@@ -131,4 +131,4 @@ def test_a_log_that_grows_is_shown_as_far_as_it_got(own, say):
     until(lambda: logs(own, "-n", "1"))
     assert set(logs(own).split(b"\n")) <= {b"line", b""}
     assert logs(own, "-n", "2").count(b"line") >= 1
-    assert say("status", "--json").json["state"] == "running"
+    until(lambda: say("status", "--json").json["state"] == "running")

@@ -331,6 +331,30 @@ def test_a_plugin_that_is_not_installed_suggests_one_that_is(place, install, say
     assert "did you mean `flux-dev-srpo`?" in say("plan").err
 
 
+def test_nothing_of_a_plugin_runs_where_none_may(place, install, say):
+    """`--no-plugins`: whether it is installed is known, what it would say is not, and the rest of the file is checked."""
+    canary = place.folder / "ran"
+    for name in ("wrapped", "notify", "theirs"):
+        install(name, f"open({str(canary)!r}, 'w')")
+    table = '[backend.transport]\nkind = "wrapped"\nmarc = 1\nbash = "/bin/bash"\n'
+    manifest(place, "notify", model="theirs", rest=table)
+    said = say("validate", "--no-plugins")
+    assert said.status == 0, said.out
+    told = "note[plugins-unread]: no plugin was imported: what `notify`, `wrapped`, and `theirs` would say is not known"
+    assert told in said.out
+    manifest(place, "notifi", model="theirs", rest=f"{table}[stopp]\n".replace('"/bin/bash"', "7"))
+    said = say("validate", "--no-plugins")
+    assert said.status == 2
+    found = re.findall(r"^error\[(.*?)\]", said.out, re.MULTILINE)
+    assert sorted(found) == ["plugin-missing", "unknown-key", "wrong-type"]
+    assert not canary.exists()
+    manifest(place, "notify")
+    say("validate")
+    assert canary.exists()
+    place.write("srpo.toml", 'schema = 1\nname = "a"\nmodel.type = "generic"\n')
+    assert "plugins-unread" not in say("validate", "--no-plugins").out
+
+
 @pytest.mark.fault(70, "plugin-conflict")
 def test_two_plugins_that_answer_one_question_are_both_named(place, install, say):
     """Neither wins by chance."""

@@ -102,7 +102,7 @@ def test_a_terminal_that_is_closed_detaches(own):
     person = Terminal(own, "apply")
     person.until("started")
     assert person.close() == 0
-    assert own.run("status", "--json").json["state"] == "running"
+    until(lambda: own.run("status", "--json").json["state"] == "running")
     watcher = own.start("attach")
     until(lambda: b"attach" in Path(f"/proc/{watcher.pid}/cmdline").read_bytes())
     assert watcher.stderr

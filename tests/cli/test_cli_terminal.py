@@ -41,3 +41,19 @@ def test_validate_tells_a_person_where_to_ask(place):
     assert terminal.text.count("hint: `srpo-manifest explain unknown-key` tells more") == 1
     assert terminal.status() == 2
     assert "explain" not in place.run("validate").err
+
+
+@pytest.mark.parametrize(("variables", "painted"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_only_a_terminal_sees_colours(place, variables, painted):
+    """Pipes and files get plain text, and so does who does not want them."""
+    place.write("srpo.toml", 'schema = 1\nname = "a"\nmodel.type = "generic"\nstopp = 1\n')
+    place.env.pop("NO_COLOR", None)
+    place.env |= {"TERM": "xterm", **variables}
+    terminal = Terminal(place, "validate")
+    assert terminal.status() == 2
+    assert ("\x1b[1;31merror[unknown-key]\x1b[0m" in terminal.text) == painted
+    assert ("\x1b" in terminal.text) == painted
+    assert "\x1b" not in place.run("validate").out
+    terminal = Terminal(place, "plan")
+    assert terminal.status() == 2
+    assert ("\x1b" in terminal.text) == painted

@@ -6,12 +6,12 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srpo_manifest.finding import told
 from srpo_manifest.planning.diff import diff
 from srpo_manifest.planning.order import ordered
 from srpo_manifest.planning.planner import plan_id
 from srpo_manifest.planning.show import show
 from srpo_manifest.reading.canonical import canonical_json
+from srpo_manifest.rendering import told
 from srpo_manifest.values.contract import Flag, Gap
 from srpo_manifest.values.facts import Facts, Known, Unknown
 from srpo_manifest.values.plan import Plan

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import pytest
 
 from srpo_manifest.errors import ManifestError
-from srpo_manifest.finding import told
 from srpo_manifest.reading.manifest import Document, parse_manifest, read_manifest, with_overlays
 from srpo_manifest.reading.toml import Source
+from srpo_manifest.rendering import told
 from srpo_manifest.values.manifest import DirectOptions, LocalOptions, TransportOptions
 from srpo_manifest.values.wanted import Wanted
 

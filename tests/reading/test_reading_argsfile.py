@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from srpo_manifest.errors import ManifestError
-from srpo_manifest.finding import told
 from srpo_manifest.reading.argsfile import parse_args_file
+from srpo_manifest.rendering import told
 from srpo_manifest.values.manifest import ArgsFile
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=9)

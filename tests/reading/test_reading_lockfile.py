@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from srpo_manifest.errors import ManifestError
-from srpo_manifest.finding import told
 from srpo_manifest.reading.lockfile import parse_lock, render_lock
+from srpo_manifest.rendering import told
 from srpo_manifest.values.contract import (
     ArgumentContract,
     Choice,

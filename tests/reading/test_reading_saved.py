@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from srpo_manifest.errors import ManifestError
-from srpo_manifest.finding import told
 from srpo_manifest.reading.facts import parse_facts, render_facts
 from srpo_manifest.reading.savedplan import parse_saved_plan, render_saved_plan
+from srpo_manifest.rendering import told
 from srpo_manifest.values.facts import Facts, Known, Unknown
 from srpo_manifest.values.plan import FORMAT, SavedPlan
 

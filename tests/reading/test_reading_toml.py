@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from srpo_manifest.errors import ManifestError
-from srpo_manifest.finding import told
 from srpo_manifest.reading.toml import DEPTH, LIMIT_BYTES, read_toml
+from srpo_manifest.rendering import told
 
 NEARLY_MIB = LIMIT_BYTES - 16
 
@@ -38,24 +38,19 @@ hint: in double quotes a backslash escapes: put a path or a pattern in single qu
 error[duplicate-key]: `c` is set twice
   --> a.toml:6:1
   |
-6 | c = 2
-  | ^
-note: it is set first here
-  --> a.toml:3:1
-  |
 3 | c = 1
+  | - it is set first here
+...
+6 | c = 2
   | ^
 hint: keep one of them""",
     "[a]\n[a]": """\
 error[duplicate-key]: `a` is set twice
   --> a.toml:2:2
   |
-2 | [a]
-  |  ^
-note: it is set first here
-  --> a.toml:1:2
-  |
 1 | [a]
+  |  - it is set first here
+2 | [a]
   |  ^
 hint: keep one of them""",
     "a = 1\rb = 2": """\
@@ -116,13 +111,11 @@ hint: close it with `'''`""",
 error[duplicate-key]: `b` has a header of its own
   --> a.toml:4:1
   |
+1 | [a.b]
+  |    - it is set first here
+...
 4 | b.c = 2
   | ^
-note: it is set first here
-  --> a.toml:1:4
-  |
-1 | [a.b]
-  |    ^
 hint: write this key below that header""",
 }
 

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from srpo_manifest.errors import ManifestError
-from srpo_manifest.finding import told
 from srpo_manifest.reading.canonical import canonical_json
 from srpo_manifest.reading.trainer import parse_trainer
+from srpo_manifest.rendering import told
 from srpo_manifest.values.trainer import GENERIC
 
 GOOD = 'format = 1\nname = "generic"\ntitle = "any script"\nmethods = ["full-finetune", "lora"]\nneeds_gpu = false\n'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import resource
@@ -53,13 +54,15 @@ def mutated(data: bytes, others: list[bytes], chance: random.Random) -> bytes:
 def verdict(data: bytes, kind: str) -> object:
     """What a reading of *data* ends with: findings as people see them, or good."""
     from srpo_manifest.errors import SrpoManifestError
-    from srpo_manifest.finding import told
     from srpo_manifest.planning.lints import placed
     from srpo_manifest.planning.sanity import faults
     from srpo_manifest.reading.argsfile import parse_args_file
+    from srpo_manifest.reading.formatting import formatted
     from srpo_manifest.reading.lockfile import parse_lock
     from srpo_manifest.reading.manifest import parse_manifest, read_manifest, with_overlays
+    from srpo_manifest.reading.migrations import migrated
     from srpo_manifest.reading.toml import Source
+    from srpo_manifest.rendering import told
     from srpo_manifest.values.manifest import DirectOptions, LocalOptions
 
     try:
@@ -69,7 +72,12 @@ def verdict(data: bytes, kind: str) -> object:
         if kind == "lock":
             parse_lock(data, "srpo.lock")
             return "good"
-        document = with_overlays(parse_manifest(Source(file="a.toml", data=data)))
+        source = Source(file="a.toml", data=data)
+        with contextlib.suppress(SrpoManifestError):
+            formatted(source)
+        with contextlib.suppress(SrpoManifestError):
+            migrated(source, "a-run")
+        document = with_overlays(parse_manifest(source))
         wanted = read_manifest(
             document, folder="/x", transports={"local": LocalOptions}, launchers={"direct": DirectOptions}
         )

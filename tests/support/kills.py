@@ -85,7 +85,7 @@ class Doing:
     def look(self) -> None:
         """Take in what has come since; readers must never see it go back."""
         moment = time.monotonic()
-        if "said" not in self.seen and self.talk():
+        if "said" not in self.seen and (self.talk() or self.client.poll() is not None):  # killed, it says no more
             self.seen["said"] = moment
             if b'"folder"' in self.talk() and self.slots()[0] is None:
                 self.faults.append("launch said that it started, and nothing was recorded")

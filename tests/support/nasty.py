@@ -113,7 +113,7 @@ NASTY: dict[str, Callable[[int], str]] = {
 def read(data: bytes) -> list[str]:
     """Every finding as people see it."""
     from srpo_manifest.engine.checking import findings
-    from srpo_manifest.finding import told
+    from srpo_manifest.rendering import told
     from srpo_manifest.values.said import Said
 
     return [told(one) for one in findings(Said(manifest="srpo.toml"), data)]

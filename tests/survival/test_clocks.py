@@ -51,6 +51,7 @@ def test_the_wall_clock_jumps(bundle, tmp_path, need, days):
     bundle.rules["stop"] |= {"max_hours": 1, "stall_minutes": 10, "grace_seconds": 3}
     run = bundle.start("progress:2", "deaf", "say:ready", "forever", LD_PRELOAD=str(library), JUMP_FILE=str(jump))
     run.until_said("ready")
+    run.until_event("job.started")
     jump.write_text(str(days * 86400))
     time.sleep(1.5)
     assert (run.status()["state"], run.events("warning.raised")) == ("running", [])

@@ -250,7 +250,7 @@ def test_adopting_what_needs_nobody_changes_nothing(bundle):
 def test_a_name_is_not_free_while_processes_of_it_live(bundle):
     """A launch beside a lost run names it and what to do; `runs` takes it over by itself."""
     run = bundle.start("say:ready", "forever")
-    run.until_said("ready")
+    run.until_event("job.started")
     lost(bundle, run)
     refused = bundle.launch("--detach")
     assert refused.returncode == 75

@@ -92,7 +92,7 @@ def codes(run):
 def test_the_death_of_the_outer_supervisor_is_told(bundle):
     """The run is one death from needing a client: whoever looks shall know."""
     run = bundle.start("say:ready", "forever")
-    run.until_said("ready")
+    run.until_event("job.started")
     os.kill(bundle.supervisor(run, "outer"), signal.SIGKILL)
     run.until(lambda: codes(run) == ["supervisor-died"])
     assert run.status()["state"] == "running"
@@ -101,7 +101,7 @@ def test_the_death_of_the_outer_supervisor_is_told(bundle):
 def test_a_lock_that_was_removed_starts_no_second_pair(bundle):
     """Slot 0 names those who live."""
     run = bundle.start("say:ready", "forever")
-    run.until_said("ready")
+    run.until_event("job.started")
     (run.node / "lock").unlink()
     before = bundle.supervise.read_slots(run.node / "slots")[0][0]
     assert run.ask("adopt").returncode == 0
@@ -125,7 +125,7 @@ def test_a_run_without_its_folder_is_ended(bundle):
 def test_a_copy_of_a_run_is_told_as_one(bundle):
     """Its slots name processes of the original, which nobody takes over or ends."""
     run = bundle.start("say:ready", "forever")
-    run.until_said("ready")
+    run.until_event("job.started")
     original = run.node.parent.parent
     copied = original.with_name("demo-20300101T000000Z-aaaaaa")
     shutil.copytree(original, copied)

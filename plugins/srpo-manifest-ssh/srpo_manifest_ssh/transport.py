@@ -1,0 +1,91 @@
+"""A bash on another machine: one constant command, the script and its data on standard input."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable
+
+from srpo_manifest.plugin import Answer, PipedTransport, TransportError
+from srpo_manifest_ssh.command import SHARES_LOGINS, remote, ssh
+from srpo_manifest_ssh.complaints import why
+from srpo_manifest_ssh.control import control_path
+from srpo_manifest_ssh.frame import began, complaints, framed, unframed
+from srpo_manifest_ssh.options import SshOptions
+
+_OFFERED = re.compile(r"Server host key: \S+ (SHA256:\S+)")
+_ASK_SECONDS = 15
+
+
+class SshTransport(PipedTransport):
+    """Every command is one of ssh; on POSIX they share one login."""
+
+    def __init__(self, options: SshOptions) -> None:
+        """Raises: TransportError `control-folder`."""
+        self._options = options
+        self._control = control_path(options) if SHARES_LOGINS else None
+        prefix = (*ssh(options, control=self._control), "--", options.host)
+        super().__init__(prefix, bash=options.bash or "bash", place=options.host)
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command line, the same for every script; the login shell there reads its end."""
+        return (*self.prefix, remote(self.bash_argv))
+
+    def exec(self, script: str, data: Iterable[bytes] = (), *, timeout_seconds: float) -> Answer:
+        """As the port says. Raises: TransportError also where the machine cannot be logged in to."""
+        if self._control is not None and _somebody_can_answer():
+            self._log_in(self._control)
+        mark = secrets.token_hex(16)
+        try:
+            answer = super().exec(framed(script, mark), data, timeout_seconds=timeout_seconds)
+        except TransportError as error:
+            if error.code == "command-timeout":
+                self._leave()
+            raise
+        if (found := unframed(answer, mark)) is not None:
+            return found
+        self._leave()
+        raise self._why(complaints(answer, mark), answer.status, began=began(answer, mark))
+
+    def _log_in(self, control: str) -> None:
+        """Make the login that is shared, unless it is there: ssh asks at the terminal for what it needs."""
+        if _said(*ssh(self._options, control=control), "-O", "check", self._options.host).status != 0:
+            login = ssh(self._options, control=control, login=True)
+            made = _said(*login, "--", self._options.host, timeout_seconds=None)
+            if made.status != 0:
+                raise self._why(made.error, made.status, began=False)
+
+    def _leave(self) -> None:
+        """A shared login that may be dead is left: the next command makes its own."""
+        if self._control is not None:
+            _said(*ssh(self._options, control=self._control), "-O", "exit", self._options.host)
+
+    def _why(self, said: bytes, status: int, *, began: bool) -> TransportError:
+        text = said.decode("utf-8", "replace")
+        return why(self._options, text, status, began=began, fingerprint=self._fingerprint)
+
+    def _fingerprint(self) -> str | None:
+        said = _said(*ssh(self._options, control=None), "-v", "--", self._options.host, "exit").error
+        found = _OFFERED.search(said.decode("utf-8", "replace"))
+        return found[1] if found else None
+
+
+def _said(*argv: str, timeout_seconds: float | None = _ASK_SECONDS) -> Answer:
+    """What ssh says of itself; it stays in the session of the terminal, at which it may ask."""
+    try:
+        done = subprocess.run(  # noqa: S603 - no shell reads the argv
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_seconds, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Answer(status=255, output=b"", error=str(error).encode())
+    return Answer(status=done.returncode, output=done.stdout, error=done.stderr)
+
+
+def _somebody_can_answer() -> bool:
+    """Whether a person sits at a terminal, and one command at a time may ask."""
+    main = threading.current_thread() is threading.main_thread()
+    return main and all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
