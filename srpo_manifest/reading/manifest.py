@@ -25,7 +25,7 @@ from srpo_manifest.values.base import Value
 from srpo_manifest.values.manifest import SCHEMA, ArgsFile, LauncherOptions, Manifest, TransportOptions
 from srpo_manifest.values.trainer import GENERIC, Trainer
 from srpo_manifest.values.wanted import Wanted
-from srpo_manifest.wording import did_you_mean, listed, ticked
+from srpo_manifest.wording import did_you_mean, listed, nearest, ticked
 
 A = TypeVar("A")
 WHOLE = "the manifest"
@@ -85,7 +85,7 @@ class Document(NamedTuple):
 def parse_manifest(source: Source) -> Document:
     """The file alone, with a schema that is known here.
 
-    Raises: ManifestError `file-too-large`, `not-utf8`, `too-deep`, `schema-newer`, or `schema-older`.
+    Raises: ManifestError `file-too-large`, `not-utf8`, `schema-newer`, or `schema-older`.
     """
     tree, findings = tree_of(source)
     return _known_schema(Document(tree, source.file, findings))
@@ -161,8 +161,9 @@ def read_manifest(
     except ManifestError as error:
         document = document.noted(error)
     document = document._replace(tree=merge(_beneath(args_file, args.file if args else ""), _complete(document.tree)))
-    document, transport = _kind(document, "transport", transports)
-    document, launcher = _kind(document, "launcher", launchers)
+    named = document.named
+    document, transport = _kind(document, "transport", named.transport, transports)
+    document, launcher = _kind(document, "launcher", named.launcher, launchers)
     kind = Manifest[transport, launcher]  # type: ignore[valid-type]
     data = plain(document.tree)
     found = [*document.findings, *unsound(document.tree)]
@@ -171,7 +172,10 @@ def read_manifest(
     except ManifestErrors as error:
         raise ManifestErrors(in_order(error.findings)) from None
     if found:
-        raise ManifestErrors(in_order(found))
+        from srpo_manifest.reading.violations import violations  # noqa: PLC0415 - only a wrong file pays
+
+        # what cannot be read is left out of the data, and its name may be wrong as well
+        raise ManifestErrors(in_order((*found, *violations(document.tree, kind, WHOLE))))
     return Wanted(
         manifest=manifest,
         folder=folder,
@@ -211,6 +215,8 @@ def _known_schema(document: Document) -> Document:
     known_schema(schema, where)
     if schema is BROKEN or (type(schema) is int and schema == SCHEMA):
         fault = None
+    elif node is None and any(nearest(name, Manifest.__struct_fields__) == "schema" for name in document.tree.value):
+        return document
     elif node is None:
         fault = ManifestError(
             "missing-key", f"{WHOLE} needs `schema`", f"begin the file with `schema = {SCHEMA}`", where=where
@@ -247,9 +253,8 @@ def _beneath(args: ArgsFile, file: str) -> Node:
     return Node({name: Node(table) for name, table in (("env", env), ("paths", paths)) if table})
 
 
-def _kind(document: Document, which: str, known: Mapping[str, type[A]]) -> tuple[Document, type[A]]:
+def _kind(document: Document, which: str, kind: str, known: Mapping[str, type[A]]) -> tuple[Document, type[A]]:
     """The options that `backend.WHICH` has; one that nobody knows is noted, and counts as the plain one."""
-    kind = getattr(document.named, which)
     if kind in known:
         return document, known[kind]
     error = ManifestError(

@@ -9,7 +9,7 @@ from functools import cached_property
 from msgspec.structs import replace
 
 from srpo_manifest.finding import Finding, Fix, Related, Spot
-from srpo_manifest.reading.locate import Key, dotted
+from srpo_manifest.reading.locate import Key, displayed
 from srpo_manifest.reading.spanned import Mistake, Span
 
 LONGEST_LINE = 400
@@ -36,7 +36,9 @@ class Page:
         shown = line if len(line) <= LONGEST_LINE else ""
         if shown and (is_secret(key) or _ENVIRONMENT.search(line) or self._is_tail(line, column)):
             shown = _masked(shown, column, end, value=is_secret(key))
-        return Spot(file=self.file, line=number + 1, column=column + 1, key=dotted(key), width=end - column, text=shown)
+        return Spot(
+            file=self.file, line=number + 1, column=column + 1, key=displayed(key), width=end - column, text=shown
+        )
 
     def _is_tail(self, line: str, column: int) -> bool:
         """Whether a long string may end in the line, before *column*."""
