@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -11,9 +13,11 @@ from srpo_manifest.cli.output import data, say
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.engine.fetching import Fetched
+from srpo_manifest.ports.following import Chunk
 
 FORMAT = 1
 BAD = 5
+_AT_LEAST_SECONDS = 30.0
 _CHECKPOINTS = {"none": set[str](), "last": {"last-checkpoint"}, "all": {"checkpoints"}}
 
 
@@ -36,6 +40,7 @@ def command(*, run: str, checkpoints: str | None, to: str | None, follow: bool, 
         wanted = wanted - {"checkpoints", "last-checkpoint"} | _CHECKPOINTS[checkpoints]
     home = Path(to).absolute() / record.id if to else home_of(record)
     found: dict[str, Fetched] = {}
+    chunks = contact.chunks()
     ended = False
     while not ended:
         status = contact.status()
@@ -46,7 +51,7 @@ def command(*, run: str, checkpoints: str | None, to: str | None, follow: bool, 
             kept = found.get(one.path)
             found[one.path] = one if kept is None or one.new else kept
         if not ended:
-            next(iter(contact.chunks()), None)
+            _until_there_is_more(chunks)
     if as_json:
         files = [found[path] for path in sorted(found)]
         data(
@@ -63,3 +68,11 @@ def command(*, run: str, checkpoints: str | None, to: str | None, follow: bool, 
     if status.state != "ended":
         say(f"{record.id} is {status.state}: `srpo-manifest fetch {record.id}` brings what comes later")
     return 0 if good else BAD
+
+
+def _until_there_is_more(chunks: Iterator[Chunk]) -> None:
+    began = time.monotonic()
+    for chunk in chunks:
+        written = any(event["event"] in ("image.written", "checkpoint.written") for event in chunk.events)
+        if written or chunk.state == "ended" or time.monotonic() - began > _AT_LEAST_SECONDS:
+            return

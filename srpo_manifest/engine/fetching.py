@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
@@ -65,9 +66,9 @@ class _Piece(Value):
 def fetched(contact: Contact, status: Status, home: Path, wanted: Iterable[str]) -> tuple[list[Fetched], list[Finding]]:
     """Bring what is *wanted* (words of `outputs.fetch`) into the folder *home*; what is here already is not sent again.
 
-    Returns: the files that are here, and what kept others from it: `outputs-unreadable`, `unsafe-name`, `fetch-damaged`.
-    Raises: TransportError where the target stays out of reach, `fetch-unwritable` and `fetch-busy`; LaunchError
-    `outputs-gone` and `outputs-unreadable`. What came until then stays, and counts.
+    Returns: the files that are here, and what kept others from it: `outputs-gone`, `outputs-unreadable`, `unsafe-name`,
+    `fetch-damaged`, and as a warning `checkpoint-torn`. Raises: TransportError where the target stays out of reach, `fetch-unwritable` and `fetch-busy`; what came
+    until then stays, and counts.
     """
     found: list[Fetched] = []
     faults: list[Finding] = []
@@ -75,11 +76,12 @@ def fetched(contact: Contact, status: Status, home: Path, wanted: Iterable[str])
     try:
         home.mkdir(parents=True, exist_ok=True)
         with held(guard, code="fetch-busy", patience_seconds=1.0):
-            for piece in _pieces(contact, status, frozenset(wanted), home):
-                try:
-                    found.append(_brought(contact, piece, home, ended=status.state == "ended"))
-                except LaunchError as error:
-                    faults += error.findings
+            for pieces in _groups(contact, status, frozenset(wanted), home):
+                with _noted(faults):
+                    for piece in pieces:
+                        with _noted(faults):
+                            found.append(_brought(contact, piece, home, ended=status.state == "ended"))
+            faults += _torn(status) if "checkpoints" in wanted else []
     except OSError as error:
         raise TransportError(
             "fetch-unwritable",
@@ -89,10 +91,44 @@ def fetched(contact: Contact, status: Status, home: Path, wanted: Iterable[str])
     return found, faults
 
 
-def _pieces(contact: Contact, status: Status, wanted: frozenset[str], home: Path) -> Iterator[_Piece]:
+def _torn(status: Status) -> list[Finding]:
+    """Checkpoints that never were whole, or are no more: there is nothing to bring."""
+    return [
+        Finding(
+            code="checkpoint-torn",
+            level="warn",
+            message=f"checkpoint {ticked(found.path)} does not come home: {found.reason or 'it is not whole'}",
+        )
+        for found in status.checkpoints
+        if not found.whole and status.state == "ended"
+    ]
+
+
+@contextlib.contextmanager
+def _noted(faults: list[Finding]) -> Iterator[None]:
+    """What goes wrong with one file, or one checkpoint, keeps no other from coming."""
+    try:
+        yield
+    except LaunchError as error:
+        faults += error.findings
+
+
+def _groups(contact: Contact, status: Status, wanted: frozenset[str], home: Path) -> Iterator[Iterator[_Piece]]:
+    if wanted & {"logs", "images"}:
+        yield _of_node(contact, wanted, home)
+    whole = [found for found in status.checkpoints if found.whole]
+    names: set[str] = set()
+    for checkpoint in whole if "checkpoints" in wanted else whole[-1:] if "last-checkpoint" in wanted else []:
+        place = PurePosixPath(checkpoint.path)
+        name = place.name if place.name not in names else f"{place.parent.name}-{place.name}"
+        names.add(name)
+        yield _of_checkpoint(contact, checkpoint, f"checkpoints/{name}")
+
+
+def _of_node(contact: Contact, wanted: frozenset[str], home: Path) -> Iterator[_Piece]:
     node = node_of(contact.folder)
     names = (*(LOGS if "logs" in wanted else ()), *(("images",) if "images" in wanted else ()))
-    files = parse_listing(_asked(contact, listing(node, *names))) if names else ()
+    files = parse_listing(_asked(contact, listing(node, *names)))
     images = [file for file in files if file.name.startswith("images/")]
     for file in files:
         if file not in images:
@@ -105,14 +141,6 @@ def _pieces(contact: Contact, status: Status, wanted: frozenset[str], home: Path
         yield _Piece(
             kind="images", folder=node, name=file.name, bytes=file.bytes, home=file.name, digest=known.get(file.name)
         )  # fmt: skip
-    whole = [found for found in status.checkpoints if found.whole]
-    chosen = whole if "checkpoints" in wanted else whole[-1:] if "last-checkpoint" in wanted else []
-    names_here: set[str] = set()
-    for checkpoint in chosen:
-        place = PurePosixPath(checkpoint.path)
-        here = place.name if place.name not in names_here else f"{place.parent.name}-{place.name}"
-        names_here.add(here)
-        yield from _of_checkpoint(contact, checkpoint, f"checkpoints/{here}")
 
 
 def _of_checkpoint(contact: Contact, checkpoint: Checkpoint, home: str) -> Iterator[_Piece]:

@@ -11,7 +11,7 @@ from srpo_manifest.ports.probes import Answer
 from srpo_manifest.values.base import Value
 from srpo_manifest.wording import ticked
 
-LOGS = ("log", "events.jsonl", "result.json", "end.log", "end.json")
+LOGS = ("log", "events.jsonl", "result.json")
 """Files of a node's folder that tell how it went."""
 _GONE = 66
 

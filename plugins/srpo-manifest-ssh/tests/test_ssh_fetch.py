@@ -144,6 +144,25 @@ def test_names_and_links_of_the_target_lead_nowhere(desk):
     assert (home_of(desk) / "log").exists()
 
 
+def test_a_checkpoint_that_is_gone_keeps_no_other_from_coming(desk):
+    """It is told; `[end]` waits for what the manifest wants, and for nothing that cannot come."""
+    desk.demo(
+        more='[outputs]\nfetch = ["logs", "checkpoints"]\n[end]\ncommand = ["true"]\nwhen = "fetched"\nwait_hours = 1\n'
+    )
+    assert desk.say("apply", "--detach").status == 0
+    assert desk.say("wait").status == 0
+    first, *others = [
+        Path(found["path"]) for found in desk.say("status", "--json").json["checkpoints"] if found["whole"]
+    ]
+    assert desk.say("fetch", "--checkpoints", "none").status == 0
+    assert desk.say("status", "--json").json["end"]["state"] == "waiting"
+    first.rename(first.with_name("away"))
+    said = desk.say("fetch")
+    assert (said.status, said.err.count("warning[checkpoint-torn]")) == (0, 1)
+    assert {one.name for one in (home_of(desk) / "checkpoints").glob("*")} == {one.name for one in others}
+    desk.sshd.until(lambda: desk.say("status", "--json").json["end"]["state"] == "ended")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_a_disk_here_that_is_full(desk):
     """It is told, and the next fetch goes on."""
