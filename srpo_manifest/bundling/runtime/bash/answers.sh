@@ -83,35 +83,62 @@ stop() { # NODE_DIR [--grace SECONDS] [--checkpoint SECONDS] [--reason TEXT]
   printf '%s\n' "$REPLY"
 }
 
-follow() { # NODE_DIR --events N [--log N] [--wait SECONDS]
-  local events_at=0 log_at='' wait=0 size new=0 lines written=0 alive
+follow() { # NODE_DIR --events N [--log N] [--wait SECONDS] [--events-mark MARK] [--log-mark MARK]
+  local events_at=0 log_at='' wait=0 events_mark='' log_mark='' from events_from log_from=0 new=0 lines written=0 alive
   place "$1" && shift
   while [ $# -gt 1 ]; do
-    case $1 in --events) events_at=$2 ;; --log) log_at=$2 ;; --wait) hundredths "$2" && wait=$REPLY ;; esac
+    case $1 in
+      --events) events_at=$2 ;;
+      --log) log_at=$2 ;;
+      --wait) hundredths "$2" && wait=$REPLY ;;
+      --events-mark) events_mark=$2 ;;
+      --log-mark) log_mark=$2 ;;
+    esac
     shift 2
   done
   exec 7<> <(:)
   tick && wait=$((wait + clock))
   while :; do
     held "$node/lock" && alive=yes || alive=''
-    part "$events" "$events_at" && lines=$(tail -c "+$((events_at + 1))" -- "$events" 2>/dev/null | head -c "$REPLY" | wc -l)
-    new=$(tail -c "+$((events_at + 1))" -- "$events" 2>/dev/null | head -n "$lines" | wc -c)
-    [ -z "$log_at" ] || { part "$node/log" "$log_at" && written=$REPLY; }
-    ((new + written > 0 || clock >= wait)) && break
+    part "$events" "$events_at" "$events_mark" && events_from=$from
+    lines=$(tail -c "+$((from + 1))" -- "$events" 2>/dev/null | head -c "$REPLY" | wc -l)
+    new=$(tail -c "+$((from + 1))" -- "$events" 2>/dev/null | head -n "$lines" | wc -c)
+    [ -z "$log_at" ] || { part "$node/log" "$log_at" "$log_mark" && log_from=$from written=$REPLY; }
+    ((new + written > 0 || events_from != events_at || log_from != ${log_at:-0} || clock >= wait)) && break
     [ -z "$alive" ] && [ -e "$node/slots" ] && break
     idle 0.1 || tick
   done
   describe
   [ -z "$alive" ] || [ "$state" != ended ] || state=stopping
-  printf '{"events": %d, "log": %d, "state": "%s", "unfinished": %s}\n' "$new" "$written" "$state" "$unfinished"
-  ((new == 0)) || tail -c "+$((events_at + 1))" -- "$events" | head -c "$new"
-  ((written == 0)) || tail -c "+$((log_at + 1))" -- "$node/log" | head -c "$written"
+  mark "$events" $((events_from + new)) && events_mark=$REPLY
+  [ -z "$log_at" ] || { mark "$node/log" $((log_from + written)) && log_mark=$REPLY; }
+  printf '{"events": %d, "log": %d, "state": "%s", "unfinished": %s, "events_from": %d, "log_from": %d, "events_mark": "%s", "log_mark": "%s"}\n' \
+    "$new" "$written" "$state" "$unfinished" "$events_from" "$log_from" "$events_mark" "$log_mark"
+  ((new == 0)) || tail -c "+$((events_from + 1))" -- "$events" | head -c "$new"
+  ((written == 0)) || tail -c "+$((log_from + 1))" -- "$node/log" | head -c "$written"
 }
 
 part() { # FILE OFFSET: how many bytes there are to show, at most a chunk
   local size
   size=$(stat -c %s -- "$1" 2>/dev/null)
-  REPLY=$((${size:-0} - $2)) REPLY=$((REPLY < 0 ? 0 : REPLY > CHUNK ? CHUNK : REPLY))
+  if [ "$3" ] && [ "${seen[$1]-none}" != "$size" ]; then
+    mark "$1" "$from"
+    if ((${size:-0} < from)) || [ "$REPLY" != "$3" ]; then
+      mark "$1" "${size:-0}"
+      ((${size:-0} < from)) && [ "$size" ] && [ "${REPLY:0:8}" = "${3:0:8}" ] && from=$size || from=0
+    fi
+  fi
+  seen[$1]=$size
+  REPLY=$((${size:-0} - from)) REPLY=$((REPLY < 0 ? 0 : REPLY > CHUNK ? CHUNK : REPLY))
+}
+
+mark() { # FILE OFFSET: checksums of its first bytes and of those before the offset, by which it is known again
+  local length=$(($2 < 256 ? $2 : 256)) text
+  [ -e "$1" ] || { REPLY='' && return; }
+  IFS= read -r -N "$length" text < <(head -c "$length" -- "$1" | tr '\0' ' ')
+  crc "$text" && text=$REPLY
+  IFS= read -r -N "$length" REPLY < <(tail -c "+$(($2 - length + 1))" -- "$1" | head -c "$length" | tr '\0' ' ')
+  crc "$REPLY" && REPLY=$text$REPLY
 }
 
 seek() { # NODE_DIR [--lines N] [...]: where the log's last lines begin; nobody noted when it had which size
