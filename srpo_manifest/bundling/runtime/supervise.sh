@@ -278,7 +278,7 @@ conclude() { # the last event, by whoever of the two goes last: readers find the
 # Verbs ------------------------------------------------------------------------------------------------------------
 
 launch() { # NODE_DIR [--detach] [--dry-run] [--secrets-on-stdin] [--secrets NAME...]
-  local detach='' dry_run='' on_stdin='' names=() values=() holder one missing=''
+  local detach='' dry_run='' on_stdin='' names=() values=() holder one other missing=''
   place "$1" && shift && rules
   while [ $# -gt 0 ]; do
     case $1 in
@@ -292,10 +292,14 @@ launch() { # NODE_DIR [--detach] [--dry-run] [--secrets-on-stdin] [--secrets NAM
   gather
   for one in "${!given[@]}"; do values+=("${one#x}=${given[$one]}"); done
   exec 6>>"${run_folder%/*}/.$name.launch" && flock 6
-  for one in "${run_folder%/*}/$name"-*/attempt-*/node-*/lock; do
-    [[ $one != "$run_folder"/* ]] && held "$one" || continue
-    one=${one#"${run_folder%/*}/"} one=${one%%/*}
-    [[ ! $one =~ ^"$name"-[0-9]{8}T[0-9]{6}Z-[^-]{6}$ ]] || refuse 75 already-running "run \`$one\` of this name has not ended" 'attach to it, or stop it'
+  for other in "${run_folder%/*}/$name"-*/attempt-*/node-*/; do
+    one=${other#"${run_folder%/*}/"} one=${one%%/*}
+    [[ $one != "$run" && $one =~ ^"$name"-[0-9]{8}T[0-9]{6}Z-[^-]{6}$ ]] && slots "$other" || continue
+    if held "$other/lock" || { [[ ${slot[0]} == *"\"run\": \"$one\""* ]] && supervisor; }; then
+      refuse 75 already-running "run \`$one\` of this name has not ended" 'attach to it, or stop it'
+    elif [ "${slot[0]}" ] && [ -z "${slot[2]}" ] && [ ! -e "$other/result.json" ] && run=$one tree && [ ${#left[@]} -gt 0 ]; then
+      refuse 75 run-lives "run \`$one\` of this name lost its supervisors, and its processes live: $(listed "${left[@]}")" "\`srpo-manifest status $one\` takes it over: then stop it"
+    fi
   done
   (umask 077 && mkdir -p -- "$node") || refuse 70 files "\`$node\` could not be made" 'see whether its disk is full'
   exec 5< <(
