@@ -21,11 +21,13 @@ attend() { # show the log until the end; an interruption asks for a stop
 }
 
 describe() { # the state as JSON, in REPLY, and its parts
-  local alive=false phase started ended code line size result checkpoints=() warnings
+  local alive=false phase started ended code line size result origin checkpoints=() warnings
   local -A every=()
   state=pending outcome=null reason=null unfinished=false
   ! held "$node/lock" || alive=true
   slots "$node"
+  words "${slot[0]}" run && origin=${REPLY:-$run}
+  [ "${slot[2]}" ] || [ "$origin" != "$run" ] || ! supervisor || alive=true
   { result=$(<"$node/result.json"); } 2>/dev/null
   [[ -z $result || $result == '{'*'}' ]] || { damaged+=('"result.json"') && result=''; }
   phase=$(grep -aE '"event": "phase.started".*\}$' "$events" 2>/dev/null | tail -n 1)
@@ -37,7 +39,8 @@ describe() { # the state as JSON, in REPLY, and its parts
   elif [ $alive = false ] && [ -e "$node/slots" ]; then
     state=ended outcome='"lost"'
     read -r line </proc/sys/kernel/random/boot_id
-    if [ -z "${slot[0]}" ]; then reason='"its supervisors died before the job started"'
+    if [ "$origin" != "$run" ]; then reason="\"its folder is a copy of that of run \`$origin\`\""
+    elif [ -z "${slot[0]}" ]; then reason='"its supervisors died before the job started"'
     elif [[ ${slot[0]} == *"$line"* ]]; then reason='"its supervisors died"' unfinished=true
     else reason='"the machine was restarted"'; fi
   elif [ "${slot[1]}${slot[2]}" ] || [ "$phase" = '"ending"' ] || [ -e "$node/stop.req" ] || told stop.asked; then
@@ -67,7 +70,7 @@ status() { # NODE_DIR
 ask() { # REASON GRACE CHECKPOINT: on a full disk a signal is the request
   put "$node/stop.req" "$(request "$@")" && return
   slots "$node"
-  [[ ${slot[0]} =~ \"outer\":\ \[([0-9]+),\ ([0-9]+) ]] && same "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" && kill -TERM "${BASH_REMATCH[1]}"
+  supervisor && kill -TERM "$REPLY"
 }
 
 stop() { # NODE_DIR [--grace SECONDS] [--checkpoint SECONDS] [--reason TEXT]
@@ -78,7 +81,7 @@ stop() { # NODE_DIR [--grace SECONDS] [--checkpoint SECONDS] [--reason TEXT]
     case $1 in --grace) grace=$2 ;; --checkpoint) checkpoint=$2 ;; --reason) why=$2 ;; esac
     shift 2
   done
-  describe
+  revive
   if [ "$state" = ended ]; then printf 'note: run `%s` has ended already: %s\n' "$run" "${outcome//\"/}" >&2; else ask "$why" "$grace" "$checkpoint" && describe; fi
   printf '%s\n' "$REPLY"
 }
@@ -118,8 +121,9 @@ follow() { # NODE_DIR --events N [--log N] [--wait SECONDS] [--events-mark MARK]
   ((written == 0)) || tail -c "+$((log_from + 1))" -- "$node/log" | head -c "$written"
 }
 
-part() { # FILE OFFSET: how many bytes there are to show, at most a chunk
+part() { # FILE OFFSET MARK: from where on it is shown, and how many bytes, at most a chunk; as `part` of supervise.py
   local size
+  from=$2
   size=$(stat -c %s -- "$1" 2>/dev/null)
   if [ "$3" ] && [ "${seen[$1]-none}" != "$size" ]; then
     mark "$1" "$from"
@@ -150,15 +154,19 @@ seek() { # NODE_DIR [--lines N] [...]: where the log's last lines begin; nobody 
 }
 
 adopt() { # NODE_DIR: go on with a run that lost both supervisors
+  place "$1" && revive && printf '%s\n' "$REPLY"
+}
+
+revive() { # start who goes on with a run that needs it, then `describe`; what only has to be ended is waited for
   local tries=0
-  place "$1" && describe
-  if [ "$unfinished" = true ]; then
-    exec 7<> <(:)
-    (set -- setsid "$BASH" --noprofile --norc "$0" go_on "$node" && as_inherited && exec "$@" </dev/null >/dev/null 2>&1 7>&-) &
-    until held "$node/lock" || ((++tries > 100)); do idle 0.05; done
-    describe
-  fi
-  printf '%s\n' "$REPLY"
+  describe
+  [ "$unfinished" = true ] && [ -e "$node/before" ] && [ -O "$node" ] || return 0 # bash began it, for the same user
+  exec 7<> <(:)
+  (set -- setsid "$BASH" --noprofile --norc "$0" go_on "$node" && as_inherited && exec "$@" </dev/null >/dev/null 2>&1 7>&-) &
+  until { slots "$node" && supervisor; } || [ "${slot[2]}" ] || ((++tries > 100)); do idle 0.05; done
+  [[ ${slot[0]} =~ \"pid\":\ ([0-9]+),\ \"start\":\ ([0-9]+) ]] && tries=0
+  until same "${BASH_REMATCH[@]:1}" || ! held "$node/lock" || ((++tries > 40)); do idle 0.05; done
+  describe
 }
 
 tidy() { # NODE_DIR [--grace SECONDS]: end what a lost run left behind
@@ -186,7 +194,7 @@ runs() { # RUNS_FOLDER NAME: the newest first
   for at in "$folder/$2"-*; do [[ ! ${at##*/} =~ ^"$2"-[0-9]{8}T[0-9]{6}Z-[^-]{6}$ ]] || ids=("$at" "${ids[@]}"); done
   for one in "${!ids[@]}"; do
     at=("${ids[one]}"/attempt-*/node-0 "${ids[one]}/attempt-1/node-0")
-    place "${at[-2]:-${at[-1]}}" && describe
+    place "${at[-2]:-${at[-1]}}" && revive
     plan=$(grep -m 1 -oE '"plan": ?"[0-9a-f]*"' "$bundle/rules.json" 2>/dev/null)
     field "{$plan}" plan && plan=${REPLY/null/\"\"} whole=false
     { result=$(<"$node/result.json"); } 2>/dev/null
