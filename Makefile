@@ -15,7 +15,7 @@ test: .venv/dev
 	$(BIN)/python -m pytest -q -n auto -m "not slow"
 
 check: lint parts test
-	$(BIN)/python -m pytest -q -m "slow and not soak"
+	$(BIN)/python -m pytest -q -m slow
 
 # Everything that docs/faults.md lists.
 faults: .venv/dev parts

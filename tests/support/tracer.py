@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ TRACEME, CONT, SYSCALL, DETACH, SETOPTIONS, GETEVENTMSG, SYSCALL_INFO = 0, 7, 24
 SYSGOOD, FORK, VFORK, CLONE, EXEC = 1, 2, 4, 8, 16
 FORKED, EXECED = {1, 2, 3}, 4
 ENTRY = 1
+RELEASE_SECONDS = 0.5
 WALL = 0x40000000
 CALLS = {
     "x86_64": {
@@ -79,7 +81,8 @@ class Tracer:
                 if pid == self.root:
                     self.status = os.waitstatus_to_exitcode(status)
             if self.hit and self.root not in self.roles:
-                break  # the others go on without us
+                self._release()
+                break
         return self.status if self.status >= 0 else 128 - self.status
 
     def _stopped(self, pid: int, number: int, event: int) -> None:
@@ -109,6 +112,21 @@ class Tracer:
             self._go_on(pid, given)
         else:
             self._leave(pid)
+
+    def _release(self) -> None:
+        """The others go on without us; one that we leave in the stop of its birth would stay there."""
+        for pid in self.early:
+            libc.ptrace(DETACH, pid, None, 0)
+        end = time.monotonic() + RELEASE_SECONDS
+        while self.roles and time.monotonic() < end:
+            pid, status = os.waitpid(-1, WALL | os.WNOHANG)
+            if pid == 0:
+                time.sleep(0.01)
+                continue
+            self.roles.pop(pid, None)
+            if os.WIFSTOPPED(status):
+                number = os.WSTOPSIG(status)
+                libc.ptrace(DETACH, pid, None, 0 if number & 0x7F in (signal.SIGTRAP, signal.SIGSTOP) else number)
 
     def _call(self, pid: int) -> None:
         info = ctypes.create_string_buffer(88)

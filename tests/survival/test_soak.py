@@ -38,7 +38,7 @@ def run(job):
     for chunk in contact.chunks(Offsets(log=0)):
         pass
     status = contact.status()
-    records.saw(record.id, status)
+    records.saw(record, status)
     return status.outcome
 
 runners = [Runner(Said(manifest=f"{name}.toml")) for name in sys.argv[2:]]
