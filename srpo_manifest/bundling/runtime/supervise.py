@@ -39,6 +39,8 @@ FROZEN_SECONDS = 1.0
 """Who comes to its next step later than that did not run meanwhile."""
 KILL_SECONDS = 20.0
 """From the first KILL to giving up on processes that even KILL does not reach; rules may say `kill_seconds`."""
+GONE_SECONDS = 20.0
+"""How long a run's folder must be gone to count as removed; rules may say `gone_seconds`."""
 ADOPT_SECONDS = 2.0
 """How long `adopt` waits for the end of a run that may have ended already."""
 LONGEST_CGROUP = 150
@@ -128,6 +130,17 @@ class Node:
             message = f"`{path}` does not hold rules of format {FORMAT}"
             raise Refused("bundle-incomplete", message, "unpack the whole bundle", 2)
         return rules
+
+
+def is_absent(path: str) -> bool:
+    """Whether there is certainly nothing; what cannot be asked just now may be there."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def now() -> str:
@@ -1224,6 +1237,7 @@ class Job:
         self.copy = os.open(node.path("page"), os.O_RDWR | os.O_CREAT, 0o600)
         os.close(os.open(node.path("phases"), os.O_WRONLY | os.O_CREAT, 0o600))
         self.page = Page.from_buffer(mmap.mmap(-1, ctypes.sizeof(Page)))
+        self.disk = disk_of(node)
         self.witness: Optional[int] = None
         """A pidfd of a leader that is nobody's child here."""
         self.unknown: list[str] = []
@@ -1263,6 +1277,14 @@ class Job:
         else:
             self.page.log, self.page.phases = (size_of(listing(self.node.path(name))) for name in ("log", "phases"))
         self.artifacts.recall(read_json(self.node.path("before.json")), Story(self.node.path("events.jsonl")))
+
+
+def disk_of(node: Node) -> Optional[int]:
+    """The device of the folder of all runs, which is another one where its disk is not mounted; None where it is away."""
+    try:
+        return os.stat(os.path.dirname(node.run_folder)).st_dev
+    except OSError:
+        return None
 
 
 def late_words(node: Node, rules: Record) -> dict[str, str]:
@@ -1610,6 +1632,8 @@ class Supervisor:
         self.progress: Optional[Record] = None
         self.progressed = self.stepped = self.looked = self.peeked = 0.0
         self.passing: Optional[float] = None
+        self.gone: Optional[float] = None
+        """Since when the run's folder is away."""
         self.rest = Rest()
         rules = job.rules.get("log", ())
         self.loop = Loop(any(rule["event"] == "progress.made" for rule in rules), len(self.story.checkpoints))
@@ -1798,7 +1822,7 @@ class Supervisor:
         now, hours, minutes = time.monotonic(), self.stop.get("max_hours"), self.stop.get("stall_minutes")
         if self.asked is not None:
             self._begin("stop", self._asked_reason())
-        elif not os.path.isdir(self.job.node.folder):
+        elif self._is_removed(now):
             self._begin("stop", "the run's folder was removed, and nobody could stop it any more")
         elif hours is not None and now - self.page.began > hours * 3600:
             self._begin("stop", f"max_hours ({hours:g}) passed")
@@ -1811,6 +1835,12 @@ class Supervisor:
             self._begin("done", "the done rule holds")
         elif minutes:
             self._look_for_trouble(minutes * 60)
+
+    def _is_removed(self, now: float) -> bool:
+        """Whether the run's folder has been gone for long where those of others can be: a disk that is away removes none."""
+        is_gone = is_absent(self.job.node.folder) and self.job.disk == disk_of(self.job.node)
+        self.gone = (self.gone or now) if is_gone else None
+        return self.gone is not None and now - self.gone >= self.stop.get("gone_seconds", GONE_SECONDS)
 
     def _look_for_trouble(self, limit: float) -> None:
         """Tell of what goes on without an end or stands still. That ends nothing: what is slow looks the same."""

@@ -113,6 +113,7 @@ def test_a_lock_that_was_removed_starts_no_second_pair(bundle):
 
 def test_a_run_without_its_folder_is_ended(bundle):
     """Nobody could stop it any more."""
+    bundle.rules["stop"]["gone_seconds"] = 0.5
     run = bundle.start("worker:say:hears", "say:ready", "forever")
     run.until_said("ready")
     shutil.rmtree(run.node.parent.parent)
@@ -120,6 +121,47 @@ def test_a_run_without_its_folder_is_ended(bundle):
     while bundle.processes(run) and time.monotonic() < limit:
         time.sleep(0.05)
     assert bundle.processes(run) == []
+
+
+def test_a_folder_that_is_away_for_a_moment_ends_nothing(bundle):
+    """By itself, or with the folder of all runs."""
+    run = bundle.start("say:ready", "forever")
+    run.until_event("job.started")
+    folder = run.node.parent.parent
+    for path in (folder, folder.parent):
+        path.rename(path.with_name("away"))
+        time.sleep(1.5)
+        path.with_name("away").rename(path)
+    assert run.status()["state"] == "running"
+    assert run.events("stop.asked") == []
+    assert len(bundle.processes(run)) == 1
+
+
+def test_a_disk_that_is_away_removes_no_run(bundle):
+    """However long: the folder of all runs went with it, or another disk's is there in its place."""
+    bundle.rules["stop"]["gone_seconds"] = 0.2
+    run = bundle.start("say:ready", "forever")
+    run.until_event("job.started")
+    runs = run.node.parents[2]
+    runs.rename(runs.with_name("away"))
+    time.sleep(2)
+    runs.symlink_to("/proc")
+    time.sleep(1.5)
+    runs.unlink()
+    runs.with_name("away").rename(runs)
+    assert run.status()["state"] == "running"
+    assert run.events("stop.asked") == []
+
+
+def test_only_what_is_not_there_is_absent(supervise, tmp_path):
+    """A network disk that is stuck answers with an error."""
+    (tmp_path / "file").touch()
+    assert not supervise.is_absent(tmp_path)
+    assert supervise.is_absent(tmp_path / "nothing")
+    assert supervise.is_absent(tmp_path / "file/below")
+    (tmp_path / "loop").symlink_to("loop")
+    assert not supervise.is_absent(tmp_path / "loop")
+    assert not supervise.is_absent(tmp_path / ("x" * 300))
 
 
 def test_a_copy_of_a_run_is_told_as_one(bundle):
