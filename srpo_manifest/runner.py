@@ -34,7 +34,7 @@ from srpo_manifest.values.facts import Facts, PastRun, Unknown
 from srpo_manifest.values.lock import Pin
 from srpo_manifest.values.plan import FORMAT as PLAN_FORMAT
 from srpo_manifest.values.plan import SavedPlan
-from srpo_manifest.values.run import FORMAT, Record
+from srpo_manifest.values.run import FORMAT, Record, Status
 from srpo_manifest.values.said import Said
 from srpo_manifest.values.upgrade import Report
 from srpo_manifest.values.wanted import Wanted
@@ -233,6 +233,7 @@ class Runner:
             if error.code != "launch-unsure":
                 records.discard(record)
             raise
+        records.saw(record, Status(format=FORMAT, run=run, state="pending"))
         self.emit("step.finished", run=run, step="launch", action="run")
         return record
 
