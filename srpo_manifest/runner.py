@@ -259,7 +259,7 @@ class Runner:
 
         known = records.survey()
         kept = {record.id for record in known.records} | {one.id for one in known.damaged if not one.mendable}
-        missing = [run for run in runs if run.id not in kept]
+        missing = [run for run in runs if run.id not in kept and started_of(run.id)]
         made = tuple(self._record(self.wanted, run.id, run.plan, started_of(run.id)) for run in missing)
         records.restore(
             (record, records.Brief(state=run.state, outcome=run.outcome))

@@ -23,6 +23,7 @@ import mmap
 import os
 import re
 import signal
+import stat
 import sys
 import time
 import zlib
@@ -154,14 +155,40 @@ def moment(later: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1000):03}Z"
 
 
+def opened(path: str, flags: int = os.O_RDONLY) -> int:
+    """A file of a run, as `open` takes it for an opener. Raises: OSError, also for a pipe, which might be waited at for ever."""
+    odd = OSError(errno.EINVAL, "it is no regular file", path)
+    try:
+        file = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise odd if error.errno == errno.ENXIO else error from None
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise odd
+    os.set_blocking(file, True)
+    return file
+
+
 def read_json(path: str) -> Optional[Record]:
     """The object in *path*; None where there is none, or it is torn."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=opened) as file:
             found = json.load(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def plainly(error: OSError) -> str:
+    """The file and what is wrong with it, for people."""
+    return f"`{error.filename}`: {error.strerror}" if error.filename else error.strerror or str(error)
+
+
+def typed(value: Any, kind: type[Any]) -> Any:
+    """*value*, which a file held. Raises: TypeError where it is of another kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
 
 
 def format_of(record: Optional[Record]) -> float:
@@ -191,7 +218,7 @@ def write_json(path: str, record: Record) -> None:
     """Write *record* durably, or leave what was there."""
     aside = f"{path}.{os.getpid()}"
     try:
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        with open(opened(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -221,7 +248,7 @@ class Slots:
     """Records that were given their space before anything started: a full disk cannot keep them from being written."""
 
     def __init__(self, path: str, there: bool = False) -> None:
-        self.file = os.open(path, os.O_RDWR | (0 if there else os.O_CREAT | os.O_EXCL), 0o600)
+        self.file = opened(path, os.O_RDWR | (0 if there else os.O_CREAT | os.O_EXCL))
         if there:
             return
         os.write(self.file, b" " * SLOT_BYTES * 3)
@@ -242,7 +269,7 @@ def read_slots(path: str) -> tuple[list[Optional[Record]], list[str]]:
     records: list[Optional[Record]] = []
     torn = []
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=opened) as file:
             data = file.read(SLOT_BYTES * 3)
     except FileNotFoundError:
         return [None] * 3, []
@@ -251,8 +278,11 @@ def read_slots(path: str) -> tuple[list[Optional[Record]], list[str]]:
     for index in range(3):
         text, _, check = data[index * SLOT_BYTES : (index + 1) * SLOT_BYTES].rstrip(b" ").rpartition(b"#")
         good = text and check == b"%08x" % zlib.crc32(text)
-        records.append(json.loads(text) if good else None)
-        if not good and (text or check):
+        found = None
+        with contextlib.suppress(ValueError, RecursionError):
+            found = json.loads(text) if good else None
+        records.append(found if isinstance(found, dict) else None)
+        if records[-1] is None and (text or check):
             torn.append(f"slot {index}")
     return records, torn
 
@@ -293,7 +323,7 @@ class Events:
     def __init__(self, node: Node, secrets: Iterable[str] = ()) -> None:
         self.run = node.run
         self.secrets = spellings(secrets)
-        self.file = os.open(node.path("events.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.file = opened(node.path("events.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self.torn = False
 
     def append(self, event: str, **data: object) -> None:
@@ -340,7 +370,7 @@ class Story:
         self.awaits, self.until = "", 0.0
         """What the end waits for, a checkpoint or the processes, and until when."""
         progress = None
-        with contextlib.suppress(FileNotFoundError), open(path, "rb") as lines:
+        with contextlib.suppress(FileNotFoundError), open(path, "rb", opener=opened) as lines:
             for line in lines:
                 if b'"event": "progress.made"' in line:
                     progress = line
@@ -350,27 +380,29 @@ class Story:
             self._read(progress)
 
     def _read(self, line: bytes) -> None:
-        with contextlib.suppress(ValueError, LookupError, TypeError):
+        with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
             self._tell(json.loads(line))
 
     def _tell(self, told: Record) -> None:
         event = told["event"]
         self.format = max(self.format, format_of(told))
         if event == "phase.started":
-            self.phase = told["phase"]
+            self.phase = typed(told["phase"], str)
         elif event == "job.started":
             self.started = True
         elif event == "progress.made":
             self.progress = {name: told[name] for name in told if name not in ("format", "time", "event", "run")}
         elif event == "checkpoint.written":
-            self.checkpoints[told["path"]] = told["bytes"]
+            self.checkpoints[typed(told["path"], str)] = typed(told["bytes"], int)
         elif event == "image.written":
-            self.images.add(told["path"])
+            self.images.add(typed(told["path"], str))
         elif event == "warning.raised":
-            self.warned.add(told["code"])
-            if told["code"] == "checkpoint-torn" and "path" in told:
-                self.torn.add(told["path"])
-            self.warnings.append({name: told.get(name, []) for name in ("time", "code", "message", "hints")})
+            warning: Record = {name: typed(told[name], str) for name in ("time", "code", "message")}
+            hints = [typed(hint, str) for hint in told.get("hints", [])]
+            self.warned.add(warning["code"])
+            if warning["code"] == "checkpoint-torn" and "path" in told:
+                self.torn.add(typed(told["path"], str))
+            self.warnings.append({**warning, "hints": hints})
         elif event == "stop.asked":
             self.stopping = True
         elif event in ("checkpoint.awaited", "grace.started"):
@@ -664,7 +696,7 @@ def intact(path: str, size: int) -> bool:
     if not path.endswith(".safetensors"):
         return size > 0 and not is_cut_archive(path)
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=opened) as file:
             length = int.from_bytes(file.read(8), "little")
             if not 0 < length <= min(size - 8, LONGEST_HEADER):
                 return False
@@ -680,7 +712,7 @@ def is_cut_archive(path: str) -> bool:
     import zipfile
 
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=opened) as file:
             return file.read(4) == b"PK\x03\x04" and not zipfile.is_zipfile(file)
     except OSError:
         return True
@@ -689,7 +721,7 @@ def is_cut_archive(path: str) -> bool:
 def shards(path: str) -> Optional[set[str]]:
     """The weight files that a `….index.json` names; None where it is cut."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=opened) as file:
             named = json.loads(file.read(LONGEST_HEADER))["weight_map"].values()
         return {os.path.normpath(name) for name in named}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
@@ -876,7 +908,7 @@ class Artifacts:
         if path in self.images and self.images[path] is None and not self.folder:
             self.images[path] = files
             return
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=opened) as file:
             data = file.read(PICTURE_BYTES + 1)
         large, kind = len(data) > PICTURE_BYTES, ends_well(data)
         if not (settled if large or kind is None else kind):
@@ -926,7 +958,7 @@ def is_copied(path: str, data: bytes, folder: str) -> bool:
     """Whether *folder* holds a copy of this version of a picture."""
     stem, ending = os.path.splitext(os.path.basename(path))
     for copy in glob.glob(os.path.join(glob.escape(folder), glob.escape(stem) + "*" + glob.escape(ending))):
-        with open(copy, "rb") as file:
+        with open(copy, "rb", opener=opened) as file:
             if file.read() == data:
                 return True
     return False
@@ -957,7 +989,7 @@ def lines_after(path: str, offset: int, last: bool) -> tuple[list[str], int]:
     `\r` ends a line too; so does the end of the file at the *last* look.
     """
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=opened) as file:
             size = os.fstat(file.fileno()).st_size
             if not size - BEHIND_BYTES <= offset <= size:
                 offset = max(0, size - CHUNK_BYTES)
@@ -988,7 +1020,7 @@ class LogIndex:
             size = os.stat(self.log).st_size
             if size != self.size:
                 anew = os.O_TRUNC if size < self.size else os.O_APPEND
-                file = os.open(self.path, os.O_WRONLY | os.O_CREAT | anew, 0o600)
+                file = opened(self.path, os.O_WRONLY | os.O_CREAT | anew)
                 try:
                     os.write(file, b"%d %d\n" % (moment, size))
                 finally:
@@ -1233,9 +1265,9 @@ class Job:
         except FileExistsError:
             raise Refused("run-used", f"run `{node.run}` was started before", "start a new run", 73) from None
         self.events = Events(node, secrets.values())
-        self.log = os.open(node.path("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self.copy = os.open(node.path("page"), os.O_RDWR | os.O_CREAT, 0o600)
-        os.close(os.open(node.path("phases"), os.O_WRONLY | os.O_CREAT, 0o600))
+        self.log = opened(node.path("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self.copy = opened(node.path("page"), os.O_RDWR | os.O_CREAT)
+        os.close(opened(node.path("phases"), os.O_WRONLY | os.O_CREAT))
         self.page = Page.from_buffer(mmap.mmap(-1, ctypes.sizeof(Page)))
         self.disk = disk_of(node)
         self.witness: Optional[int] = None
@@ -1345,7 +1377,7 @@ def claim(node: Node) -> tuple[int, int]:
 
 def take_lock(node: Node) -> int:
     """The lock's file, held for as long as any process has it open. A reader holds it for a moment only."""
-    lock = os.open(node.path("lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    lock = opened(node.path("lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     for _ in range(10):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -1398,7 +1430,7 @@ def supervisor_of(node: Node) -> str:
 def is_held(path: str, how: int = fcntl.LOCK_SH) -> bool:
     """Whether a run is supervised; asked with LOCK_EX, whether a supervisor lives at all."""
     try:
-        lock = os.open(path, os.O_RDONLY)
+        lock = opened(path)
     except FileNotFoundError:
         return False
     try:
@@ -1558,12 +1590,12 @@ def write_digests(paths: list[str], told: str) -> None:
     import hashlib
 
     os.nice(19)
-    with open(told, "wb", buffering=0) as lines:
+    with open(told, "wb", buffering=0, opener=opened) as lines:
         for path in paths:
             digest, read = hashlib.sha256(), 0
             try:
                 size = os.path.getsize(path)
-                with open(path, "rb", buffering=0) as file:
+                with open(path, "rb", buffering=0, opener=opened) as file:
                     while piece := file.read(CHUNK_BYTES):
                         digest.update(piece)
                         read += len(piece)
@@ -1582,7 +1614,7 @@ def digest_line(path: str, digest: str) -> str:
 def read_digests(told: str) -> dict[str, str]:
     """Digests by path; a line that was cut is none."""
     try:
-        with open(told, "rb") as file:
+        with open(told, "rb", opener=opened) as file:
             lines = os.fsdecode(file.read()).split("\n")[:-1]
     except FileNotFoundError:
         return {}
@@ -2204,7 +2236,7 @@ def follow_up(job: Job, outcome: str) -> None:
         return
     why = "the outputs were fetched" if os.path.exists(node.path(FETCHED)) else "the time for it has come"
     tell("started", why)
-    log = os.open(node.path("end.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = opened(node.path("end.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     child, gate = fork_bash(job, "end.sh", {"SRPO_RUN_OUTCOME": outcome}, log=log)
     open_gate(gate)
     ended: dict[int, int] = {}
@@ -2380,7 +2412,10 @@ def environment_of(pid: int) -> dict[str, str]:
 
 def secret_names(node: Node) -> list[str]:
     """The secrets that the job was given: `settings.sh` lists them."""
-    with contextlib.suppress(OSError), open(os.path.join(node.bundle, "settings.sh"), encoding="utf-8") as file:
+    with (
+        contextlib.suppress(OSError),
+        open(os.path.join(node.bundle, "settings.sh"), encoding="utf-8", opener=opened) as file,
+    ):
         found = re.search(r"^secrets=\((.*)\)$", file.read(), re.MULTILINE)
         return found[1].split() if found else []
     return []
@@ -2391,7 +2426,7 @@ def alone(node: Node) -> Iterator[None]:
     """While no other launch of the name goes on, and no run of it. Raises: Refused where one runs."""
     folder, name = os.path.dirname(node.run_folder), node.rules()["name"]
     path = os.path.join(folder, f".{name}.launch")
-    gate = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    gate = opened(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     try:
         take_gate(gate, path)
         for run in runs_of(folder, name):
@@ -2464,7 +2499,7 @@ def attend(node: Node) -> int:
     offset = 0
     while True:
         alive = is_held(node.path("lock"))
-        with open(node.path("log"), "rb") as log:
+        with open(node.path("log"), "rb", opener=opened) as log:
             log.seek(offset)
             data = log.read(CHUNK_BYTES)
         offset += len(data)
@@ -2563,8 +2598,9 @@ def status_of(node: Node) -> Record:
     if identity and not os.path.exists(node.path("events.jsonl")):
         damaged.append("events.jsonl")
     story = Story(node.path("events.jsonl"))
-    result = read_json(node.path("result.json"))
-    if result is None and os.path.exists(node.path("result.json")):
+    written = read_json(node.path("result.json"))
+    result = written if written and is_sound(written) else None
+    if result is None and os.path.lexists(node.path("result.json")):
         damaged.append("result.json")
     state, outcome, reason = "pending", None, None
     if not alive and (end or result):
@@ -2578,7 +2614,7 @@ def status_of(node: Node) -> Record:
         state = "stopping"
     elif identity:
         state = "running" if story.started else "preparing"
-    newer = newer_parts(node, story, slots, result)
+    newer = newer_parts(node, story, slots, written)
     left = {one["path"]: one for one in (result or {}).get("checkpoints", ()) if not newer}
     checkpoints = {
         path: {
@@ -2613,9 +2649,22 @@ def status_of(node: Node) -> Record:
         "started": identity and identity.get("time"),
         "ended": (end or {}).get("time", (result or {}).get("ended")),
         "damaged": damaged,
-        "unfinished": (outcome == "lost" and not (end or result or newer or copied)) or is_end_lost(node),
+        "unfinished": (outcome == "lost" and not (end or written or newer or copied)) or is_end_lost(node),
         "end": end_of(node),
     }
+
+
+def is_sound(result: Record) -> bool:
+    """Whether what is read of a result has the types that are written."""
+    with contextlib.suppress(LookupError, TypeError, AttributeError):
+        typed(result["outcome"], str)
+        for name in ("reason", "ended"):
+            typed(result.get(name, ""), str)
+        typed(result.get("exit") or 0, int)
+        for one in result.get("checkpoints", ()):
+            typed(one["path"], str), typed(one["bytes"], int), typed(one["whole"], bool)
+        return True
+    return False
 
 
 def lost_reason(identity: Optional[Record]) -> str:
@@ -2687,7 +2736,7 @@ def mark(node: Node, what: str) -> int:
     """Say that the outputs came home, or that the command after the end is called off, and print the state."""
     if not os.path.isdir(node.folder):
         raise Refused("run-unknown", f"there is no run in `{node.folder}`", "name the folder of one of its nodes", 66)
-    os.close(os.open(node.path(what), os.O_WRONLY | os.O_CREAT, 0o600))
+    os.close(opened(node.path(what), os.O_WRONLY | os.O_CREAT))
     sync_folder(node.folder)
     print(json.dumps(status_of(node)))
     return 0
@@ -2712,9 +2761,13 @@ def runs(folder: str, name: str) -> int:
 def told_or_why(folder: str) -> Record:
     """The run as `told_run` has it, or why it cannot be read."""
     try:
-        return told_run(folder)
-    except (OSError, LookupError, TypeError, ValueError) as error:
-        why = short(str(error) if isinstance(error, OSError) else f"its files have another shape: {error!r}")
+        if not os.path.islink(folder):
+            return told_run(folder)
+        why = "it is a link"
+    except OSError as error:
+        why = short(plainly(error))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        why = short(f"its files have another shape: {error!r}")
     return {
         "id": os.path.basename(folder),
         "plan": "",
@@ -2754,10 +2807,10 @@ def told_run(folder: str) -> Record:
     rules = result or read_json(os.path.join(node.bundle, "rules.json")) or {}
     whole = found["outcome"] == "succeeded" and result is not None and not result["dry_run"]
     return {
-        "id": node.run,
-        "plan": rules.get("plan", ""),
+        "id": os.path.basename(folder),
+        "plan": typed(rules.get("plan", ""), str),
         "state": found["state"],
-        "outcome": found["outcome"],
+        "outcome": found["outcome"] and typed(found["outcome"], str),
         "whole": whole and all(map(is_there, (*result["checkpoints"], *result["files"]))),
         "unfinished": found["unfinished"],
     }
@@ -2766,7 +2819,10 @@ def told_run(folder: str) -> Record:
 def is_starting(folder: str) -> bool:
     """Whether a process lives that `starting` names: number, start, and the beginning of the boot id."""
     boot = boot_id()
-    with contextlib.suppress(OSError, ValueError), open(os.path.join(folder, "starting"), encoding="ascii") as lines:
+    with (
+        contextlib.suppress(OSError, ValueError),
+        open(os.path.join(folder, "starting"), encoding="ascii", opener=opened) as lines,
+    ):
         for pid, start, of in (line.strip().split("-") for line in lines):
             found = same(int(pid), int(start)) if boot.startswith(of) else None
             if found and found.state not in "ZX":
@@ -2825,7 +2881,7 @@ def part(path: str, offset: int, known: str = "", whole: bool = False) -> Part:
     that was only cut from its end.
     """
     try:
-        file = os.open(path, os.O_RDONLY)
+        file = opened(path)
     except FileNotFoundError:
         return Part(0 if known else offset, b"", "")
     try:
@@ -2851,7 +2907,7 @@ def seek(node: Node, lines: Optional[int], since: Optional[float], ago: Optional
     moment = since if ago is None else time.time() - ago
     is_timed = os.path.exists(node.path("log.index"))
     offset = 0
-    with contextlib.suppress(FileNotFoundError), open(node.path("log"), "rb") as log:
+    with contextlib.suppress(FileNotFoundError), open(node.path("log"), "rb", opener=opened) as log:
         if moment is not None:
             offset = size_at(node.path("log.index"), moment)
             if offset < os.fstat(log.fileno()).st_size:
@@ -2865,7 +2921,7 @@ def seek(node: Node, lines: Optional[int], since: Optional[float], ago: Optional
 def size_at(index: str, moment: float) -> int:
     """How large the log was at *moment*, or shortly before."""
     size = 0
-    with contextlib.suppress(FileNotFoundError), open(index, "rb") as lines:
+    with contextlib.suppress(FileNotFoundError), open(index, "rb", opener=opened) as lines:
         for line in lines:
             with contextlib.suppress(ValueError):
                 noted, then = map(int, line.split())
@@ -2956,7 +3012,7 @@ def main() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f"error[files]: {error}", file=sys.stderr)
+        print(f"error[files]: {plainly(error)}", file=sys.stderr)
         return 70
     return ended
 
