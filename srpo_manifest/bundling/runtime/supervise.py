@@ -42,6 +42,10 @@ KILL_SECONDS = 20.0
 """From the first KILL to giving up on processes that even KILL does not reach; rules may say `kill_seconds`."""
 GONE_SECONDS = 20.0
 """How long a run's folder must be gone to count as removed; rules may say `gone_seconds`."""
+STALLED_SECONDS = 60.0
+"""An inner supervisor that has taken no step for so long is told of; rules may say `stalled_seconds`."""
+CARE_SECONDS = 2.0
+"""Between two looks of the outer supervisor at the inner one."""
 ADOPT_SECONDS = 2.0
 """How long `adopt` waits for the end of a run that may have ended already."""
 LONGEST_CGROUP = 150
@@ -1269,12 +1273,15 @@ class Job:
         self.copy = opened(node.path("page"), os.O_RDWR | os.O_CREAT)
         os.close(opened(node.path("phases"), os.O_WRONLY | os.O_CREAT))
         self.page = Page.from_buffer(mmap.mmap(-1, ctypes.sizeof(Page)))
+        self.pulse = ctypes.c_double.from_buffer(mmap.mmap(-1, ctypes.sizeof(ctypes.c_double)))
+        """When the inner supervisor took its last step, on the monotonic clock; infinite once it has nothing to watch."""
         self.disk = disk_of(node)
         self.witness: Optional[int] = None
         """A pidfd of a leader that is nobody's child here."""
         self.unknown: list[str] = []
         """Secrets that went with the leader."""
         self.artifacts = Artifacts(node, self.rules, self.words)
+        self.pulse.value = time.monotonic()
         self.page.began, self.page.dry_run, self.page.umask = time.monotonic(), dry_run, umask
         if self.adopted:
             self._recall()
@@ -1478,12 +1485,15 @@ def run_outer(job: Job, ack: int) -> None:
     if inner == 0:
         in_child(job, lambda: run_inner(job, own, ack))
     os.close(ack)
+    care = Care(job, inner)
     # nobody else is reaped here: a leader that comes with the inner one's death still holds its status
     while os.waitid(os.P_PID, inner, os.WEXITED | os.WNOHANG) is None:
-        received = signal.sigwaitinfo(SIGNALS).si_signo
-        if received in STOPS:
-            note_stop(job, received)
-            os.kill(inner, received)
+        received = signal.sigtimedwait(SIGNALS, CARE_SECONDS)
+        if received is None or care.since:
+            care.look()
+        if received and received.si_signo in STOPS:
+            note_stop(job, received.si_signo)
+            os.kill(inner, received.si_signo)
     found, ended, end = read_slots(job.node.path("slots"))[0]
     if end is None:
         message = "the inner supervisor died; the outer one goes on"
@@ -1493,6 +1503,40 @@ def run_outer(job: Job, ack: int) -> None:
     if not Story(job.node.path("events.jsonl")).ended:
         job.events.ended(end["outcome"], ended["code"] if ended else None, end["reason"])
     follow_up(job, end["outcome"])
+
+
+class Care:
+    """What the outer supervisor sees of the inner one: that it stands still is told, and nothing else is done."""
+
+    def __init__(self, job: Job, inner: int) -> None:
+        self.job, self.inner = job, inner
+        self.limit: float = job.rules["stop"].get("stalled_seconds", STALLED_SECONDS)
+        self.before: tuple[float, bool] = (0.0, False)
+        """The pulse at the look before, and whether it stood still then."""
+        self.since = ""
+        """Since when it is told to stand still; empty where it goes on."""
+
+    def look(self) -> None:
+        """Tell of a change. Two looks must agree: after a machine was frozen, both wake, and one does first."""
+        pulse, found = self.job.pulse.value, process(self.inner)
+        is_stopped = found is not None and found.state in "Tt"
+        still = not math.isinf(pulse) and (is_stopped or time.monotonic() - pulse > self.limit)
+        if still and self.before == (pulse, True) and not self.since:
+            self.since = now()
+            self._tell(
+                "was stopped by a signal" if is_stopped else f"has taken no step for {time.monotonic() - pulse:.0f} seconds",
+                "nothing watches or ends the job until it goes on",
+                f"`kill -CONT {self.inner}` on that machine lets it go on" if is_stopped else "see what it waits for: a dead disk",
+                f"`kill -KILL {self.inner}` lets the outer one, process {os.getpid()}, take its place",
+            )  # fmt: skip
+        elif self.since and not still:
+            self._tell("goes on", f"it was told to stand still at {self.since}")
+            self.since = ""
+        self.before = (pulse, still)
+
+    def _tell(self, what: str, why: str, *hints: str) -> None:
+        message = f"the inner supervisor, process {self.inner}, {what}: {why}"
+        self.job.events.append("warning.raised", code="supervisor-stalled", message=message, hints=list(hints))
 
 
 def run_inner(job: Job, outer: list[int], ack: int) -> None:
@@ -1814,6 +1858,7 @@ class Supervisor:
         return tree(self.job.node.run, self.supervisors, self.leader or (), self.cgroup)
 
     def _reap(self) -> list[tuple[int, int]]:
+        self.job.pulse.value = time.monotonic()
         ended = []
         for pid, status in ended_children():
             ended.append((pid, status))
@@ -2212,6 +2257,7 @@ def follow_up(job: Job, outcome: str) -> None:
 
     The run is over: its lock is shared from here on, so that readers find it free and nobody else takes it.
     """
+    job.pulse.value = math.inf
     wish, story = job.rules.get("end"), read_json(job.node.path("end.json")) or {}
     if not wish or job.dry_run or job.restarted or story.get("state", "waiting") != "waiting":
         return

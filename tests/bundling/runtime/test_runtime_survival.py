@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import time
+import types
 
 import pytest
 
@@ -188,3 +189,58 @@ def test_slots_that_were_cut_are_told_at_once(bundle):
     os.truncate(run.node / "slots", 0)
     assert "slots" in run.status()["damaged"]
     assert (run.node / "phases").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_inner_supervisor_that_was_stopped_is_told(bundle):
+    """Once, with what to do, and when it goes on; nothing of the run changes."""
+    run = bundle.start("say:ready", "forever")
+    run.until_event("job.started")
+    inner = bundle.supervisor(run, "inner")
+    os.kill(inner, signal.SIGSTOP)
+    run.until(lambda: codes(run) == ["supervisor-stalled"])
+    (told,) = run.status()["warnings"]
+    assert f"process {inner}, was stopped by a signal" in told["message"]
+    assert [hint.split("`")[1] for hint in told["hints"]] == [f"kill -CONT {inner}", f"kill -KILL {inner}"]
+    run.stop()
+    time.sleep(3)
+    assert codes(run) == ["supervisor-stalled"]
+    assert len(bundle.processes(run)) == 1
+    os.kill(inner, signal.SIGCONT)
+    run.until(lambda: codes(run) == ["supervisor-stalled"] * 2)
+    assert "goes on" in run.events("warning.raised")[1]["message"]
+    assert run.end()["outcome"] == "stopped"
+
+
+def test_the_other_supervisor_may_take_the_place_of_a_stopped_one(bundle):
+    """As the hint says; the trainer's status is kept."""
+    run = bundle.start("say:ready", "await:go", "exit:7")
+    run.until_event("job.started")
+    inner = bundle.supervisor(run, "inner")
+    os.kill(inner, signal.SIGSTOP)
+    (run.node / "go").touch()
+    run.until(lambda: codes(run) == ["supervisor-stalled"])
+    os.kill(inner, signal.SIGKILL)
+    assert (run.end()["outcome"], run.status()["exit"]) == ("failed", 7)
+
+
+def test_only_a_supervisor_that_stays_still_is_told_of(bundle, supervise, monkeypatch):
+    """One late look proves nothing, as after a machine was frozen; nor does one that has nothing left to watch."""
+    told, moment = [], [100.0]
+    monkeypatch.setattr(supervise.time, "monotonic", lambda: moment[0])
+    job = types.SimpleNamespace(
+        pulse=types.SimpleNamespace(value=100.0),
+        rules={"stop": {}},
+        events=types.SimpleNamespace(append=lambda _, **data: told.append(data["message"])),
+    )
+    care = supervise.Care(job, os.getpid())
+    for pulse, at in ((100, 130), (100, 500), (500, 502), (502, 503), (503, 564), (503, 566), (503, 568), (568, 569)):
+        job.pulse.value, moment[0] = float(pulse), float(at)
+        care.look()
+    assert [message.split(": ")[0].rpartition(", ")[2] for message in told] == [
+        "has taken no step for 63 seconds",
+        "goes on",
+    ]
+    job.pulse.value, moment[0] = float("inf"), 9999.0
+    care.look()
+    care.look()
+    assert len(told) == 2
