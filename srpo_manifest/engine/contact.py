@@ -74,7 +74,7 @@ class Contact:
         told = Raised(
             time=found.started or "",
             code="run-unadopted",
-            message=next((line for line in lines if line.startswith("error[")), adopted.complaint),
+            message=next((line.partition("]: ")[2] for line in lines if line.startswith("error[")), adopted.complaint),
             hints=tuple(line.removeprefix("hint: ") for line in lines if line.startswith("hint: ")),
         )
         return msgspec.structs.replace(found, warnings=(*found.warnings, told))

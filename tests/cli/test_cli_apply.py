@@ -357,6 +357,7 @@ def test_a_run_that_cannot_be_taken_over_is_not_said_to_be_stopped(place, say):
     (place.folder / ".srpo/runs" / run / "bundle/supervise.py").write_text(refuses)
     said = say("status")
     assert (said.status, "[run-unadopted]" in said.out, "of another user" in said.out) == (0, True, True)
+    assert "error[" not in said.out
     said = say("stop")
     assert (said.status, "error[run-unadopted]" in said.err, "of another user" in said.err) == (5, True, True)
 

@@ -89,7 +89,9 @@ FETCHED, KEEP = "fetched", "keep"
 END_SECONDS = 1.0
 """Between two looks while the command after the end waits."""
 WAKE = signal.SIGUSR1
-STOPS = {signal.SIGTERM, signal.SIGINT}
+ASKED = signal.SIGUSR2
+"""A stop was asked for, and a full disk kept the request from being written."""
+STOPS = {signal.SIGTERM, signal.SIGINT, ASKED}
 SIGNALS = STOPS | {WAKE, signal.SIGCHLD}
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 PIDFD_GET_INFO, PIDFD_INFO_EXIT, PIDFD_INFO_BYTES = 0xC040FF0B, 8, 64
@@ -2275,7 +2277,7 @@ def follow_up(job: Job, outcome: str) -> None:
     while off is None and time.monotonic() < job.page.due and not os.path.exists(node.path(FETCHED)):
         received = signal.sigtimedwait(SIGNALS, END_SECONDS)
         told = received is not None and received.si_signo in STOPS
-        off = f"signal {received.si_signo} to the supervisor" if told else called_off(node)
+        off = told_by(received.si_signo) if received and told else called_off(node)
     other = other_run(node)
     if off or other:
         tell("called-off", off or f"run `{other}` needs this machine")
@@ -2540,7 +2542,7 @@ def launch_secrets(names: list[str], on_stdin: bool) -> dict[str, str]:
 
 def attend(node: Node) -> int:
     """Show the log until the end; an interruption asks for a stop, a broken pipe or hang-up only leaves."""
-    for number_ in STOPS:
+    for number_ in STOPS - {ASKED}:
         signal.signal(number_, lambda number_, _: ask_stop(node, f"signal {number_} to the launcher", None))
     offset = 0
     while True:
@@ -2738,10 +2740,17 @@ def stop_request(reason: str, grace: Optional[float], checkpoint: Optional[float
     return {"time": now(), "grace_seconds": grace, "checkpoint_seconds": checkpoint, "reason": reason}
 
 
+def told_by(received: int) -> str:
+    """What a signal to a supervisor is the reason of."""
+    if received == ASKED:
+        return "a stop was asked for, by whom could not be written"
+    return f"signal {received} to the supervisor"
+
+
 def note_stop(job: Job, received: int) -> Record:
     """A signal asks for a stop: that is kept at once, as whoever received it may die. Returns: the request."""
     job.page.asked = True
-    request = stop_request(f"signal {received} to the supervisor", None)
+    request = stop_request(told_by(received), None)
     if not os.path.exists(job.node.path("stop.req")):
         with contextlib.suppress(OSError):
             write_json(job.node.path("stop.req"), request)
@@ -2749,12 +2758,12 @@ def note_stop(job: Job, received: int) -> Record:
 
 
 def ask_stop(node: Node, reason: str, grace: Optional[float], checkpoint: Optional[float] = None) -> None:
-    """Write the request, then wake who must read it. On a full disk the signal itself is the request."""
+    """Write the request, then wake who must read it. On a full disk another signal is the request."""
     wake = WAKE
     try:
         write_json(node.path("stop.req"), stop_request(reason, grace, checkpoint))
     except OSError:
-        wake = signal.SIGTERM
+        wake = ASKED
     identity = read_slots(node.path("slots"))[0][IDENTITY]
     if identity and identity.get("boot") == boot_id() and format_of(identity) <= FORMAT:
         living = [found for name in ("inner", "outer") if (found := same(*identity[name])) and found.state not in "ZX"]
