@@ -2276,8 +2276,7 @@ def follow_up(job: Job, outcome: str) -> None:
     off, node = called_off(job.node), job.node
     while off is None and time.monotonic() < job.page.due and not os.path.exists(node.path(FETCHED)):
         received = signal.sigtimedwait(SIGNALS, END_SECONDS)
-        told = received is not None and received.si_signo in STOPS
-        off = told_by(received.si_signo) if received and told else called_off(node)
+        off = told_by(received.si_signo) if received and received.si_signo in STOPS else called_off(node)
     other = other_run(node)
     if off or other:
         tell("called-off", off or f"run `{other}` needs this machine")
@@ -2319,6 +2318,8 @@ def ended_at(node: Node) -> str:
 def end_of(node: Node) -> Optional[Record]:
     """How the command after the end stands; None before the end, and where none is wanted."""
     story = read_json(node.path("end.json"))
+    if story and not isinstance(story.get("state"), str):
+        return None
     if story and story["state"] in ("waiting", "started") and not is_held(node.path("lock"), fcntl.LOCK_EX):
         began = story["state"] == "started"
         story.update(state="lost", reason="the supervisors died" + (" after it had begun" if began else ""))
@@ -2460,10 +2461,8 @@ def environment_of(pid: int) -> dict[str, str]:
 
 def secret_names(node: Node) -> list[str]:
     """The secrets that the job was given: `settings.sh` lists them."""
-    with (
-        contextlib.suppress(OSError),
-        open(os.path.join(node.bundle, "settings.sh"), encoding="utf-8", opener=opened) as file,
-    ):
+    settings = os.path.join(node.bundle, "settings.sh")
+    with contextlib.suppress(OSError), open(settings, encoding="utf-8", opener=opened) as file:
         found = re.search(r"^secrets=\((.*)\)$", file.read(), re.MULTILINE)
         return found[1].split() if found else []
     return []
@@ -2873,11 +2872,8 @@ def told_run(folder: str) -> Record:
 
 def is_starting(folder: str) -> bool:
     """Whether a process lives that `starting` names: number, start, and the beginning of the boot id."""
-    boot = boot_id()
-    with (
-        contextlib.suppress(OSError, ValueError),
-        open(os.path.join(folder, "starting"), encoding="ascii", opener=opened) as lines,
-    ):
+    boot, path = boot_id(), os.path.join(folder, "starting")
+    with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii", opener=opened) as lines:
         for pid, start, of in (line.strip().split("-") for line in lines):
             found = same(int(pid), int(start)) if boot.startswith(of) else None
             if found and found.state not in "ZX":
