@@ -14,7 +14,7 @@ demo: .venv/core
 test: .venv/dev
 	$(BIN)/python -m pytest -q -n auto -m "not slow"
 
-check: lint test parts
+check: lint parts test
 	$(BIN)/python -m pytest -q -m "slow and not soak"
 
 # Everything that docs/faults.md lists.
@@ -26,7 +26,7 @@ soak: .venv/dev
 
 # What the slower suites need beside Python packages: with root and apt it is installed, elsewhere tests say what is missing.
 parts: .venv/torch
-	tests/install-parts.sh strace gcc
+	tests/install-parts.sh strace gcc sshd=openssh-server
 
 # The real torchrun, in a place of its own: it is large.
 .venv/torch: .venv/bin/python

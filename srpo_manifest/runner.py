@@ -296,6 +296,8 @@ class Runner:
             launcher=msgspec.to_builtins(manifest.backend.launcher),
             plugins=manifest.plugins,
             started=started,
+            fetch=manifest.outputs.fetch,
+            to=str(Path(self.wanted.folder, manifest.outputs.to).absolute()),
         )
 
     def _proven_bash(self, transport: object) -> dict[str, str]:

@@ -48,8 +48,11 @@ def nearest(wanted: str, known: Iterable[str]) -> str | None:
     folded = _folded(wanted)
     best: tuple[int, str] | None = None
     for word in known:
+        most = max(1, (len(folded) - 1) // 3)
+        if abs(len(folded) - len(word)) > most:
+            continue
         edits = _edits(folded, _folded(word))
-        if edits <= max(1, (len(folded) - 1) // 3) and (best is None or edits < best[0]):
+        if edits <= most and (best is None or edits < best[0]):
             best = (edits, word)
     return best[1] if best else None
 

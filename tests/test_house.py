@@ -18,7 +18,7 @@ FLOORS = (
     ("planning", "ports"),
     ("piped",),
     ("plugin",),
-    ("builtin", "demo"),
+    ("builtin", "demo", "testing"),
     ("engine",),
     ("runner",),
     ("cli", "__main__"),
@@ -115,3 +115,23 @@ print(len({names!r}))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(len(names))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "plugins").rglob("*.py")), ids=lambda path: path.relative_to(ROOT).as_posix()
+)
+def test_a_plugin_comes_through_the_door(path: Path) -> None:
+    """It imports what is promised to strangers, and needs no POSIX to be imported."""
+    promised = {"srpo_manifest.plugin", "srpo_manifest.testing"}
+    found = {name for name in imports(path) if name == "srpo_manifest" or name.startswith("srpo_manifest.")}
+    assert {name for name in found if not {name, name.rpartition(".")[0]} & promised} == set()
+    if "tests" not in path.parts:
+        assert not imports(path) & {*POSIX_ONLY}
+
+
+def test_the_core_imports_no_plugin() -> None:
+    """They come by their entry points alone."""
+    theirs = {entry.name for entry in (ROOT / "plugins").glob("*/srpo_manifest_*")}
+    assert theirs
+    for path in PACKAGE.rglob("*.py"):
+        assert not {name.partition(".")[0] for name in imports(path)} & theirs, path

@@ -44,10 +44,9 @@ def told(files: Sequence[tuple[str, Sequence[Finding]]], style: str) -> int:
     if style == "human":
         _for_people(files, wrong)
     elif style == "json":
-        import msgspec  # noqa: PLC0415 - see `quick`
+        from srpo_manifest.cli.output import data  # noqa: PLC0415 - see `quick`
 
-        rows = [{"file": file, "findings": findings} for file, findings in files]
-        print(msgspec.json.format(msgspec.json.encode({"format": FORMAT, "files": rows}), indent=2).decode())
+        data({"format": FORMAT, "files": [{"file": file, "findings": findings} for file, findings in files]})
     else:
         from srpo_manifest.cli.formats import FORMATS, Checked  # noqa: PLC0415 - see `quick`
 
@@ -74,12 +73,20 @@ def _for_people(files: Sequence[tuple[str, Sequence[Finding]]], wrong: int) -> N
 
 
 def files_of(given: Iterable[str]) -> Iterable[str]:
-    """Files as they are; a folder means its `*.toml` with a top-level `schema`."""
+    """Files as they are; a folder means its `*.toml` with a top-level `schema`.
+
+    A folder that cannot be listed counts as a file: who reads it tells why.
+    """
     for path in given:
         if not os.path.isdir(path):
             yield path
             continue
-        for name in sorted(os.listdir(path)):
+        try:
+            names = sorted(os.listdir(path))
+        except OSError:
+            yield path
+            continue
+        for name in names:
             if name.endswith(".toml") and _has_schema(os.path.join(path, name)):
                 yield os.path.join(path, name)
 

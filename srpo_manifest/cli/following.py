@@ -7,6 +7,7 @@ import signal
 import sys
 from typing import Any
 
+from srpo_manifest.cli.bringing import brought_in_the_end
 from srpo_manifest.cli.interrupts import HANGUP, Ear, Told
 from srpo_manifest.cli.output import say
 from srpo_manifest.cli.status import told
@@ -72,6 +73,7 @@ def stay(contact: Contact, emit: Reporter, view: View, ear: Ear) -> int:
     records.saw(contact.record, status)
     if ended is None:
         emit.emit("run.ended", run=run, outcome=status.outcome, exit=status.exit, reason=status.reason)
+    brought_in_the_end(contact, status)
     return STOPPED if asked else 0 if status.outcome == "succeeded" else 1
 
 

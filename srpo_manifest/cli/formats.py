@@ -68,7 +68,7 @@ def gitlab(files: Sequence[Checked]) -> str:
 
 
 def sarif(files: Sequence[Checked]) -> str:
-    """SARIF 2.1.0: columns count characters, a fix replaces what the place marks.
+    """SARIF 2.1.0: columns count characters, a fix replaces what the place marks, a rule says what `explain` says of its code.
 
     Source: OASIS, "Static Analysis Results Interchange Format (SARIF) Version 2.1.0".
     """
@@ -99,7 +99,7 @@ def sarif(files: Sequence[Checked]) -> str:
                 {"description": {"text": f"write `{finding.fix.replacement}`"}, "artifactChanges": [change]}
             ]
         results.append(result)
-    rules = [{"id": code} for code in sorted({finding.code for _, finding in _each(files)})]
+    rules = _rules(sorted({finding.code for _, finding in _each(files)}))
     driver = {"name": "srpo-manifest", "version": __version__, "rules": rules}
     run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
     document = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
@@ -159,6 +159,28 @@ def _fingerprint(where: Where, finding: Finding, seen: Counter[str]) -> str:
     what = json.dumps([where.file, finding.code, where.key, finding.message])
     seen[what] += 1
     return hashlib.sha256(f"{what} {seen[what]}".encode()).hexdigest()
+
+
+def _rules(codes: Sequence[str]) -> list[dict[str, Any]]:
+    """What is told of each code; a plugin's own has its name alone."""
+    from srpo_manifest.engine.explaining import areas  # noqa: PLC0415 - one format of five
+
+    known = {code: one for area in areas().values() for code, one in area.codes.items()}
+    rules: list[dict[str, Any]] = []
+    for code in codes:
+        rule: dict[str, Any] = {"id": code}
+        if one := known.get(code):
+            examples = [(word, text) for word, text in (("Wrong", one.bad), ("Right", one.good)) if text]
+            rule |= {
+                "shortDescription": {"text": one.title},
+                "fullDescription": {"text": one.text},
+                "help": {
+                    "text": one.text + "".join(f"\n{word}:\n\n{text}" for word, text in examples),
+                    "markdown": one.text + "".join(f"\n{word}:\n\n```toml\n{text}```\n" for word, text in examples),
+                },
+            }
+        rules.append(rule)
+    return rules
 
 
 def _location(where: Where) -> dict[str, Any]:

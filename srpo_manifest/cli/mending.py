@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from srpo_manifest.cli.checking import WRONG
 from srpo_manifest.cli.output import say, tell
-from srpo_manifest.engine.fixing import mended, write
+from srpo_manifest.cli.patch import patch
+from srpo_manifest.engine.fixing import mended
 from srpo_manifest.engine.loading import source_of
+from srpo_manifest.engine.rewriting import write
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.finding import Finding, visible
 from srpo_manifest.values.said import Said
@@ -42,9 +43,8 @@ def difference(said: Said, files: Iterable[str]) -> int:
             status = WRONG
             continue
         after, _, findings = mended(one, before)
-        old, new = (data.decode("utf-8", "replace").splitlines() for data in (before, after))
-        for line in difflib.unified_diff(old, new, file, file, lineterm=""):
-            print(visible(line))
+        for line in patch(before, after, file):
+            print(line)
         wrong = before != after or any(finding.level == "deny" for finding in findings)
         status = WRONG if wrong else status
     return status

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -29,10 +31,22 @@ def tell(findings: Iterable[Finding]) -> None:
 
 
 def data(value: object) -> None:
-    """One JSON document."""
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    """One JSON document; of a file's name that is no UTF-8, what is none is spelled out."""
+    try:
+        encoded = msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        encoded = msgspec.json.encode(_spelled(msgspec.to_builtins(value)))
+    print(msgspec.json.format(encoded, indent=2).decode())
 
 
 def line(value: object) -> None:
     """One JSON object of a stream, on its own line at once."""
     print(msgspec.json.encode(value).decode(), flush=True)
+
+
+def _spelled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _spelled(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelled(one) for one in value]
+    return os.fsencode(value).decode("utf-8", "backslashreplace") if isinstance(value, str) else value

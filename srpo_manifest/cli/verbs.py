@@ -4,6 +4,8 @@ from __future__ import annotations
 
 VERBS: dict[str, str] = {
     "validate": "check manifests; nothing is started, no network is opened",
+    "fmt": "bring manifests into the house form; values and comments stay",
+    "migrate": "rewrite a manifest of an older schema with today's keys",
     "lock": "pin the repository and what its scripts accept, in srpo.lock; tell what an upgrade changes",
     "plan": "show what apply would do, and the exact command",
     "apply": "do what the plan says, and follow the run to its end",
@@ -14,6 +16,7 @@ VERBS: dict[str, str] = {
     "attach": "follow a run again",
     "wait": "wait for a run's end",
     "stop": "end a run gracefully",
+    "fetch": "bring a run's images, logs and checkpoints home; what broke off goes on where it was",
     "prune": "tell which old runs, checkouts and records can go; delete them with --yes",
     "doctor": "ask the target and this machine everything a run needs, with the fix for each finding",
     "explain": "tell what a code or a key of the manifest means",

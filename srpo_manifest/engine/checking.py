@@ -18,9 +18,13 @@ from srpo_manifest.errors import SrpoManifestError
 from srpo_manifest.finding import Finding
 from srpo_manifest.planning.lints import placed
 from srpo_manifest.planning.sanity import faults
+from srpo_manifest.reading.overlay import MOST_PROFILES
 from srpo_manifest.values.said import Said
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import listed
+
+_MANY = 100
+"""A file with more mistakes is mended before each profile is asked for more."""
 
 
 def findings(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:
@@ -29,10 +33,12 @@ def findings(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:
     What a profile alone brings about is told with its name; a note of one that is merged is none of the file.
     """
     found = _findings(said, text)
-    for name in () if said.profiles else profiles(said, text):
+    names = () if said.profiles or len(found) > _MANY else profiles(said, text)
+    for name in names if len(names) <= MOST_PROFILES else ():
         told = (one for one in _findings(replace(said, profiles=(name,)), text) if one.level in ("deny", "warn"))
         hint = f"so it is with `--profile {name}`"
-        found += tuple(replace(one, hints=(*one.hints, hint)) for one in told if one not in found)
+        known = frozenset(found)
+        found += tuple(replace(one, hints=(*one.hints, hint)) for one in told if one not in known)
     return found
 
 

@@ -38,7 +38,8 @@ class Contact:
     def __init__(self, record: Record) -> None:
         """Open nothing yet but the kinds. Raises: PluginError where a kind is no longer installed."""
         self.record = record
-        self._folder = shell(parse_word(record.folder))
+        self.folder = shell(parse_word(record.folder))
+        """The run's folder there, as shell text."""
         self.registry = Registry()
         transport, launcher = record.transport["kind"], record.launcher["kind"]
         for kind, builtin in ((transport, "local"), (launcher, "direct")):
@@ -66,7 +67,7 @@ class Contact:
         found = self._status()
         if not found.unfinished:
             return found
-        adopted = self._exec(self.launcher.adopt(self._folder))
+        adopted = self._exec(self.launcher.adopt(self.folder))
         found = self._status()
         if adopted.status == 0 or not found.unfinished:
             return found
@@ -82,13 +83,13 @@ class Contact:
     def stop(self, *, reason: str, grace_seconds: float | None = None, checkpoint_seconds: float | None = None) -> None:
         """Ask it to end; returns once the request lies there durably. Raises: TransportError; LaunchError."""
         waits = {"grace_seconds": grace_seconds, "checkpoint_seconds": checkpoint_seconds}
-        answer = self._exec(self.launcher.stop(self._folder, **waits, reason=reason))
+        answer = self._exec(self.launcher.stop(self.folder, **waits, reason=reason))
         if answer.status != 0:
             raise LaunchError("stop-failed", f"the request to stop was not taken: {answer.complaint}")
 
     def mark(self, what: Mark) -> None:
         """Leave a mark that `[end]` of the run heeds. Raises: TransportError; LaunchError."""
-        answer = self._exec(self.launcher.mark(self._folder, what))
+        answer = self._exec(self.launcher.mark(self.folder, what))
         if answer.status != 0:
             raise LaunchError(
                 "mark-failed", f"the mark {ticked(what)} was not taken: {answer.complaint}", "see the run's folder"
@@ -99,13 +100,13 @@ class Contact:
 
         Raises: TransportError; LaunchError where something cannot be ended.
         """
-        answer = self._exec(self.launcher.tidy(self._folder))
+        answer = self._exec(self.launcher.tidy(self.folder))
         if answer.status != 0:
             raise LaunchError("tidy-failed", f"processes of the lost run go on: {answer.complaint or answer.text}")
 
     def seek(self, *, lines: int | None = None, since: float | None = None, ago_seconds: float | None = None) -> Place:
         """Where the log's last lines begin, or what it got since a moment. Raises: TransportError; LaunchError."""
-        return parse_seek(self._exec(seek(self._folder, lines=lines, since=since, ago_seconds=ago_seconds)))
+        return parse_seek(self._exec(seek(self.folder, lines=lines, since=since, ago_seconds=ago_seconds)))
 
     def chunks(
         self,
@@ -122,7 +123,7 @@ class Contact:
         """
         failures = 0
         while True:
-            text = follow(self._folder, at, wait_seconds=wait_seconds)
+            text = follow(self.folder, at, wait_seconds=wait_seconds)
             try:
                 chunk = parse_follow(self.transport.exec(text, timeout_seconds=wait_seconds + ASK_SECONDS), at)
                 if chunk.unfinished and not self.status().unfinished:
@@ -144,7 +145,7 @@ class Contact:
                 return
 
     def _status(self) -> Status:
-        answer = self._exec(self.launcher.status(self._folder))
+        answer = self._exec(self.launcher.status(self.folder))
         try:
             with _DECODING:
                 return self.launcher.parse_status(answer)

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from srpo_manifest.errors import ManifestErrors
-from srpo_manifest.finding import Finding, Where
-from srpo_manifest.reading.locate import Key, dotted
+from srpo_manifest.finding import Finding
+from srpo_manifest.reading.locate import Key, displayed
 from srpo_manifest.reading.tree import Node
 from srpo_manifest.wording import ticked
 
@@ -37,7 +37,7 @@ def converted(data: Any, kind: type[A], tree: Callable[[], Node], whole: str, kn
         raise ManifestErrors(found) from None
 
 
-def unsound(node: Node, key: Key = (), where: Where | None = None) -> Iterator[Finding]:
+def unsound(node: Node, key: Key = (), around: Node | None = None) -> Iterator[Finding]:
     """What no argument, variable, path or JSON number can hold.
 
     Codes: `invalid-value` for a control character other than tab and newline, for infinity and nan, and for an integer
@@ -47,27 +47,37 @@ def unsound(node: Node, key: Key = (), where: Where | None = None) -> Iterator[F
         case dict() | list():
             children = node.value.items() if isinstance(node.value, dict) else enumerate(node.value)
             for step, child in children:
-                yield from unsound(child, (*key, step), node.where or where if child.mark is None else None)
+                if _is_plain(child.value):
+                    continue
+                near = node if node.mark else around
+                yield from unsound(child, (*key, step), near if child.mark is None else None)
         case str() if found := _CONTROL.search(node.value):
             yield Finding(
                 code="invalid-value",
                 level="deny",
-                message=f"{ticked(dotted(key))} holds the control character U+{ord(found[0]):04X}",
+                message=f"{ticked(displayed(key))} holds the control character U+{ord(found[0]):04X}",
                 hints=("take it out: no argument, variable or path of ours holds one",),
-                where=node.where_value or where,
+                where=node.where_value or (around and around.where),
             )
         case float() if not math.isfinite(node.value):
             yield Finding(
                 code="invalid-value",
                 level="deny",
-                message=f"{ticked(dotted(key))} is {node.value}, expected a finite number",
-                where=node.where_value or where,
+                message=f"{ticked(displayed(key))} is {node.value}, expected a finite number",
+                where=node.where_value or (around and around.where),
             )
         case int() if not -_LONGEST <= node.value < _LONGEST:
             yield Finding(
                 code="invalid-value",
                 level="deny",
-                message=f"{ticked(dotted(key))} needs more than 64 bits",
+                message=f"{ticked(displayed(key))} needs more than 64 bits",
                 hints=("write a smaller integer",),
-                where=node.where_value or where,
+                where=node.where_value or (around and around.where),
             )
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether nothing can be said against it, as against nearly every value: no generator is made for it."""
+    if type(value) is int:
+        return -_LONGEST <= value < _LONGEST
+    return type(value) is bool or (isinstance(value, str) and _CONTROL.search(value) is None)

@@ -6,30 +6,42 @@ import re
 from typing import NamedTuple
 
 from srpo_manifest.reading.scalars import CLOCK, CONTROL, DAY, scalar, unescaped
-from srpo_manifest.reading.spanned import Item, Mistake, SlipError, Span
+from srpo_manifest.reading.spanned import DEPTH, MOST_MISTAKES, SHALLOWER, TOO_DEEP, Item, Mistake, SlipError, Span
 from srpo_manifest.wording import ticked
 
 _BLANKS = re.compile(r"[ \t]*")
 _REST = re.compile(r"[^\n]*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_KEY = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\[^\n])*"|'[^'\n]*')"""
-_DOTTED = rf"{_KEY}(?:[ \t]*\.[ \t]*{_KEY})*"
-_PAIR = rf"[ \t]*{_DOTTED}[ \t]*=(?!=)"
+_IN_QUOTES = r'(?:[^"\\\n]++|\\[^\n])*+'
+_KEY = rf"""(?:[A-Za-z0-9_-]++|"{_IN_QUOTES}"|'[^'\n]*+')"""
+_DOTTED = rf"{_KEY}(?:[ \t]*+\.[ \t]*+{_KEY})*+"
+_PAIR = rf"[ \t]*+{_DOTTED}[ \t]*+=(?!=)"
 PAIR = re.compile(_PAIR)
-STATEMENT = re.compile(rf"{_PAIR}|[ \t]*\[\[?[ \t]*{_DOTTED}[ \t]*\]?\]?[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
+STATEMENT = re.compile(rf"{_PAIR}|[ \t]*+\[\[?[ \t]*+{_DOTTED}[ \t]*+\]?\]?[ \t]*+(?:#[^\n]*)?(?:\n|\Z)")
 """How a line looks that begins a statement: what is read on from after a slip."""
-_WORD = re.compile(r"""[^ \x00-\x1f\x7f,\[\]{}#"'=]+""")
-_BASIC = re.compile(r'(?:[^"\\\n]|\\[^\n])*')
-_LITERAL = re.compile(r"[^'\n]*")
-_BASIC_LINES = re.compile(r'(?:[^"\\]|\\[\s\S]|"{1,2}(?!"))*')
-_LITERAL_LINES = re.compile(r"(?:[^']|'{1,2}(?!'))*")
+_PRINTED = r"[^\x00-\x08\x0a-\x1f\x7f"
+_END = rf"[ \t]*+(?:#{_PRINTED}]*+)?(?:\n|\Z)"
+PLAIN = re.compile(
+    rf"""([A-Za-z0-9_-]++)[ \t]*+=[ \t]*+(?:("{_PRINTED}"\\]*+"|'{_PRINTED}']*+')|([A-Za-z0-9_.+-]++)){_END}"""
+)
+"""A line of one bare key with a word, or with a string that escapes nothing, as most are."""
+PLAIN_HEADER = re.compile(rf"\[([A-Za-z0-9_-]++)\]{_END}")
+"""Likewise, of a header."""
+_TRIVIA = re.compile(rf"(?:[ \t\n]++|#{_PRINTED}]*+(?=\n|\Z))*+")
+_WORD = re.compile(r"""[^; \x00-\x1f\x7f,\[\]{}#"'=]+""")
+_QUOTED = re.compile(rf""""{_IN_QUOTES}"|'[^'\n]*+'""")
+_BASIC = re.compile(_IN_QUOTES)
+_LITERAL = re.compile(r"[^'\n]*+")
+_BASIC_LINES = re.compile(r'(?:[^"\\]++|\\[\s\S]|"{1,2}(?!"))*+')
+_LITERAL_LINES = re.compile(r"(?:[^']++|'{1,2}(?!'))*+")
 
 
 class Part(NamedTuple):
-    """A part of a dotted key."""
+    """A part of a dotted key; a broken one has no name."""
 
     name: str
     span: Span
+    broken: bool = False
 
 
 class Literals:
@@ -38,6 +50,13 @@ class Literals:
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
         self.mistakes: list[Mistake] = []
+        self.open: set[str] = set()
+        """Quotes of long strings that nothing closes any more: the text is not searched again."""
+
+    def note(self, mistake: Mistake) -> None:
+        """Tell it, unless there are too many."""
+        if len(self.mistakes) < MOST_MISTAKES:
+            self.mistakes.append(mistake)
 
     # what stands between
 
@@ -48,13 +67,10 @@ class Literals:
     def trivia(self) -> None:
         """Over blanks, comments and line ends."""
         while True:
-            self.blanks()
-            if self.peek() == "#":
-                self.comment()
-            elif self.peek() == "\n":
-                self.at += 1
-            else:
+            self.at = _TRIVIA.match(self.text, self.at).end()  # type: ignore[union-attr] # it matches nothing, too
+            if self.peek() != "#":
                 return
+            self.comment()
 
     def comment(self) -> None:
         """Over a comment."""
@@ -70,7 +86,7 @@ class Literals:
         code = ord(found[0])
         message = f"{what} holds the control character U+{code:04X}"
         hint = "a line ends with a newline, or with both" if code == 0x0D else "take it out, or escape it in a string"
-        self.mistakes.append(Mistake("control-character", message, Span(found.start(), found.end()), (hint,)))
+        self.note(Mistake("control-character", message, Span(found.start(), found.end()), (hint,)))
         return False
 
     def peek(self, length: int = 1) -> str:
@@ -87,9 +103,14 @@ class Literals:
         """The statement's end, to be raised."""
         return SlipError(Mistake(code, message, span, hints, fix=fix))
 
+    def line_end(self, start: int) -> int:
+        """Where the line ends that *start* is in."""
+        end = self.text.find("\n", start)
+        return end if end >= 0 else len(self.text)
+
     def here(self) -> Span:
-        """The word that comes, or the line's end."""
-        found = _WORD.match(self.text, self.at)
+        """The word or the string that comes, or the line's end."""
+        found = _WORD.match(self.text, self.at) or _QUOTED.match(self.text, self.at)
         return Span(self.at, found.end() if found else self.at + len(self.peek().strip("\n")))
 
     # keys
@@ -103,13 +124,15 @@ class Literals:
             self.blanks()
             if not self.take("."):
                 return found
+            if len(found) == DEPTH:
+                raise self.slip("too-deep", TOO_DEEP[0], Span(self.at - 1, self.at), SHALLOWER)
 
     def _part(self, where: str) -> Part:
         start = self.at
         mark = self.peek()
         if mark in ('"', "'") and mark:
             item = self._basic() if mark == '"' else self._literal()
-            return Part("" if item.how == "broken" else item.value, item.span)
+            return Part(item.value or "", item.span, broken=item.how == "broken")
         found = _BARE.match(self.text, self.at)
         if found is None:
             span = self.here()
@@ -138,16 +161,17 @@ class Literals:
         # Shape: a date and a time may stand apart by one blank.
         if DAY.fullmatch(found[0]) and (clock := CLOCK.match(self.text, self.at + 1)) and self.peek() == " ":
             self.at = _WORD.match(self.text, clock.start()).end()  # type: ignore[union-attr] # digits are a word
-        return scalar(self.text[start : self.at], Span(start, self.at), self.mistakes.append)
+        return scalar(self.text[start : self.at], Span(start, self.at), self.note)
 
     def _string(self, body: re.Pattern[str], mark: str) -> tuple[Span, Span]:
         """The spans of a string and of what is in it."""
         start = self.at
-        self.at = body.match(self.text, start + len(mark)).end()  # type: ignore[union-attr] # it matches nothing, too
+        end = self.line_end(start) if mark in self.open else len(self.text)
+        self.at = body.match(self.text, start + len(mark), end).end()  # type: ignore[union-attr] # it matches nothing, too
         inside = Span(start + len(mark), self.at)
         if not self.take(mark):
-            line_end = self.text.find("\n", start)
-            span = Span(start, line_end if line_end >= 0 else len(self.text))
+            self.open.add(mark)
+            span = Span(start, self.line_end(start))
             raise self.slip("string-open", "this string is never closed", span, f"close it with {ticked(mark)}")
         return Span(start, self.at), inside
 
@@ -178,5 +202,5 @@ class Literals:
         text: str | None = self.text[inside.start : inside.end]
         good = self.clean(inside, "this string")
         if escapes and text and "\\" in text:
-            text = unescaped(text, inside.start, self.mistakes.append, lines=lines)
+            text = unescaped(text, inside.start, self.note, lines=lines)
         return Item(text, span) if good and text is not None else Item(None, span, "broken")

@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 Key: TypeAlias = tuple[str | int, ...]
 """A path from the top: names of keys, and indices of arrays."""
+LONGEST_NAME = 100
+"""Characters of a name that messages show."""
 
 
 def dotted(key: Key) -> str:
@@ -15,6 +17,15 @@ def dotted(key: Key) -> str:
     'files.0.path'
     """
     return ".".join(map(str, key))
+
+
+def displayed(key: Key) -> str:
+    """The key in messages: what is long is cut, as a message a key would grow with the product of both.
+
+    >>> displayed(("env", "A" * 1000))[:12], len(displayed(("env", "A" * 1000)))
+    ('env.AAAAAAAA', 105)
+    """
+    return ".".join(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…" for name in map(str, key))
 
 
 def undotted(spelled: str) -> Key | None:

@@ -20,11 +20,12 @@ from srpo_manifest.reading.locate import Key, dotted
 from srpo_manifest.reading.overlay import merge, overlaid, profiled, tree_of
 from srpo_manifest.reading.toml import Source
 from srpo_manifest.reading.tree import BROKEN, Node, Origins, grown, plain
+from srpo_manifest.reading.versions import known_schema
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.manifest import SCHEMA, ArgsFile, LauncherOptions, Manifest, TransportOptions
 from srpo_manifest.values.trainer import GENERIC, Trainer
 from srpo_manifest.values.wanted import Wanted
-from srpo_manifest.wording import did_you_mean, listed, ticked
+from srpo_manifest.wording import did_you_mean, listed, nearest, ticked
 
 A = TypeVar("A")
 WHOLE = "the manifest"
@@ -84,7 +85,7 @@ class Document(NamedTuple):
 def parse_manifest(source: Source) -> Document:
     """The file alone, with a schema that is known here.
 
-    Raises: ManifestError `file-too-large`, `not-utf8`, `too-deep`, or `schema-newer`.
+    Raises: ManifestError `file-too-large`, `not-utf8`, `schema-newer`, or `schema-older`.
     """
     tree, findings = tree_of(source)
     return _known_schema(Document(tree, source.file, findings))
@@ -160,8 +161,9 @@ def read_manifest(
     except ManifestError as error:
         document = document.noted(error)
     document = document._replace(tree=merge(_beneath(args_file, args.file if args else ""), _complete(document.tree)))
-    document, transport = _kind(document, "transport", transports)
-    document, launcher = _kind(document, "launcher", launchers)
+    named = document.named
+    document, transport = _kind(document, "transport", named.transport, transports)
+    document, launcher = _kind(document, "launcher", named.launcher, launchers)
     kind = Manifest[transport, launcher]  # type: ignore[valid-type]
     data = plain(document.tree)
     found = [*document.findings, *unsound(document.tree)]
@@ -170,7 +172,10 @@ def read_manifest(
     except ManifestErrors as error:
         raise ManifestErrors(in_order(error.findings)) from None
     if found:
-        raise ManifestErrors(in_order(found))
+        from srpo_manifest.reading.violations import violations  # noqa: PLC0415 - only a wrong file pays
+
+        # what cannot be read is left out of the data, and its name may be wrong as well
+        raise ManifestErrors(in_order((*found, *violations(document.tree, kind, WHOLE))))
     return Wanted(
         manifest=manifest,
         folder=folder,
@@ -203,25 +208,21 @@ def _args_file(source: Source) -> ArgsFile:
 
 
 def _known_schema(document: Document) -> Document:
-    """The document, as if it had the schema that it lacks. Raises: ManifestError `schema-newer`, and nothing beside it."""
+    """The document, as if it had the schema that it lacks. Raises: ManifestError of `known_schema`, and nothing beside it."""
     node = document.tree.at(("schema",))
     schema = node.value if node else None
-    where = node.where_value if node else Where(file=document.file)
+    where = (node.where_value if node else None) or Where(file=document.file)
+    known_schema(schema, where)
     if schema is BROKEN or (type(schema) is int and schema == SCHEMA):
         fault = None
+    elif node is None and any(nearest(name, Manifest.__struct_fields__) == "schema" for name in document.tree.value):
+        return document
     elif node is None:
         fault = ManifestError(
             "missing-key", f"{WHOLE} needs `schema`", f"begin the file with `schema = {SCHEMA}`", where=where
         )
     elif type(schema) is not int:
         fault = ManifestError("wrong-type", "`schema` is not an integer", f"write `schema = {SCHEMA}`", where=where)
-    elif schema > SCHEMA:
-        raise ManifestError(
-            "schema-newer",
-            f"this file needs a srpo-manifest that knows schema {schema}; this one knows {SCHEMA}",
-            "update srpo-manifest: `pip install -U srpo-manifest`",
-            where=where,
-        )
     else:
         message = f"there was never a schema {schema}"
         fault = ManifestError("invalid-value", message, f"write `schema = {SCHEMA}`", where=where)
@@ -252,9 +253,8 @@ def _beneath(args: ArgsFile, file: str) -> Node:
     return Node({name: Node(table) for name, table in (("env", env), ("paths", paths)) if table})
 
 
-def _kind(document: Document, which: str, known: Mapping[str, type[A]]) -> tuple[Document, type[A]]:
+def _kind(document: Document, which: str, kind: str, known: Mapping[str, type[A]]) -> tuple[Document, type[A]]:
     """The options that `backend.WHICH` has; one that nobody knows is noted, and counts as the plain one."""
-    kind = getattr(document.named, which)
     if kind in known:
         return document, known[kind]
     error = ManifestError(

@@ -10,14 +10,16 @@ from srpo_manifest.finding import Finding, Where
 from srpo_manifest.reading.locate import Key, dotted, undotted
 from srpo_manifest.reading.page import Page
 from srpo_manifest.reading.statements import parse
-from srpo_manifest.reading.toml import Source, bounded, decoded
+from srpo_manifest.reading.toml import Source, decoded, few
 from srpo_manifest.reading.tree import BROKEN, Node, marked
 from srpo_manifest.wording import did_you_mean, listed, nearest, ticked
 
-_LIMIT_VALUES = 20_000
 _KINDS: tuple[Key, ...] = (("backend", "transport"), ("backend", "launcher"), ("python",))
 """Tables that an overlay replaces as a whole when it says another `kind`."""
 
+
+MOST_PROFILES = 64
+"""Each is checked by itself, with all that is beneath it."""
 
 Note: TypeAlias = Callable[[ManifestError], None]
 """Whoever collects what is wrong."""
@@ -31,15 +33,9 @@ class Read(NamedTuple):
 
 
 def tree_of(source: Source) -> Read:
-    """The file as a tree. Raises: ManifestError `file-too-large`, `not-utf8` or `too-deep`."""
+    """The file as a tree. Raises: ManifestError `file-too-large` or `not-utf8`."""
     text = decoded(source.data, source.file)
-    if text.count("=") + text.count(",") + text.count("[") > _LIMIT_VALUES:
-        raise ManifestError(
-            "file-too-large",
-            f"{ticked(source.file)} sets more than {_LIMIT_VALUES:,} values",
-            "put large data into a file of its own",
-        )
-    bounded(text, source.file)
+    few(text, source.file)
     page = Page(text, source.file)
     root, mistakes = parse(text)
     return Read(marked(root, page), tuple(map(page.finding, mistakes)))
@@ -107,6 +103,13 @@ def profiled(base: Node, names: Iterable[str], note: Note, file: str) -> Node:
         if profile.value is not BROKEN:
             note(ManifestError("wrong-type", "`profile` is a table of tables", where=profile.where))
         return merged
+    if len(profiles) > MOST_PROFILES:
+        message = f"{ticked(file)} has {len(profiles):,} profiles, and at most {MOST_PROFILES} are read"
+        note(
+            ManifestError(
+                "file-too-large", message, "put some into files of their own, for `--with`", where=profile.where
+            )
+        )
     for name in names:
         if name in profiles:
             banned = ("schema", "extends", "profile")

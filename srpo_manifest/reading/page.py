@@ -9,12 +9,12 @@ from functools import cached_property
 from msgspec.structs import replace
 
 from srpo_manifest.finding import Finding, Fix, Related, Spot
-from srpo_manifest.reading.locate import Key, dotted
+from srpo_manifest.reading.locate import Key, displayed
 from srpo_manifest.reading.spanned import Mistake, Span
 
 LONGEST_LINE = 400
 """Characters of a source line that is still shown."""
-_ENVIRONMENT = re.compile(r"\benv\b")
+_ENVIRONMENT = re.compile(r"\b(?:srpo_extra_)?env\b")
 _HEADER = re.compile(r"[ \t]*\[")
 _PLAIN_BEFORE = re.compile(r"[\w \t.\[\]-]*\Z")
 
@@ -36,7 +36,9 @@ class Page:
         shown = line if len(line) <= LONGEST_LINE else ""
         if shown and (is_secret(key) or _ENVIRONMENT.search(line) or self._is_tail(line, column)):
             shown = _masked(shown, column, end, value=is_secret(key))
-        return Spot(file=self.file, line=number + 1, column=column + 1, key=dotted(key), width=end - column, text=shown)
+        return Spot(
+            file=self.file, line=number + 1, column=column + 1, key=displayed(key), width=end - column, text=shown
+        )
 
     def _is_tail(self, line: str, column: int) -> bool:
         """Whether a long string may end in the line, before *column*."""
@@ -100,7 +102,7 @@ class Page:
 
 def is_secret(key: Key) -> bool:
     """Whether *key* is one of an environment."""
-    return key[:1] == ("env",) or (key[:1] == ("profile",) and key[2:3] == ("env",))
+    return key[:1] in (("env",), ("srpo_extra_env",)) or (key[:1] == ("profile",) and key[2:3] == ("env",))
 
 
 def _masked(line: str, column: int, end: int, *, value: bool) -> str:

@@ -34,7 +34,8 @@ LOOKS = (
     (re.compile(r"[+-]?[0-9_]+\.(?:[eE].*)?"), "a number has a digit behind its point", None),
     (re.compile(r"0[XOB].*"), "the letter of a base is a small one", None),
     (re.compile(r"(?i)[+-]?(?:inf|nan|infinity)"), "they are written `inf` and `nan`", None),
-    (re.compile(r"[A-Za-z~/.].*|.*[A-Za-z/\\].*"), "a string needs quotes", None),
+    (re.compile(r"\(.*"), "an array stands between `[` and `]`", None),
+    (re.compile(r"[A-Za-z~/.].*|.*[A-Za-z/\\].*|.*[^\x00-\x7f\d].*"), "a string needs quotes", None),
 )  # fmt: skip
 
 

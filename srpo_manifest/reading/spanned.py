@@ -8,11 +8,25 @@ How: TypeAlias = Literal["header", "implicit", "dotted", "inline", "items", "val
 """How something came to be: a table by its header, by a longer header, by dotted keys, in braces; an array by `[[…]]`."""
 
 
+DEPTH = 16
+"""Most parts of a dotted key, and most brackets within brackets: nothing that is read here is deeper."""
+TOO_DEEP = (f"a key has more than {DEPTH} parts", f"brackets are nested in more than {DEPTH} others")
+SHALLOWER = "nothing that is read here is so deep"
+
+
+MOST_MISTAKES = 1000
+"""After so many a text is no manifest, and nobody reads on."""
+
+
 class Span(NamedTuple):
     """From one offset to another, in characters of the text."""
 
     start: int
     end: int
+
+
+_NO_KEYS: dict[str, list[Span]] = {}
+"""Those of a scalar: a dictionary for each would be half of a document."""
 
 
 class Item:
@@ -26,7 +40,7 @@ class Item:
 
     def __init__(self, value: Any, span: Span, how: How = "value") -> None:
         self.value, self.span, self.how = value, span, how
-        self.keys: dict[str, list[Span]] = {}
+        self.keys: dict[str, list[Span]] = {} if type(value) is dict else _NO_KEYS
 
 
 class Mistake(NamedTuple):

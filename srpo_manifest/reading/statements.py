@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from srpo_manifest.reading.literals import PAIR, STATEMENT, Literals, Part
-from srpo_manifest.reading.spanned import Item, Mistake, Parsed, SlipError, Span
+import re
+
+from srpo_manifest.reading.literals import PAIR, PLAIN, PLAIN_HEADER, STATEMENT, Literals, Part
+from srpo_manifest.reading.locate import displayed
+from srpo_manifest.reading.scalars import scalar
+from srpo_manifest.reading.spanned import (
+    DEPTH,
+    MOST_MISTAKES,
+    SHALLOWER,
+    TOO_DEEP,
+    Item,
+    Mistake,
+    Parsed,
+    SlipError,
+    Span,
+)
 from srpo_manifest.wording import ticked
 
+_LONG = re.compile("\"{3}|'{3}")
 _NEWER = "this is TOML of a later version; manifests are TOML 1.0"
-
-MOST_MISTAKES = 1000
-"""After so many a text is no manifest, and nobody reads on."""
 
 
 def parse(text: str) -> Parsed:
     """The document that *text* is: line ends are newlines, and no byte order mark is there.
 
-    Never raises for what is written; nesting is bounded by whoever calls (`reading.toml`).
+    Never raises for what is written.
     Source: TOML v1.0.0.
     """
     document = _Document(text)
@@ -29,49 +41,83 @@ class _Document(Literals):
         super().__init__(text)
         self.root = Item({}, Span(0, 0), "header")
         self.table = self.root
+        self.depth = 0
 
     def read(self) -> None:
         """Every statement."""
         while True:
-            begun = self.at
+            begun, told, self.depth = self.at, len(self.mistakes), 0
             try:
                 self.trivia()
                 begun = self.at
                 if self.at >= len(self.text) or len(self.mistakes) >= MOST_MISTAKES:
                     return
+                if self._plainly() or self._opens_plainly():
+                    continue
                 if self.peek() == "[":
                     self._header()
                 else:
                     self._pair(self.table)
-                self._finish()
+                self._finish(told)
             except SlipError as slip:
-                self.mistakes.append(slip.mistake)
+                self.note(slip.mistake)
                 self.at = self._next(begun)
 
     def _next(self, begun: int) -> int:
-        """Where the first line after the failed one begins that looks like a statement."""
+        """Where the first line after the failed one begins; where that leaves something open, the first that looks like a statement."""
+        end = self.line_end(begun)
+        if not _LONG.search(self.text, begun, end) and self._is_closed(begun, end):
+            return min(end + 1, len(self.text))
         at = begun
         while (at := self.text.find("\n", at) + 1) > 0:
             if STATEMENT.match(self.text, at):
                 return at
         return len(self.text)
 
-    def _finish(self) -> None:
-        """Over the rest of the line, which holds nothing."""
+    def _is_closed(self, start: int, end: int) -> bool:
+        """Whether that leaves no bracket open, as far as a glance tells."""
+        opened, closed = (sum(self.text.count(mark, start, end) for mark in marks) for marks in ("[{", "]}"))
+        return opened <= closed
+
+    def _finish(self, told: int) -> None:
+        """Over the rest of the line, which holds nothing. What is behind a mistake of the same line belongs to it."""
         self.blanks()
         if self.peek() == "#":
             self.comment()
         if self.peek() in ("", "\n"):
             return
-        end = self.text.find("\n", self.at)
-        span = Span(self.at, end if end >= 0 else len(self.text))
-        if self.clean(span, "this line"):
+        span = Span(self.at, self.line_end(self.at))
+        begins = self.text.rfind("\n", 0, self.at) + 1
+        is_behind = any(one.span.start >= begins for one in self.mistakes[told:])
+        if not is_behind and self.clean(span, "this line"):
             message, hint = (
                 "there is text behind the end of the statement",
                 "begin a new line, or write `#` before a comment",
             )
-            self.mistakes.append(Mistake("text-after", message, span, (hint,)))
+            self.note(Mistake("text-after", message, span, (hint,)))
         self.at = span.end
+
+    def _plainly(self) -> bool:
+        """Over a line of the simplest form, where nothing of its name is there yet: what comes of it is what `_pair` makes."""
+        found = PLAIN.match(self.text, self.at)
+        if found is None or found[1] in self.table.value:
+            return False
+        name, string, word = found.groups()
+        span = Span(*found.span(2 if string else 3))
+        self.table.keys.setdefault(name, [Span(*found.span(1))])
+        self.table.value[name] = Item(string[1:-1], span) if string else scalar(word, span, self.note)
+        self.at = found.end()
+        return True
+
+    def _opens_plainly(self) -> bool:
+        """Likewise, over a header of one bare key."""
+        found = PLAIN_HEADER.match(self.text, self.at)
+        if found is None:
+            return False
+        span = Span(*found.span(1))
+        self.table = self._opened([Part(found[1], span)], Span(span.start - 1, span.end + 1), several=False)
+        self.at = found.end()
+        return True
 
     # headers
 
@@ -84,13 +130,16 @@ class _Document(Literals):
         self.table = Item({}, Span(start, self.at), "broken")
         parts = self.parts("this header")
         close = "]]" if several else "]"
-        missing = None if self.take(close) else Span(self.at, self.at)
+        closed = self.take(close)
+        lacks = "]" if not closed and several and self.take("]") else close
         span = Span(start, self.at)
-        self.table = self._opened(parts, span, several=several)
-        if missing:
+        if not any(part.broken for part in parts):
+            self.table = self._opened(parts, span, several=several)
+        if not closed:
             hint = f"close it with {ticked(close)}"
             if self.peek() in ("", "\n", "#"):
-                self.mistakes.append(Mistake("header-open", "this header is not closed", missing, (hint,), fix=close))
+                missing = Span(self.at, self.at)
+                self.note(Mistake("header-open", "this header is not closed", missing, (hint,), fix=lacks))
                 return
             raise self.slip("header-open", "this header is not closed", self.here(), hint)
 
@@ -101,7 +150,7 @@ class _Document(Literals):
         for part in parts[:-1]:
             found = self._named(table, part)
             if found is None:
-                found = self._put(table, part, Item({}, span, "implicit"))
+                found = self._put(table, part, Item({}, part.span, "implicit"))
             elif found.how == "items":
                 found = found.value[-1]
             elif found.how == "broken":
@@ -114,7 +163,7 @@ class _Document(Literals):
         found = self._named(table, last)
         made = Item({}, last.span, "header")
         if several and (found is None or found.how == "items"):
-            found = found or self._put(table, last, Item([], span, "items"))
+            found = found or self._put(table, last, Item([], last.span, "items"))
             found.value.append(made)
             return made
         if found is None:
@@ -133,9 +182,11 @@ class _Document(Literals):
     def _pair(self, table: Item) -> None:
         start = self.at
         parts = self.parts("this line")
+        if any(part.broken for part in parts):
+            table = Item({}, Span(start, self.at), "broken")
         if not self.take("="):
             if self.peek() == ":":
-                self.mistakes.append(
+                self.note(
                     Mistake(
                         "no-equals",
                         "a key and its value stand apart by `=`, not by `:`",
@@ -148,7 +199,7 @@ class _Document(Literals):
             else:
                 self._broken(table, parts)
                 span = self.here()
-                if self.peek() in ("", "\n", "#"):
+                if self.peek() in ("", "\n", "#", ",", "}"):
                     span = Span(start, parts[-1].span.end)
                 raise self.slip(
                     "no-equals", "this key has no `=`", span, "a setting is written `key = value`, a table `[name]`"
@@ -197,7 +248,7 @@ class _Document(Literals):
 
     def _twice(self, parts: list[Part], part: Part, table: Item) -> None:
         """Tell that *part* is there already."""
-        key = ".".join(one.name for one in parts[: parts.index(part) + 1])
+        key = displayed(tuple(one.name for one in parts[: parts.index(part) + 1]))
         found, first = table.value[part.name], table.keys[part.name][0]
         if part is parts[-1]:
             message, hint = f"{ticked(key)} is set twice", "keep one of them"
@@ -208,33 +259,44 @@ class _Document(Literals):
         else:
             message, hint = f"{ticked(key)} is no table", "it has a value: take that away, or this"
         related = (("it is set first here", first),)
-        self.mistakes.append(Mistake("duplicate-key", message, part.span, (hint,), related))
+        self.note(Mistake("duplicate-key", message, part.span, (hint,), related))
 
     # values in brackets
 
     def _value(self) -> Item:
-        if self.peek() == "[":
-            return self._array()
-        return self._inline() if self.peek() == "{" else self.word()
+        mark = self.peek()
+        if mark not in ("[", "{"):
+            return self.word()
+        if self.depth == DEPTH:
+            raise self.slip("too-deep", TOO_DEEP[1], Span(self.at, self.at + 1), SHALLOWER)
+        self.depth += 1
+        found = self._array() if mark == "[" else self._inline()
+        self.depth -= 1
+        return found
 
     def _array(self) -> Item:
         start, told = self.at, len(self.mistakes)
         items: list[Item] = []
         self.at += 1
-        comma, line = True, self.at
+        comma, line, lacking = True, self.at, 0
         while True:
             self.trivia()
             if self.take("]"):
                 return Item(items, Span(start, self.at))
             if self.at >= len(self.text) or self._begins_pair(line):
                 raise self._never_closed("array-open", "array", start, told)
+            if self.peek() == "}":
+                raise self._closed_by("array-open", "array", "]")
+            lacking += not comma
             if not comma and len(self.mistakes) == told:
                 message = "a comma is missing between two values of an array"
-                self.mistakes.append(Mistake("no-comma", message, self.here(), ("write `,` between them",)))
-            items.append(self._value())
+                self.note(Mistake("no-comma", message, self.here(), ("write `,` between them",)))
+            value = self._value()
+            if lacking < 2:  # words without any commas are no array to keep
+                items.append(value)
             line = self.at
             self.trivia()
-            comma = self.take(",")
+            comma = self.take(",") or self._semicolon("values of an array")
 
     def _inline(self) -> Item:
         start, told = self.at, len(self.mistakes)
@@ -253,28 +315,45 @@ class _Document(Literals):
                 if comma:
                     self._newer("a comma stands behind the last key", comma, told)
                 break
+            if self.peek() == "]" and not comma:
+                raise self._closed_by("inline-table", "table in braces", "}")
             if self.peek() == "," and (comma or not table.value):
                 raise self.slip(
                     "no-value", "there is no key before this comma", Span(self.at, self.at + 1), "take it away"
                 )
-            if self.peek() == ",":
-                comma = Span(self.at, self.at + 1)
-                self.at += 1
+            mark = Span(self.at, self.at + 1)
+            if self.take(",") or self._semicolon("keys of a table in braces"):
+                comma = mark
                 continue
             if table.value and comma is None and len(self.mistakes) == told:
                 message = "a comma is missing between two keys of a table in braces"
-                self.mistakes.append(Mistake("no-comma", message, self.here(), ("write `,` between them",)))
+                self.note(Mistake("no-comma", message, self.here(), ("write `,` between them",)))
             comma = None
             self._pair(table)
         table.how = "inline"
         table.span = Span(start, self.at)
         return table
 
+    def _semicolon(self, what: str) -> bool:
+        """Over a semicolon that stands for a comma, which is told."""
+        span = Span(self.at, self.at + 1)
+        if not self.take(";"):
+            return False
+        message = f"{what} stand apart by `,`, not by `;`"
+        self.note(Mistake("no-comma", message, span, ("write `,`",), fix=","))
+        return True
+
+    def _closed_by(self, code: str, what: str, close: str) -> SlipError:
+        """The slip of brackets that end with another's."""
+        span = Span(self.at, self.at + 1)
+        message = f"this {what} is not closed before {ticked(self.peek())}"
+        return self.slip(code, message, span, f"close it with {ticked(close)}")
+
     def _newer(self, what: str, span: Span, told: int) -> None:
         """Once for a table."""
         if len(self.mistakes) == told:
             hints = (_NEWER, "write the table in one line, or under a header of its own")
-            self.mistakes.append(Mistake("inline-table", f"{what} in a table in braces", span, hints))
+            self.note(Mistake("inline-table", f"{what} in a table in braces", span, hints))
 
     def _begins_pair(self, line: int) -> bool:
         """Whether the line that begins behind offset *line* looks like a key with its value."""

@@ -11,12 +11,12 @@ from typing import Any
 
 from srpo_manifest.errors import ManifestError, ManifestErrors
 from srpo_manifest.finding import Where
+from srpo_manifest.reading.spanned import DEPTH, SHALLOWER, TOO_DEEP
 from srpo_manifest.values.base import Value
 from srpo_manifest.wording import ticked
 
 LIMIT_BYTES = 1 << 20
-DEPTH = 16
-"""Most parts of a dotted key, and most brackets within brackets: tomllib's time and memory grow with their square."""
+_LIMIT_VALUES = 20_000
 STRING = (
     r'"""(?:[^"\\]|\\[\s\S]|"{1,2}(?!"))*+"{0,5}'
     r"|'''(?:[^']|'{1,2}(?!'))*+'{0,5}"
@@ -89,8 +89,18 @@ def parsed(text: str, file: str) -> dict[str, Any]:
         raise ManifestErrors(found) from None
 
 
+def few(text: str, file: str) -> None:
+    """Refuse what no person writes. Raises: ManifestError `file-too-large`."""
+    if text.count("=") + text.count(",") + text.count("[") > _LIMIT_VALUES:
+        raise ManifestError(
+            "file-too-large",
+            f"{ticked(file)} sets more than {_LIMIT_VALUES:,} values",
+            "put large data into a file of its own",
+        )
+
+
 def bounded(text: str, file: str) -> None:
-    """Refuse what takes a parser too long. Raises: ManifestError `too-deep`."""
+    """Refuse what takes tomllib too long: its time and memory grow with the square of the depth. Raises: ManifestError `too-deep`."""
     depth = dots = 0
     for token in _TOKEN.finditer(text):
         match token.lastindex:
@@ -103,11 +113,10 @@ def bounded(text: str, file: str) -> None:
             case 4:
                 dots = 0
         if depth > DEPTH or dots >= DEPTH:
-            what = "a key has" if dots else "brackets are nested in"
             raise ManifestError(
                 "too-deep",
-                f"{what} more than {DEPTH} {'parts' if dots else 'others'}",
-                "nothing that is read here is so deep",
+                TOO_DEEP[0 if dots else 1],
+                SHALLOWER,
                 where=Where(
                     file=file,
                     line=text.count("\n", 0, token.start()) + 1,

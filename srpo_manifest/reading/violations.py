@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
 import msgspec.inspect as shape
 
 from srpo_manifest.finding import Finding, Fix, Where
-from srpo_manifest.reading.locate import Key, dotted
+from srpo_manifest.reading.locate import Key, displayed, dotted
 from srpo_manifest.reading.page import is_secret
 from srpo_manifest.reading.shapes import (
     Shape,
@@ -28,6 +29,7 @@ from srpo_manifest.reading.shapes import (
     known_keys,
     shape_of,
 )
+from srpo_manifest.reading.spanned import MOST_MISTAKES
 from srpo_manifest.reading.tree import BROKEN, Mark, Node, plain
 from srpo_manifest.wording import listed, nearest, plural, ticked
 
@@ -53,7 +55,7 @@ class _Walk:
 
     def visit(self, node: Node, wanted: Shape | None, key: Key) -> bool:
         """Whether *node* is as *wanted*; what is not is told."""
-        if node.value is BROKEN:
+        if node.value is BROKEN or len(self.found) >= MOST_MISTAKES:
             return False
         found = kind_of(node.value)
         fitting = [one for one in alternatives(wanted) if _takes(one, found)]
@@ -72,17 +74,22 @@ class _Walk:
     def _struct(self, node: Node, wanted: shape.StructType, key: Key) -> bool:
         known = {field.encode_name: field for field in wanted.fields}
         meant: dict[str, str] = {}
+        slips: set[str] = set()
         good = True
         for name in node.value:
+            if name not in known and len(self.found) >= MOST_MISTAKES:
+                return False
             if name not in known:
                 if not wanted.forbid_unknown_fields:
                     continue
                 good = False
-                free = [other for other in known if other not in node.value and other not in meant.values()]
+                free = [other for other in known if not _is_written(node, other) and other not in slips]
                 near = nearest(name, free)
                 if near:
                     meant[name] = near
-                self._unknown(node, wanted, key, name, near)
+                    slips.add(near)
+                if near or node.value[name].value is not BROKEN:
+                    self._unknown(node, wanted, key, name, near)
             else:
                 meant[name] = name
         missing = [name for name, field in known.items() if field.required and name not in meant.values()]
@@ -108,9 +115,11 @@ class _Walk:
     def _names(self, node: Node, wanted: shape.DictType, key: Key) -> bool:
         good = True
         for name, child in node.value.items():
+            if len(self.found) >= MOST_MISTAKES:
+                return False
             bounds = next((text for one in alternatives(wanted.key_type) if (text := _broken_bounds(one, name))), "")
             if bounds:
-                message = f"{ticked(name)} cannot stand in {ticked(dotted(key))}, expected {bounds}"
+                message = f"{ticked(displayed((name,)))} cannot stand in {ticked(displayed(key))}, expected {bounds}"
                 self._tell("invalid-value", message, child.where, *_meaning(wanted.key_type))
             good = self.visit(child, wanted.value_type, (*key, name)) and not bounds and good
         return good
@@ -121,12 +130,12 @@ class _Walk:
         if key[:1] == ("backend",) and "kind" in known:
             del known["kind"]
             taker = f"{key[1]} {ticked(plain(node).get('kind'))}"
-        elsewhere = [] if near else [dotted(one) for one in _homes(name, self.kind)][:_SUGGESTED]
+        elsewhere = [] if near else _homes(self.kind).get(name, [])[:_SUGGESTED]
         likely = near or nearest(name, known)
         mark = node.value[name].mark
         self._tell(
             "unknown-key",
-            f"unknown key {ticked(name)} in {table}",
+            f"unknown key {ticked(displayed((name,)))} in {table}",
             node.value[name].where,
             *([f"did you mean {ticked(likely)}?"] if likely else []),
             *([f"there is {listed(elsewhere)}"] if elsewhere and not likely else []),
@@ -137,7 +146,7 @@ class _Walk:
 
     def _missing(self, node: Node, key: Key, name: str) -> None:
         wanted = shape_of(self.kind, (*key, name))
-        example = f"[{dotted((*key, name))}]" if kinds(wanted) == ["table"] else f"{name} = …"
+        example = f"[{displayed((*key, name))}]" if kinds(wanted) == ["table"] else f"{name} = …"
         meaning = description(wanted).rstrip(".")
         self._tell(
             "missing-key",
@@ -148,7 +157,7 @@ class _Walk:
 
     def _wrong_type(self, node: Node, wanted: Shape | None, key: Key, found: str) -> bool:
         expected = kinds(wanted)
-        message = f"{ticked(dotted(key)) if key else self.whole} is {_a(found)}, expected {_or(expected)}"
+        message = f"{ticked(displayed(key)) if key else self.whole} is {_a(found)}, expected {_or(expected)}"
         hints, fix = _cure(key, node.value, found, expected)
         fix = fix if _is_editable(node) else None
         self._tell("wrong-type", message, node.where_value or self._around(key), *hints, fix=fix)
@@ -164,7 +173,7 @@ class _Walk:
         shown = _shown(key, node.value)
         near = nearest(value, words) if words and isinstance(value, str) else None
         hints = [f"did you mean {ticked(near)}?"] if near else [] if words else [*_meaning(wanted)]
-        message = f"{ticked(dotted(key))} is {shown}, expected {expected or 'another value'}"
+        message = f"{ticked(displayed(key))} is {shown}, expected {expected or 'another value'}"
         self._tell(
             "invalid-value",
             message,
@@ -191,7 +200,12 @@ class _Walk:
         return self.tree.place(key) or self.tree.where
 
     def _told(self, key: Key) -> str:
-        return ticked(dotted(key)) if key else self.whole
+        return ticked(displayed(key)) if key else self.whole
+
+
+def _is_written(node: Node, name: str) -> bool:
+    """Whether somebody wrote that key: what is filled in has no place."""
+    return name in node.value and node.value[name].mark is not None
 
 
 def _is_editable(node: Node) -> bool:
@@ -258,7 +272,7 @@ def _cure(key: Key, value: Any, found: str, expected: list[str]) -> tuple[tuple[
     if expected == ["array"]:
         return ("put it in brackets: `[…]`",), None
     if "table" in expected:
-        return (f"write its keys under `[{dotted(key)}]`",), None
+        return (f"write its keys under `[{displayed(key)}]`",), None
     return (), None
 
 
@@ -271,10 +285,18 @@ def _a(noun: str) -> str:
     return f"{'an' if noun[0] in 'ai' else 'a'} {noun}"
 
 
-def _homes(name: str, kind: Any, key: Key = ()) -> Iterator[Key]:
-    """Every key of that name in the whole type."""
+@cache
+def _homes(kind: Any) -> dict[str, list[str]]:
+    """The tables' keys of the whole type by their last name."""
+    homes: dict[str, list[str]] = {}
+    for key in _walked(kind, ()):
+        homes.setdefault(str(key[-1]), []).append(dotted(key))
+    return homes
+
+
+def _walked(kind: Any, key: Key) -> Iterator[Key]:
     for step, node in known_keys(shape_of(kind, key)).items():
-        if step == name and key:
+        if key:
             yield (*key, step)
         if known_keys(node):
-            yield from _homes(name, kind, (*key, step))
+            yield from _walked(kind, (*key, step))

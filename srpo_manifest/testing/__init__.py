@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from srpo_manifest.testing.transports import TransportSuite
+from srpo_manifest.testing.transports import TransportSuite, awkward
 
-__all__ = ["TransportSuite"]
+__all__ = ["TransportSuite", "awkward"]

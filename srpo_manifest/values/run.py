@@ -32,6 +32,10 @@ class Record(Value):
     launcher: dict[str, Any]
     plugins: tuple[str, ...] = ()
     started: str = ""
+    fetch: tuple[str, ...] = ("images", "logs")
+    """What comes home, as `outputs.fetch` says."""
+    to: str = ""
+    """The folder on the controller for it; empty in records before this field: `runs` beside the manifest."""
 
 
 class CheckpointFile(Value):

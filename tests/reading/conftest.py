@@ -28,15 +28,15 @@ class SshOptions(TransportOptions, kw_only=True):
 TRANSPORTS: dict[str, type[TransportOptions]] = {"local": LocalOptions, "ssh": SshOptions}
 
 
-def source(text: str, file: str = FILE) -> Source:
-    return Source(file=file, data=text.encode())
+def source(text: str | bytes, file: str = FILE) -> Source:
+    return Source(file=file, data=text.encode() if isinstance(text, str) else text)
 
 
-def merged(text: str, **overlays: Any) -> Document:
+def merged(text: str | bytes, **overlays: Any) -> Document:
     return with_overlays(parse_manifest(source(text)), **overlays)
 
 
-def read(text: str, *, args: Source | None = None, **overlays: Any) -> Wanted:
+def read(text: str | bytes, *, args: Source | None = None, **overlays: Any) -> Wanted:
     return read_manifest(
         merged(text, **overlays),
         folder="/home/me/project",

@@ -372,12 +372,12 @@ hint: write `name = …`: names runs: up to 40 lower-case letters, digits and da
 
 error[missing-key]: the manifest needs `model`
 hint: write `[model]`: what is trained""",
-    "schema = 0": """\
-error[invalid-value]: there was never a schema 0
+    "schema = -1": """\
+error[invalid-value]: there was never a schema -1
   --> srpo.toml:1:10
   |
-1 | schema = 0
-  |          ^
+1 | schema = -1
+  |          ^^
 hint: write `schema = 1`
 
 error[missing-key]: the manifest needs `name`
@@ -385,6 +385,13 @@ hint: write `name = …`: names runs: up to 40 lower-case letters, digits and da
 
 error[missing-key]: the manifest needs `model`
 hint: write `[model]`: what is trained""",
+    "schema = 0\nfoo = 1": """\
+error[schema-older]: this file has schema 0; this srpo-manifest reads schema 1
+  --> srpo.toml:1:10
+  |
+1 | schema = 0
+  |          ^
+hint: run `srpo-manifest migrate srpo.toml`: it rewrites the file, and tells what it does""",
     "schema = 1\nmodel.type = 'generic'": """\
 error[missing-key]: the manifest needs `name`
   --> srpo.toml

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-LATER = range(59, 69)
-"""Rows of ssh and Slurm: they come with these backends."""
+LATER = range(66, 69)
+"""Rows of Slurm: they come with that backend."""
 FAULTS = {
     1: ("git", "git is missing"),
     2: ("git", "git is too old to be safe"),

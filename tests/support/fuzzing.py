@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
+import re
 import resource
 import sys
 import time
@@ -56,8 +58,10 @@ def verdict(data: bytes, kind: str) -> object:
     from srpo_manifest.planning.lints import placed
     from srpo_manifest.planning.sanity import faults
     from srpo_manifest.reading.argsfile import parse_args_file
+    from srpo_manifest.reading.formatting import formatted
     from srpo_manifest.reading.lockfile import parse_lock
     from srpo_manifest.reading.manifest import parse_manifest, read_manifest, with_overlays
+    from srpo_manifest.reading.migrations import migrated
     from srpo_manifest.reading.toml import Source
     from srpo_manifest.rendering import told
     from srpo_manifest.values.manifest import DirectOptions, LocalOptions
@@ -69,7 +73,12 @@ def verdict(data: bytes, kind: str) -> object:
         if kind == "lock":
             parse_lock(data, "srpo.lock")
             return "good"
-        document = with_overlays(parse_manifest(Source(file="a.toml", data=data)))
+        source = Source(file="a.toml", data=data)
+        with contextlib.suppress(SrpoManifestError):
+            formatted(source)
+        with contextlib.suppress(SrpoManifestError):
+            migrated(source, "a-run")
+        document = with_overlays(parse_manifest(source))
         wanted = read_manifest(
             document, folder="/x", transports={"local": LocalOptions}, launchers={"direct": DirectOptions}
         )
@@ -108,7 +117,8 @@ def main() -> None:
         else:
             good += first in ("good", [])
             refused += first not in ("good", [])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # ru_maxrss would count what the process that started us had. Source: exec_mmap of Linux
+    peak = int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1])
     print(json.dumps({"broken": broken, "good": good, "refused": refused, "slowest_seconds": slowest, "peak_mib": peak >> 10, "seed": seed}))  # fmt: skip
 
 

@@ -23,19 +23,22 @@ _ALWAYS = (
     "LogLevel=INFO",
     # older than OpenSSH 8.7 does not know them
     "IgnoreUnknown=SessionType,StdinNull,ForkAfterAuthentication",
-    "SessionType=default",
-    "StdinNull=no",
-    "ForkAfterAuthentication=no",
 )
-"""What a configuration may not change: who is trusted, and what a command's bytes meet."""
+"""What a configuration may not change: who is trusted, and what travels beside our bytes."""
+_COMMAND = ("SessionType=default", "StdinNull=no", "ForkAfterAuthentication=no", "BatchMode=yes")
+_LOGIN = ("SessionType=none", "StdinNull=yes", "ForkAfterAuthentication=yes", "BatchMode=no")
+"""No command: it goes to the background once it is in, and ssh may ask."""
 _KEPT_SECONDS = 60
 
 
-def ssh(options: SshOptions, *, control: str | None, prompts: bool = False) -> list[str]:
-    """`ssh` with its options, without the host. *control* is the path of the socket that logins share, as ssh spells it."""
+def ssh(options: SshOptions, *, control: str | None, login: bool = False) -> list[str]:
+    """`ssh` with its options, without the host. *control* is the path of the socket that logins share, as ssh spells it.
+
+    *login* only makes the login that is shared.
+    """
     given = [
         *_ALWAYS,
-        f"BatchMode={'no' if prompts else 'yes'}",
+        *(_LOGIN if login else _COMMAND),
         f"ConnectTimeout={options.connect_seconds}",
         f"ServerAliveInterval={max(1, options.silent_seconds // _ALIVE_TRIES)}",
         f"ServerAliveCountMax={_ALIVE_TRIES}",
@@ -44,7 +47,7 @@ def ssh(options: SshOptions, *, control: str | None, prompts: bool = False) -> l
         given += ["ControlMaster=no", "ControlPath=none"]
     else:
         given += ["ControlMaster=auto", f"ControlPersist={_KEPT_SECONDS}", f"ControlPath={control}"]
-    argv = ["ssh", "-T"]
+    argv = ["ssh", "-T", *(["-N", "-f"] if login else [])]
     if options.config is not None:
         argv += ["-F", os.path.expanduser(options.config)]  # noqa: PTH111 - `~/` alone is meant
     if options.user is not None:

@@ -23,6 +23,7 @@ _UNREACHED = re.compile(
     r"Connection refused|Connection timed out|Operation timed out|No route to host|Network is unreachable"
     r"|Connection timed out during banner exchange|kex_exchange_identification"
 )
+_BROKEN = re.compile(r"Timeout, server .* not responding|Connection (?:to .* )?(?:closed|reset)|Broken pipe|mux_client")
 _UNCONFIGURED = re.compile(r"Bad configuration option|Can't open user config file|terminating, \d+ bad configuration")
 _NO_BASH = re.compile(r"(?:bash|exec).*(?:not found|No such file)", re.IGNORECASE)
 
@@ -32,11 +33,7 @@ def why(options: SshOptions, said: str, status: int, *, began: bool, fingerprint
     host, last = options.host, _last_line(said)
     try_by_hand = f"try it by hand: `{by_hand(options)}`"
     if began:
-        return TransportError(
-            "contact-lost",
-            f"the connection to `{host}` broke: {last or 'ssh ended'}",
-            "what runs there goes on; ask again",
-        )
+        return _broken(host, last)
     if _REVOKED.search(said):
         return TransportError("host-key-changed", f"the key of `{host}` is revoked: {last}", "do not log in there")
     if _CHANGED.search(said):
@@ -66,6 +63,8 @@ def why(options: SshOptions, said: str, status: int, *, began: bool, fingerprint
         return TransportError(
             "host-unreachable", f"`{host}` does not answer: {last}", f"see whether it is on; {try_by_hand}"
         )
+    if _BROKEN.search(said):
+        return _broken(host, last)
     if _UNCONFIGURED.search(said):
         return TransportError("ssh-config", f"ssh does not take its configuration: {last}", try_by_hand)
     if status == 127 or _NO_BASH.search(last):
@@ -77,6 +76,11 @@ def why(options: SshOptions, said: str, status: int, *, began: bool, fingerprint
     return TransportError(
         "ssh-failed", f"ssh reached no bash on `{host}`: {last or f'exit status {status}'}", try_by_hand
     )
+
+
+def _broken(host: str, last: str) -> TransportError:
+    message = f"the connection to `{host}` broke: {last or 'ssh ended'}"
+    return TransportError("contact-lost", message, "what runs there goes on; ask again")
 
 
 def _changed(options: SshOptions, said: str, offered: str | None) -> TransportError:

@@ -53,9 +53,9 @@ class SshTransport(PipedTransport):
 
     def _log_in(self, control: str) -> None:
         """Make the login that is shared, unless it is there: ssh asks at the terminal for what it needs."""
-        shared = ssh(self._options, control=control, prompts=True)
-        if _said(*shared, "-O", "check", self._options.host).status != 0:
-            made = _said(*shared, "-N", "-f", "--", self._options.host, timeout_seconds=None)
+        if _said(*ssh(self._options, control=control), "-O", "check", self._options.host).status != 0:
+            login = ssh(self._options, control=control, login=True)
+            made = _said(*login, "--", self._options.host, timeout_seconds=None)
             if made.status != 0:
                 raise self._why(made.error, made.status, began=False)
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import json
 import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from srpo_manifest_ssh.options import SshOptions
@@ -160,3 +163,115 @@ def sshd(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
     yield found
     found.cut()
     found.stop()
+
+
+MANIFEST = """
+schema = 1
+name = "far"
+[model]
+type = "demo"
+base = "builtin"
+[repo]
+url = "demo:"
+[paths]
+workspace = "~/far"
+[entry.set]
+max_train_steps = {steps}
+checkpointing_steps = {steps}
+preview_steps = 5
+step_seconds = {seconds}
+[stop]
+grace_seconds = 5
+"""
+FAR = """
+[backend.transport]
+kind = "ssh"
+host = "box"
+config = "{config}"
+silent_seconds = 3
+connect_seconds = 5
+"""
+GENERIC = """
+schema = 1
+name = "far"
+[model]
+type = "generic"
+[repo]
+url = "demo:"
+[paths]
+workspace = "{workspace}"
+[entry]
+command = {command}
+[done]
+exit_zero = true
+[stop]
+grace_seconds = 5
+[lints]
+not-interpolated = "allow"
+"""
+CI_SECONDS = 90
+
+
+class Said(NamedTuple):
+    """What a command answered."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        assert self.out, f"nothing on stdout, exit status {self.status}: {self.err}"
+        return json.loads(self.out)
+
+
+class Desk:
+    """Where a person sits: a folder with a manifest, and memories of its own."""
+
+    def __init__(self, folder: Path, sshd) -> None:
+        self.folder, self.sshd = folder, sshd
+        self.env = os.environ | {
+            "SRPO_MANIFEST_HOME": f"{folder}/memory",
+            "SRPO_MANIFEST_CACHE": f"{folder}/cache",
+            "NO_COLOR": "1",
+        }
+
+    def demo(self, *, steps: int = 10, seconds: float = 0.05, more: str = "") -> None:
+        text = MANIFEST.format(steps=steps, seconds=seconds) + more + FAR.format(config=self.sshd.config)
+        (self.folder / "srpo.toml").write_text(text)
+
+    def command(
+        self, *words: str, workspace: str = "~/far", args_file: str | None = None, far: bool = True, more: str = ""
+    ) -> None:
+        said = json.dumps(words) + (f'\nargs_file = "{args_file}"' if args_file else "")
+        text = GENERIC.format(command=said, workspace=workspace) + more
+        (self.folder / "srpo.toml").write_text(text + (FAR.format(config=self.sshd.config) if far else ""))
+
+    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "srpo_manifest", *arguments],
+            cwd=self.folder, env=self.env | env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def say(self, *arguments: str, **env: str) -> Said:
+        process = self.start(*arguments, **env)
+        out, err = process.communicate(timeout=CI_SECONDS)
+        assert "Traceback" not in err, err
+        return Said(process.returncode, out, err)
+
+    def node(self) -> Path:
+        (found,) = self.sshd.home.glob("far/.srpo/runs/far-*/attempt-1/node-0")
+        return found
+
+
+@pytest.fixture
+def desk(sshd):
+    """A desk; what was started from it is ended."""
+    (sshd.folder / "desk").mkdir()
+    found = Desk(sshd.folder / "desk", sshd)
+    yield found
+    if sshd.process is None:
+        sshd.start()
+    for run in found.say("runs", "--refresh", "--json").json["runs"]:
+        if run["state"] != "ended":
+            found.say("stop", run["id"], "--grace", "0")

@@ -22,7 +22,7 @@ def refused(transport, seconds: float = 30.0) -> TransportError:
     return found.value
 
 
-@pytest.mark.fault(59, "`host-unknown`")
+@pytest.mark.fault(59, "host-unknown")
 def test_an_unknown_host_is_not_trusted(sshd):
     """Its fingerprint is told, and the command that would accept it; nothing is written down."""
     sshd.trust()
@@ -33,7 +33,7 @@ def test_an_unknown_host_is_not_trusted(sshd):
     assert (sshd.folder / "known_hosts").read_text() == ""
 
 
-@pytest.mark.fault(59, "`host-key-changed`")
+@pytest.mark.fault(59, "host-key-changed")
 def test_a_changed_host_key_is_not_trusted(sshd):
     """Not even where a login is shared, once that has ended; both keys can be seen."""
     assert sshd.transport().exec("echo one", timeout_seconds=30).output == b"one\n"
@@ -60,7 +60,7 @@ def test_no_configuration_makes_us_trust(sshd, setting):
     assert (sshd.folder / "known_hosts").read_text() == ""
 
 
-@pytest.mark.fault(60, "`login-refused`")
+@pytest.mark.fault(60, "login-refused")
 def test_a_key_that_is_not_taken(sshd):
     """Soon, without a prompt, and with what to try by hand."""
     sshd.configure(key="stranger")

@@ -12,116 +12,14 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
-MANIFEST = """
-schema = 1
-name = "far"
-[model]
-type = "demo"
-base = "builtin"
-[repo]
-url = "demo:"
-[paths]
-workspace = "~/far"
-[entry.set]
-max_train_steps = {steps}
-checkpointing_steps = {steps}
-preview_steps = 5
-step_seconds = {seconds}
-[stop]
-grace_seconds = 5
-"""
-FAR = """
-[backend.transport]
-kind = "ssh"
-host = "box"
-config = "{config}"
-silent_seconds = 3
-connect_seconds = 5
-"""
-GENERIC = """
-schema = 1
-name = "far"
-[model]
-type = "generic"
-[repo]
-url = "demo:"
-[paths]
-workspace = "{workspace}"
-[entry]
-command = {command}
-[done]
-exit_zero = true
-[stop]
-grace_seconds = 5
-"""
+from srpo_manifest.testing import awkward
+
 CI_SECONDS = 90
-
-
-class Said(NamedTuple):
-    """What a command answered."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        assert self.out, f"nothing on stdout, exit status {self.status}: {self.err}"
-        return json.loads(self.out)
-
-
-class Desk:
-    """Where a person sits: a folder with a manifest, and memories of its own."""
-
-    def __init__(self, folder: Path, sshd) -> None:
-        self.folder, self.sshd = folder, sshd
-        self.env = os.environ | {
-            "SRPO_MANIFEST_HOME": f"{folder}/memory",
-            "SRPO_MANIFEST_CACHE": f"{folder}/cache",
-            "NO_COLOR": "1",
-        }
-
-    def demo(self, *, steps: int = 10, seconds: float = 0.05, far: bool = True) -> None:
-        text = MANIFEST.format(steps=steps, seconds=seconds) + (FAR.format(config=self.sshd.config) if far else "")
-        (self.folder / "srpo.toml").write_text(text)
-
-    def command(self, *words: str, workspace: str = "~/far", more: str = "") -> None:
-        text = GENERIC.format(command=json.dumps(words), workspace=workspace)
-        (self.folder / "srpo.toml").write_text(text + FAR.format(config=self.sshd.config) + more)
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "srpo_manifest", *arguments],
-            cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    def say(self, *arguments: str) -> Said:
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=CI_SECONDS)
-        assert "Traceback" not in err, err
-        return Said(process.returncode, out, err)
-
-    def node(self) -> Path:
-        (found,) = self.sshd.home.glob("far/.srpo/runs/far-*/attempt-1/node-0")
-        return found
-
-
-@pytest.fixture
-def desk(sshd):
-    """A desk; what was started from it is ended."""
-    (sshd.folder / "desk").mkdir()
-    found = Desk(sshd.folder / "desk", sshd)
-    yield found
-    if sshd.process is None:
-        sshd.start()
-    for run in found.say("runs", "--refresh", "--json").json["runs"]:
-        if run["state"] != "ended":
-            found.say("stop", run["id"], "--grace", "0")
 
 
 def test_the_demo_trains_there(desk):
@@ -135,24 +33,42 @@ def test_the_demo_trains_there(desk):
     assert desk.say("wait").status == 0
     status = desk.say("status", "--json").json
     assert (status["outcome"], status["reason"]) == ("succeeded", "the done rule holds")
-    (checkpoint,) = status["checkpoints"]
-    assert Path(checkpoint["path"]).is_relative_to(desk.sshd.home / "far")
+    assert all(Path(found["path"]).is_relative_to(desk.sshd.home / "far") for found in status["checkpoints"])
     assert "Progress: 9/10" in desk.say("logs", "--raw").out
     assert desk.sshd.logins == 1
     assert (desk.sshd.home / "far/third_party/srpo/vendor").exists()
 
 
-def test_the_same_words_arrive_as_on_this_machine(desk, monkeypatch):
-    """Arguments and variables are those of the local transport, but for home, workspace and the way there."""
-    monkeypatch.setenv("HOME", str(desk.sshd.home))
-    plans = []
+def sendable(word: str) -> str:
+    """*word* without what no manifest may hold."""
+    return "".join(
+        letter
+        for letter in word
+        if letter in "\n\t" or not (letter < " " or "\x7f" <= letter < "\xa0" or "\ud800" <= letter < "\ue000")
+    )
+
+
+def test_the_same_words_arrive_as_on_this_machine(desk):
+    """Ten thousand as arguments and variables: those of the local transport but for home, workspace and the run's id."""
+    words = [word for word in map(sendable, awkward(2, 5_000)) if not word.startswith("-")]
+    env = {f"VALUE_{number}": sendable(word) for number, word in enumerate(awkward(3, 6_000))}
+    assert len(words) + len(env) > 10_000
+    (desk.folder / "args.json").write_text(json.dumps({"args": words[:100], "env": env}))
+    program = 'printf "%s\\0" "$@" >"$SRPO_RUN_DIR/argv"; env -0 | sort -z >"$SRPO_RUN_DIR/env"'
+    found = []
     for far in (True, False):
-        desk.demo(far=far)
-        plan = desk.say("plan", "--json").json["plan"]
-        plans.append(
-            json.dumps({"argv": plan["job"], "env": plan["env"]}).replace(str(desk.sshd.home), "${target.home}")
-        )
-    assert plans[0] == plans[1]
+        desk.command("bash", "-c", program, "x", args_file="args.json", far=far)
+        said = desk.say("apply", "--json", "--", *words[100:], HOME=str(desk.sshd.home))
+        assert said.status == 0, said.err[-2000:]
+        run = json.loads(said.out.splitlines()[-1])["run"]
+        (node,) = desk.sshd.home.glob(f"far/.srpo/runs/{run}/attempt-1/node-0")
+        seen = [(node / name).read_bytes().replace(run.encode(), b"RUN") for name in ("argv", "env")]
+        planned = re.compile(rb"VALUE_|SRPO_RUN_(?!PORT)|SRPO_WORKSPACE_DIR=|PYTHONPATH=")
+        found.append((seen[0], {*filter(planned.match, seen[1].split(b"\0"))}))
+    assert found[0][0].decode("utf-8", "surrogateescape").split("\0")[:-1] == words
+    assert found[0][0] == found[1][0]
+    assert found[0][1] ^ found[1][1] == set()
+    assert len(found[0][1]) > len(env)
 
 
 @pytest.mark.fault(61, "nothing is lost or doubled")
@@ -228,13 +144,37 @@ def test_a_disk_there_that_is_full(desk):
         desk.sshd.until(lambda: subprocess.run(["umount", full], capture_output=True, check=False).returncode == 0)
 
 
+@pytest.mark.fault(63, "lost (the machine was restarted)")
+def test_a_machine_that_was_restarted(desk):
+    """It is told as that, with the checkpoints that lie there; the numbers of its processes are strangers' now."""
+    desk.demo(steps=5, seconds=0.05, more="[done]\ncheckpoints = 1000\n")
+    assert desk.say("apply", "--detach").status == 0
+    desk.sshd.until(lambda: any(found["whole"] for found in desk.say("status", "--json").json["checkpoints"]))
+    slots = desk.node() / "slots"
+    identity = json.loads(slots.read_bytes()[:512].rpartition(b"#")[0])
+    for pid, _ in (identity["outer"], identity["inner"]):
+        os.kill(pid, signal.SIGKILL)
+    record = json.dumps(identity | {"boot": "before"}).encode()
+    with slots.open("r+b") as file:
+        file.write((record + b"#%08x" % zlib.crc32(record)).ljust(512))
+    try:
+        status = desk.say("status", "--json").json
+        assert (status["state"], status["outcome"]) == ("ended", "lost")
+        assert status["reason"] == "the machine was restarted"
+        assert any(found["whole"] for found in status["checkpoints"])
+    finally:
+        for pid, start in ((identity["pid"], identity["start"]),):
+            assert f" {start} " in Path(f"/proc/{pid}/stat").read_text()
+            os.killpg(pid, signal.SIGKILL)
+
+
 @pytest.mark.fault(65, "stopped within its grace and 10 s")
 def test_a_slow_link(desk):
     """Every packet comes 300 ms later, some much later: a stop still takes its grace and ten seconds at most."""
     slow = desk.sshd.folder / "slow.py"
     slow.write_text(SLOW)
     desk.sshd.configure(f"ProxyCommand {sys.executable} {slow} 127.0.0.1 {desk.sshd.port}")
-    desk.command("bash", "-c", "trap '' TERM; while :; do echo tick; sleep 0.2; done", more="")
+    desk.command("bash", "-c", "trap '' TERM; while :; do echo tick; sleep 0.2; done")
     assert desk.say("apply", "--detach").status == 0
     desk.sshd.until(lambda: desk.say("status", "--json").json["state"] == "running")
     begun = time.monotonic()

@@ -1498,8 +1498,6 @@ def run_outer(job: Job, ack: int) -> None:
             os.kill(inner, received.si_signo)
     found, ended, end = read_slots(job.node.path("slots"))[0]
     if end is None:
-        message = "the inner supervisor died; the outer one goes on"
-        job.events.append("warning.raised", code="supervisor-died", message=message)
         Supervisor(job, found).run()
         return
     if not Story(job.node.path("events.jsonl")).ended:

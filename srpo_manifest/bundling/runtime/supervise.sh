@@ -15,6 +15,7 @@ umask=$(umask)
 
 WEAKER='no Python of 3.9 or newer answers on this machine, so bash supervises. Its promises are weaker: no progress, phases or warnings are read from the log, and no stall or endless loop is seen; a checkpoint is waited for once its first file is there; no digests are computed; a process whose environment was emptied, or a number that was given to another process, is not recognised; the exit status is lost when the process that waits for it is killed, and a stop that outlives its supervisor begins anew'
 KILL=2000 # hundredths of a second: how long it is tried
+PATIENCE=2000 # with a folder that is gone
 CHUNK=1048576
 ERROR='^([A-Za-z_][A-Za-z0-9_]*\.)*([A-Z][A-Za-z0-9_]*)?(Error|Exception|Interrupt|Exit|Timeout)(:|$)|^([A-Za-z0-9_./-]+: )?error: |^error\['
 
@@ -22,7 +23,8 @@ here=${BASH_SOURCE[0]%/*}
 for found in texts folder artifacts; do . "$here/bash/$found.sh" || exit 70; done
 
 hold() { # NODE_DIR DRY_RUN: start the job, recorded before it runs; wait for its status; keep a supervisor alive
-  local dry_run=$2 leader start watcher='' watched='' own boot code by_signal=yes tries=0
+  local dry_run=$2 leader start watcher='' watched='' own boot code by_signal=yes died='' tries=0
+  heed
   place "$1" && rules && umask 077
   exec 7<> <(:) 9>>"$node/lock"
   flock -w 1 9 || holder_named
@@ -30,8 +32,6 @@ hold() { # NODE_DIR DRY_RUN: start the job, recorded before it runs; wait for it
   : >>"$events" && : >>"$node/log" && remember && sync -- "$node/slots" "$node/before" "$node" ||
     refuse 70 files "nothing can be written to \`$node\`" 'see whether its disk is full'
   warn supervisor-weaker "$WEAKER" 'install python3 on this machine for the next run'
-  trap : HUP
-  trap '(ask_to_stop)' TERM INT
   coproc LEADER { # it waits for its record; when nobody lives to write that, it ends
     trap - TERM HUP
     read -r found && [ "$found" = go ] || exit 71
@@ -41,11 +41,17 @@ hold() { # NODE_DIR DRY_RUN: start the job, recorded before it runs; wait for it
   began "$leader" && start=$REPLY && began $$ && own=$REPLY
   read -r boot </proc/sys/kernel/random/boot_id
   watch_over && stamp
-  fill 0 "{\"pid\": $leader, \"start\": $start, \"boot\": \"$boot\", \"outer\": [$$, $own], \"inner\": [$watcher, $watched], \"time\": \"$REPLY\"}"
+  fill 0 "{\"pid\": $leader, \"start\": $start, \"boot\": \"$boot\", \"outer\": [$$, $own], \"inner\": [$watcher, $watched], \"time\": \"$REPLY\", \"run\": \"$run\"}"
   printf 'go\n' >&"${LEADER[1]}"
   printf 'go\n'
   exec </dev/null >/dev/null 2>&1
   while :; do
+    tick
+    removed || gone=$clock
+    if [ "$signalled" != "$passed" ]; then
+      passed=$signalled
+      ask_to_stop || ! same "$watcher" "$watched" || kill "-$passed" "$watcher"
+    fi
     if [ "$leader" ] && ! same "$leader" "$start"; then
       jobs -l >&7 # it alone tells 137 from KILL, and in a subshell it would forget
       while read -r -t 0.05 -u 7 found; do [[ ! $found =~ \ $leader\ +(Exit|Done) ]] || by_signal=''; done
@@ -56,21 +62,48 @@ hold() { # NODE_DIR DRY_RUN: start the job, recorded before it runs; wait for it
     fi
     if ! same "$watcher" "$watched"; then
       slots "$node"
-      if [ "${slot[2]}" ]; then conclude && break; fi
-      if ((++tries < 20)); then watch_over; elif [ -z "$leader" ]; then break; fi
+      if [ "${slot[2]}" ]; then
+        conclude && break
+      elif ((gone < clock)); then # so is the program of who decides
+        tree
+        [ ${#left[@]} -gt 0 ] || break
+        ((clock - gone < PATIENCE)) || kill -KILL "${left[@]}"
+      elif ((tries < 20)); then
+        [ ! -e "$0" ] || { tries=$((tries + 1)) died=$watcher && watch_over && enroll $$ "$own" "$watcher" "$watched"; }
+      elif [ -z "$leader" ]; then
+        break
+      fi
     fi
     idle 0.2
   done
 }
 
-ask_to_stop() { # in a subshell, as a trap may not change what it interrupts; written, so that no death forgets it
-  [ -e "$node/stop.req" ] || put "$node/stop.req" "$(request 'signal 15 to the supervisor' null)"
+heed() { # signals that ask for a stop; a trap may change nothing that what it interrupts uses
+  trap : HUP
+  trap 'signalled=${signalled:-15}' TERM
+  trap 'signalled=${signalled:-2}' INT
+}
+
+ask_to_stop() { # as the signal does; written, so that no death forgets it
+  [ -e "$node/stop.req" ] || put "$node/stop.req" "$(request "signal $signalled to the supervisor" null)"
+}
+
+removed() { # whether the run's folder is gone, and not just out of reach
+  [ ! -e "$node" ] && [[ $(stat -- "$node" 2>&1) == *': No such file or directory' ]] && [ -d "${run_folder%/*}" ]
+}
+
+enroll() { # OUTER ITS_START INNER ITS_START: who supervises now
+  slots "$node"
+  [[ ${slot[0]} =~ ^(.*\"outer\":\ \[)[0-9,\ ]*(\],\ \"inner\":\ \[)[0-9,\ ]*(\].*)$ ]] || return
+  fill 0 "${BASH_REMATCH[1]}$1, $2${BASH_REMATCH[2]}$3, $4${BASH_REMATCH[3]}"
 }
 
 watch_over() { # start who decides
+  passed=$signalled
   (
-    set -- setsid "$BASH" --noprofile --norc "$0" watch "$node" "$leader" "$start" $$ "$own" "$tries" "$dry_run"
+    set -- setsid "$BASH" --noprofile --norc "$0" watch "$node" "$leader" "$start" $$ "$own" "$dry_run" "$died" "$passed"
     as_inherited
+    trap - INT
     exec "$@" </dev/null >/dev/null 2>&1 7>&-
   ) &
   watcher=$!
@@ -82,7 +115,12 @@ go_on() { # NODE_DIR: decide in place of both who died; the status is lost with 
   exec 9>>"$node/lock"
   flock -n 9 && slots "$node" || exit
   [[ ${slot[0]} =~ \"pid\":\ ([0-9]+),\ \"start\":\ ([0-9]+),.*\"outer\":\ \[([0-9]+),\ ([0-9]+) ]] || exit
-  watch "$1" "${BASH_REMATCH[@]:1}" 1 ''
+  adopted=yes
+  set -- "$1" "${BASH_REMATCH[@]:1}"
+  began $$ && enroll $$ "$REPLY" $$ "$REPLY"
+  same "$2" "$3" && found='a trainer that still runs' || found='what is left'
+  tell warning.raised "\"code\": \"run-adopted\", \"message\": \"both supervisors died; a new one goes on with $found\""
+  watch "$@" '' '' ''
 }
 
 holder_named() {
@@ -92,23 +130,25 @@ holder_named() {
   refuse 75 run-busy "process ${BASH_REMATCH[1]-?} has supervised run \`$run\` since ${REPLY:-?}" 'follow it, or stop it first'
 }
 
-watch() { # NODE_DIR LEADER START HOLDER ITS_START HEIR DRY_RUN: decide, and take the run to its end
-  leader=$2 start=$3 holder=$4 holder_start=$5 dry_run=$7
+watch() { # NODE_DIR LEADER START HOLDER ITS_START DRY_RUN DIED SIGNALLED: decide, and take the run to its end
+  leader=$2 start=$3 holder=$4 holder_start=$5 dry_run=$6 signalled=$8
   local line names=() entered=0 empty=0
+  heed
   place "$1" && rules && umask 077
   hundredths "$grace_seconds" && grace=$REPLY
   for line in "${inherited[@]}"; do [[ " ${secrets[*]} " == *" ${line%%=*} "* ]] && mapfile -t -O ${#hidden[@]} hidden < <(printf '%s\n' "${line#*=}"); done
   for line in "${!hidden[@]}"; do ((${#hidden[line]} >= 6)) || unset "hidden[line]"; done
-  trap : HUP
-  trap '(ask_to_stop)' TERM INT
   exec 7<> <(:)
   while IFS= read -r line; do before[$line]=yes; done <"$node/before"
   read -r line found </proc/uptime && uptime=$((10#${line/./})) && look ''
-  (($6 == 0)) || warn supervisor-died 'the supervisor died; another one goes on'
+  [ -z "$7" ] || mourn "$7" "$holder"
   slots "$node"
   while [ -z "${slot[2]}" ]; do
-    tick && ended
-    mapfile -t -s $entered names <"$node/phases"
+    [ "$adopted" ] || same "$holder" "$holder_start" || mourn "$holder" $$
+    tick
+    removed || gone=$clock
+    ended
+    mapfile -t -s $entered names <"$node/phases" || names=()
     for line in "${names[@]}"; do
       entered=$((entered + 1)) && enter "$line"
       [ "$line" != job ] || { started=yes && told job.started || tell job.started; }
@@ -128,12 +168,18 @@ watch() { # NODE_DIR LEADER START HOLDER ITS_START HEIR DRY_RUN: decide, and tak
   same "$holder" "$holder_start" || conclude
 }
 
+mourn() { # PID OTHER: say who of the two died
+  [ "$mourned" = "$1" ] ||
+    warn supervisor-died "one of two supervisors, process $1, died; the other one goes on" "ask for the run's status if this one (process $2) dies, too: that starts new ones"
+  mourned=$1
+}
+
 ended() { # `status`, once the job is over: the holder's word, or `lost` where that died first
   [ -z "$status" ] && ! same "$leader" "$start" || return
   slots "$node"
   words "${slot[1]}" code
   status=$REPLY
-  [ "$status" ] || same "$holder" "$holder_start" || status=lost
+  [ "$status" ] || { same "$holder" "$holder_start" && ((gone == clock)); } || status=lost
 }
 
 enter() { # PHASE
@@ -142,6 +188,7 @@ enter() { # PHASE
 }
 
 listen() { # the stop that was asked for; an empty file asks for one as well
+  [ -z "$signalled" ] || [ "$asked" ] || { asked="signal $signalled to the supervisor" && ask_to_stop; }
   [ -e "$node/stop.req" ] || return
   local text
   text=$(<"$node/stop.req")
@@ -160,6 +207,8 @@ listen() { # the stop that was asked for; an empty file asks for one as well
 decide() {
   if [ "$asked" ]; then
     begin stop "$asked"
+  elif ((clock - gone >= PATIENCE)); then
+    begin stop "the run's folder was removed, and nobody could stop it any more"
   elif [ "$max_hours" ] && hundredths "$max_seconds" && ((uptime - start > REPLY)); then
     begin stop "max_hours ($max_hours) passed"
   elif [ "$started" ] && [ -z "$dry_run" ] && ! lacking; then
@@ -219,8 +268,10 @@ verdict() { # `outcome` and `reason`
     outcome=succeeded reason='dry run'
   elif [ "$status" = 0 ]; then
     outcome=unverified reason="exit status 0 with $missing"
+  elif [ "$status$adopted" = lostyes ]; then
+    outcome=lost reason='its supervisors died'
   elif [ "$status" = lost ]; then
-    outcome=unverified reason="its exit status is lost, with $missing: the process that waited for it was killed"
+    outcome=unverified reason="its exit status is lost, as the process that waited for it was killed: $missing"
   elif [ "$status" = 71 ] && [ -z "$phase" ]; then
     reason='it was never started'
   elif [ "$status" = 78 ] && [ "$phase" = checks ]; then
@@ -228,7 +279,7 @@ verdict() { # `outcome` and `reason`
   else
     ((status < 0)) && reason="killed by signal ${status#-}" || reason="exit status $status"
   fi
-  [[ $outcome == succeeded || $outcome == stopped || -z $error ]] || reason+=": $error"
+  [[ $outcome == @(succeeded|stopped|lost) || -z $error ]] || reason+=": $error"
   json "$reason" && rest=$REPLY && take_text && reason=$REPLY # without secrets
 }
 
@@ -278,7 +329,7 @@ conclude() { # the last event, by whoever of the two goes last: readers find the
 # Verbs ------------------------------------------------------------------------------------------------------------
 
 launch() { # NODE_DIR [--detach] [--dry-run] [--secrets-on-stdin] [--secrets NAME...]
-  local detach='' dry_run='' on_stdin='' names=() values=() holder one missing=''
+  local detach='' dry_run='' on_stdin='' names=() values=() holder one other missing=''
   place "$1" && shift && rules
   while [ $# -gt 0 ]; do
     case $1 in
@@ -292,10 +343,14 @@ launch() { # NODE_DIR [--detach] [--dry-run] [--secrets-on-stdin] [--secrets NAM
   gather
   for one in "${!given[@]}"; do values+=("${one#x}=${given[$one]}"); done
   exec 6>>"${run_folder%/*}/.$name.launch" && flock 6
-  for one in "${run_folder%/*}/$name"-*/attempt-*/node-*/lock; do
-    [[ $one != "$run_folder"/* ]] && held "$one" || continue
-    one=${one#"${run_folder%/*}/"} one=${one%%/*}
-    [[ ! $one =~ ^"$name"-[0-9]{8}T[0-9]{6}Z-[^-]{6}$ ]] || refuse 75 already-running "run \`$one\` of this name has not ended" 'attach to it, or stop it'
+  for other in "${run_folder%/*}/$name"-*/attempt-*/node-*/; do
+    one=${other#"${run_folder%/*}/"} one=${one%%/*}
+    [[ $one != "$run" && $one =~ ^"$name"-[0-9]{8}T[0-9]{6}Z-[^-]{6}$ ]] && slots "$other" || continue
+    if held "$other/lock" || { [[ ${slot[0]} == *"\"run\": \"$one\""* ]] && supervisor; }; then
+      refuse 75 already-running "run \`$one\` of this name has not ended" 'attach to it, or stop it'
+    elif [ "${slot[0]}" ] && [ -z "${slot[2]}" ] && [ ! -e "$other/result.json" ] && run=$one tree && [ ${#left[@]} -gt 0 ]; then
+      refuse 75 run-lives "run \`$one\` of this name lost its supervisors, and its processes live: $(listed "${left[@]}")" "\`srpo-manifest status $one\` takes it over: then stop it"
+    fi
   done
   (umask 077 && mkdir -p -- "$node") || refuse 70 files "\`$node\` could not be made" 'see whether its disk is full'
   exec 5< <(
@@ -337,7 +392,7 @@ gather() { # secrets by name, into `given`: from standard input or the environme
 }
 
 declare -A given=() before=() seen=() since=() whole=() whole_before=() partial=() pictures=() results=() reminded=() target_files=()
-hidden=() unkillable=() damaged=() slot=() torn='' phase='' status='' asked='' started='' cause='' reason='' killing='' deadline=0 clock=0 looked=0
+hidden=() unkillable=() damaged=() slot=() torn='' phase='' status='' asked='' started='' cause='' reason='' killing='' adopted='' mourned='' signalled='' passed='' deadline=0 clock=0 looked=0 gone=0
 case ${1-} in
   launch | hold | watch | go_on) "$@" ;;
   status | stop | follow | seek | tidy | adopt | runs | checks | port) . "$here/bash/answers.sh" && "$@" ;;

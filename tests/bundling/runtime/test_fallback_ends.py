@@ -125,8 +125,16 @@ def test_a_dead_supervisor_is_replaced(plain):
     assert plain.processes(run) == []
 
 
-def test_a_status_dies_with_who_waits_for_it(plain):
+@pytest.mark.parametrize(
+    ("done", "lacks"),
+    [
+        ({"checkpoints": 1, "exit_zero": False}, "0 of 1 checkpoint"),
+        ({"checkpoints": None, "exit_zero": True}, "no end with status 0"),
+    ],
+)
+def test_a_status_dies_with_who_waits_for_it(plain, done, lacks):
     """Weaker: the training goes on and is judged by what it leaves; its status is lost, and nothing is invented."""
+    plain.rules["done"] |= done
     run = plain.start("say:ready", "await:go", "exit:0")
     run.until_event("job.started")
     os.kill(plain.supervisor(run, "outer"), signal.SIGKILL)
@@ -135,9 +143,7 @@ def test_a_status_dies_with_who_waits_for_it(plain):
     (run.node / "go").touch()
     ended = run.end()
     assert (ended["outcome"], ended["exit"]) == ("unverified", None)
-    assert (
-        ended["reason"] == "its exit status is lost, with 0 of 1 checkpoint: the process that waited for it was killed"
-    )
+    assert ended["reason"] == f"its exit status is lost, as the process that waited for it was killed: {lacks}"
 
 
 def test_without_supervisors_a_run_is_lost_until_tidied(plain, supervise):
@@ -172,11 +178,31 @@ def test_a_lost_run_is_adopted(plain, supervise):
     assert run.status()["unfinished"]
     adopted = json.loads(run.ask("adopt").stdout)
     assert (adopted["state"], adopted["unfinished"], adopted["alive"]) == ("running", False, True)
+    adopter = supervise.same(*supervise.read_slots(run.node / "slots")[0][0]["inner"])
+    assert adopter
+    assert plain.supervisor(run, "outer") == adopter.pid
+    assert run.events("warning.raised")[-1]["message"] == (
+        "both supervisors died; a new one goes on with a trainer that still runs"
+    )
     (run.node / "go").touch()
     ended = run.end()
     assert (ended["outcome"], ended["exit"], ended["unfinished"]) == ("succeeded", None, False)
     assert plain.processes(run) == []
     assert json.loads(run.ask("adopt").stdout) == ended
+
+
+def test_a_folder_that_is_gone_for_a_while_ends_nothing(plain):
+    """Neither the run's own nor that of all runs, and what is asked for later is heard."""
+    run = plain.start("say:ready", "forever")
+    run.until_event("job.started")
+    for folder in (run.node.parent.parent, run.node.parent.parent.parent):
+        folder.rename(folder.with_name("moved"))
+        time.sleep(1.5)
+        folder.with_name("moved").rename(folder)
+    assert run.status()["state"] == "running"
+    assert run.stop("--reason", "enough")["state"] == "stopping"
+    ended = run.end()
+    assert (ended["outcome"], ended["exit"], ended["reason"]) == ("stopped", -15, "enough")
 
 
 def test_an_emptied_environment_escapes(plain):

@@ -34,9 +34,9 @@ class Reader:
 
 
 @pytest.fixture
-def run(bundle):
+def run(either):
     """One that is over, so that only the test writes."""
-    run = bundle.start("say:first", "exit:1")
+    run = either.start("say:first", "exit:1")
     run.end()
     return run
 
@@ -83,9 +83,9 @@ def test_a_file_that_lost_its_end_repeats_nothing(run):
     assert reader.read()[1] == b"more\n"
 
 
-def test_a_log_is_cut_under_a_trainer_that_writes(bundle):
+def test_a_log_is_cut_under_a_trainer_that_writes(either):
     """As logrotate's `copytruncate` does: what it writes afterwards is followed."""
-    run = bundle.start("say:first", "await:go", "say:second", "await:again", "say:third", "forever")
+    run = either.start("say:first", "await:go", "say:second", "await:again", "say:third", "forever")
     run.until_said("first")
     reader = Reader(run)
     assert reader.read()[1] == b"first\n"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -186,12 +190,15 @@ def test_a_stop_whose_words_cannot_be_kept_is_told_as_one(bundle, supervise, mon
     assert (ended["outcome"], ended["reason"]) == ("stopped", "a stop was asked for, by whom could not be written")
 
 
-def test_a_signal_to_the_outer_supervisor_is_a_stop(either):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("name", ["outer", "inner"])
+def test_a_signal_to_a_supervisor_is_a_stop(either, name, number):
     """A machine that shuts down sends TERM to everybody."""
     run = either.start("say:ready", "forever")
-    os.kill(either.supervisor(run, "outer"), signal.SIGTERM)
+    run.until_event("job.started")
+    os.kill(either.supervisor(run, name), number)
     ended = run.end()
-    assert (ended["outcome"], ended["reason"]) == ("stopped", "signal 15 to the supervisor")
+    assert (ended["outcome"], ended["reason"]) == ("stopped", f"signal {number} to the supervisor")
 
 
 def test_a_signal_to_the_outer_supervisor_is_kept_while_no_inner_one_lives(either):
@@ -201,6 +208,52 @@ def test_a_signal_to_the_outer_supervisor_is_kept_while_no_inner_one_lives(eithe
     os.kill(either.supervisor(run, "outer"), signal.SIGTERM)
     ended = run.end()
     assert (ended["outcome"], ended["reason"]) == ("stopped", "signal 15 to the supervisor")
+
+
+@contextlib.contextmanager
+def full_disk(at: Path) -> Iterator[Path]:
+    """A small one, for a run that fills it to the last byte with `fill`."""
+    at.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", at], check=True)
+    try:
+        yield at
+    finally:
+        subprocess.run(["umount", "-l", at], check=True)
+
+
+def fill(disk: Path) -> None:
+    with (disk / "ballast").open("wb", 0) as ballast, contextlib.suppress(OSError):
+        while ballast.write(b"x" * 4096):
+            pass
+
+
+@pytest.mark.parametrize("way", ["verb", "outer", "inner", "outer-while-inner-dies", "outer-before-inner-dies"])
+def test_a_stop_on_a_full_disk(either, tmp_path, need, way):
+    """The request cannot be written: the signal itself is the request, and whoever decides next learns of it."""
+    need("root", "mount")
+    either.rules["stop"]["grace_seconds"] = 2
+    with full_disk(tmp_path / "disk") as disk:
+        either.workspace = disk / "work"
+        run = either.start("deaf", "worker:say:one", "say:ready", "forever")
+        run.until_said("one")
+        run.until_event("job.started")
+        fill(disk)
+        if way == "verb":
+            run.stop("--reason", "enough")
+        elif way == "outer-while-inner-dies":
+            os.kill(either.supervisor(run, "inner"), signal.SIGKILL)
+        if way != "verb":
+            os.kill(either.supervisor(run, way.partition("-")[0]), signal.SIGTERM)
+        if way == "outer-before-inner-dies":
+            time.sleep(1)
+            os.kill(either.supervisor(run, "inner"), signal.SIGKILL)
+        assert not (run.node / "stop.req").exists()
+        run.until(lambda: not either.supervise.is_held(run.node / "lock"))
+        ended = run.status()
+        assert (ended["state"], ended["outcome"], ended["exit"]) == ("ended", "stopped", -9)
+        assert ended["reason"].startswith(("signal 15 to the supervisor", "a stop was asked for"))
+        assert either.processes(run) == []
+        either.clean()
 
 
 def test_an_attached_launch_shows_the_log_and_stops_on_interrupt(either):

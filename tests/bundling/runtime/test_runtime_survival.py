@@ -87,41 +87,49 @@ def test_random_kills_lose_no_status_and_leave_no_orphan(bundle, seed):
 
 
 def codes(run):
-    return [event["code"] for event in run.events("warning.raised")]
+    told = [event["code"] for event in run.events("warning.raised")]
+    return [code for code in told if code != "supervisor-weaker"]
 
 
-def test_the_death_of_the_outer_supervisor_is_told(bundle):
-    """The run is one death from needing a client: whoever looks shall know."""
-    run = bundle.start("say:ready", "forever")
+@pytest.mark.parametrize("victim", ["inner", "outer"])
+def test_the_death_of_a_supervisor_is_told(either, victim):
+    """The run may be one death from needing a client: whoever looks shall know, and what to do."""
+    run = either.start("say:ready", "forever")
     run.until_event("job.started")
-    os.kill(bundle.supervisor(run, "outer"), signal.SIGKILL)
+    killed = either.supervisor(run, victim)
+    os.kill(killed, signal.SIGKILL)
     run.until(lambda: codes(run) == ["supervisor-died"])
+    told = run.events("warning.raised")[-1]
+    assert told["message"] == f"one of two supervisors, process {killed}, died; the other one goes on"
+    (hint,) = told["hints"]
+    other = either.supervisor(run, "outer" if victim == "inner" else "inner")
+    assert hint == f"ask for the run's status if this one (process {other}) dies, too: that starts new ones"
     assert run.status()["state"] == "running"
 
 
-def test_a_lock_that_was_removed_starts_no_second_pair(bundle):
+def test_a_lock_that_was_removed_starts_no_second_pair(either):
     """Slot 0 names those who live."""
-    run = bundle.start("say:ready", "forever")
+    run = either.start("say:ready", "forever")
     run.until_event("job.started")
     (run.node / "lock").unlink()
-    before = bundle.supervise.read_slots(run.node / "slots")[0][0]
+    before = either.supervise.read_slots(run.node / "slots")[0][0]
     assert run.ask("adopt").returncode == 0
     status = run.status()
     assert (status["state"], status["alive"], status["unfinished"]) == ("running", True, False)
-    assert bundle.supervise.read_slots(run.node / "slots")[0][0] == before
+    assert either.supervise.read_slots(run.node / "slots")[0][0] == before
     assert codes(run) == []
 
 
-def test_a_run_without_its_folder_is_ended(bundle):
+def test_a_run_without_its_folder_is_ended(either):
     """Nobody could stop it any more."""
-    bundle.rules["stop"]["gone_seconds"] = 0.5
-    run = bundle.start("worker:say:hears", "say:ready", "forever")
+    either.rules["stop"]["gone_seconds"] = 0.5
+    run = either.start("worker:say:hears", "say:ready", "forever")
     run.until_said("ready")
     shutil.rmtree(run.node.parent.parent)
-    limit = time.monotonic() + 20
-    while bundle.processes(run) and time.monotonic() < limit:
+    limit = time.monotonic() + 40
+    while either.processes(run) and time.monotonic() < limit:
         time.sleep(0.05)
-    assert bundle.processes(run) == []
+    assert either.processes(run) == []
 
 
 def test_a_folder_that_is_away_for_a_moment_ends_nothing(bundle):
@@ -165,21 +173,49 @@ def test_only_what_is_not_there_is_absent(supervise, tmp_path):
     assert not supervise.is_absent(tmp_path / ("x" * 300))
 
 
-def test_a_copy_of_a_run_is_told_as_one(bundle):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_without_its_folder_heeds_a_signal(either, number):
+    """The request cannot be written, and a signal to either supervisor is left to ask with."""
+    run = either.start("worker:say:hears", "say:ready", "forever")
+    run.until_said("hears")
+    run.until_event("job.started")
+    supervisors = [either.supervisor(run, name) for name in ("outer", "inner")]
+    shutil.rmtree(run.node.parent.parent)
+    os.kill(supervisors[number == signal.SIGINT], number)
+    begun = time.monotonic()
+    while any(map(either.supervise.process, [*supervisors, *either.processes(run)])):
+        assert time.monotonic() < begun + 10
+        time.sleep(0.05)
+
+
+def test_a_run_without_its_folder_is_ended_though_who_decides_is_killed(either):
+    """Its successor's program is gone as well."""
+    run = either.start("worker:deaf,say:deaf", "say:ready", "forever")
+    run.until_said("deaf")
+    inner = either.supervisor(run, "inner")
+    shutil.rmtree(run.node.parent.parent)
+    os.kill(inner, signal.SIGKILL)
+    limit = time.monotonic() + 40
+    while either.processes(run) and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert either.processes(run) == []
+
+
+def test_a_copy_of_a_run_is_told_as_one(either):
     """Its slots name processes of the original, which nobody takes over or ends."""
-    run = bundle.start("say:ready", "forever")
+    run = either.start("say:ready", "forever")
     run.until_event("job.started")
     original = run.node.parent.parent
     copied = original.with_name("demo-20300101T000000Z-aaaaaa")
     shutil.copytree(original, copied)
-    copy = type(run)(copied / "attempt-1" / "node-0", bundle.supervise)
+    copy = type(run)(copied / "attempt-1" / "node-0", either.supervise)
     assert copy.ask("adopt").returncode == 0
     status = copy.status()
     assert (status["outcome"], status["unfinished"]) == ("lost", False)
     assert status["reason"] == f"its folder is a copy of that of run `{run.id}`"
     copy.stop()
     assert run.status()["state"] == "running"
-    assert len(bundle.processes(run)) == 1
+    assert len(either.processes(run)) == 1
 
 
 def test_slots_that_were_cut_are_told_at_once(bundle):

@@ -21,11 +21,13 @@ attend() { # show the log until the end; an interruption asks for a stop
 }
 
 describe() { # the state as JSON, in REPLY, and its parts
-  local alive=false phase started ended code line size result checkpoints=() warnings
+  local alive=false phase started ended code line size result origin checkpoints=() warnings
   local -A every=()
   state=pending outcome=null reason=null unfinished=false
   ! held "$node/lock" || alive=true
   slots "$node"
+  words "${slot[0]}" run && origin=${REPLY:-$run}
+  [ "${slot[2]}" ] || [ "$origin" != "$run" ] || ! supervisor || alive=true
   { result=$(<"$node/result.json"); } 2>/dev/null
   [[ -z $result || $result == '{'*'}' ]] || { damaged+=('"result.json"') && result=''; }
   phase=$(grep -aE '"event": "phase.started".*\}$' "$events" 2>/dev/null | tail -n 1)
@@ -37,7 +39,8 @@ describe() { # the state as JSON, in REPLY, and its parts
   elif [ $alive = false ] && [ -e "$node/slots" ]; then
     state=ended outcome='"lost"'
     read -r line </proc/sys/kernel/random/boot_id
-    if [ -z "${slot[0]}" ]; then reason='"its supervisors died before the job started"'
+    if [ "$origin" != "$run" ]; then reason="\"its folder is a copy of that of run \`$origin\`\""
+    elif [ -z "${slot[0]}" ]; then reason='"its supervisors died before the job started"'
     elif [[ ${slot[0]} == *"$line"* ]]; then reason='"its supervisors died"' unfinished=true
     else reason='"the machine was restarted"'; fi
   elif [ "${slot[1]}${slot[2]}" ] || [ "$phase" = '"ending"' ] || [ -e "$node/stop.req" ] || told stop.asked; then
@@ -67,7 +70,7 @@ status() { # NODE_DIR
 ask() { # REASON GRACE CHECKPOINT: on a full disk a signal is the request
   put "$node/stop.req" "$(request "$@")" && return
   slots "$node"
-  [[ ${slot[0]} =~ \"outer\":\ \[([0-9]+),\ ([0-9]+) ]] && same "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" && kill -TERM "${BASH_REMATCH[1]}"
+  supervisor && kill -TERM "$REPLY"
 }
 
 stop() { # NODE_DIR [--grace SECONDS] [--checkpoint SECONDS] [--reason TEXT]
@@ -78,40 +81,68 @@ stop() { # NODE_DIR [--grace SECONDS] [--checkpoint SECONDS] [--reason TEXT]
     case $1 in --grace) grace=$2 ;; --checkpoint) checkpoint=$2 ;; --reason) why=$2 ;; esac
     shift 2
   done
-  describe
+  revive
   if [ "$state" = ended ]; then printf 'note: run `%s` has ended already: %s\n' "$run" "${outcome//\"/}" >&2; else ask "$why" "$grace" "$checkpoint" && describe; fi
   printf '%s\n' "$REPLY"
 }
 
-follow() { # NODE_DIR --events N [--log N] [--wait SECONDS]
-  local events_at=0 log_at='' wait=0 size new=0 lines written=0 alive
+follow() { # NODE_DIR --events N [--log N] [--wait SECONDS] [--events-mark MARK] [--log-mark MARK]
+  local events_at=0 log_at='' wait=0 events_mark='' log_mark='' from events_from log_from=0 new=0 lines written=0 alive
   place "$1" && shift
   while [ $# -gt 1 ]; do
-    case $1 in --events) events_at=$2 ;; --log) log_at=$2 ;; --wait) hundredths "$2" && wait=$REPLY ;; esac
+    case $1 in
+      --events) events_at=$2 ;;
+      --log) log_at=$2 ;;
+      --wait) hundredths "$2" && wait=$REPLY ;;
+      --events-mark) events_mark=$2 ;;
+      --log-mark) log_mark=$2 ;;
+    esac
     shift 2
   done
   exec 7<> <(:)
   tick && wait=$((wait + clock))
   while :; do
     held "$node/lock" && alive=yes || alive=''
-    part "$events" "$events_at" && lines=$(tail -c "+$((events_at + 1))" -- "$events" 2>/dev/null | head -c "$REPLY" | wc -l)
-    new=$(tail -c "+$((events_at + 1))" -- "$events" 2>/dev/null | head -n "$lines" | wc -c)
-    [ -z "$log_at" ] || { part "$node/log" "$log_at" && written=$REPLY; }
-    ((new + written > 0 || clock >= wait)) && break
+    part "$events" "$events_at" "$events_mark" && events_from=$from
+    lines=$(tail -c "+$((from + 1))" -- "$events" 2>/dev/null | head -c "$REPLY" | wc -l)
+    new=$(tail -c "+$((from + 1))" -- "$events" 2>/dev/null | head -n "$lines" | wc -c)
+    [ -z "$log_at" ] || { part "$node/log" "$log_at" "$log_mark" && log_from=$from written=$REPLY; }
+    ((new + written > 0 || events_from != events_at || log_from != ${log_at:-0} || clock >= wait)) && break
     [ -z "$alive" ] && [ -e "$node/slots" ] && break
     idle 0.1 || tick
   done
   describe
   [ -z "$alive" ] || [ "$state" != ended ] || state=stopping
-  printf '{"events": %d, "log": %d, "state": "%s", "unfinished": %s}\n' "$new" "$written" "$state" "$unfinished"
-  ((new == 0)) || tail -c "+$((events_at + 1))" -- "$events" | head -c "$new"
-  ((written == 0)) || tail -c "+$((log_at + 1))" -- "$node/log" | head -c "$written"
+  mark "$events" $((events_from + new)) && events_mark=$REPLY
+  [ -z "$log_at" ] || { mark "$node/log" $((log_from + written)) && log_mark=$REPLY; }
+  printf '{"events": %d, "log": %d, "state": "%s", "unfinished": %s, "events_from": %d, "log_from": %d, "events_mark": "%s", "log_mark": "%s"}\n' \
+    "$new" "$written" "$state" "$unfinished" "$events_from" "$log_from" "$events_mark" "$log_mark"
+  ((new == 0)) || tail -c "+$((events_from + 1))" -- "$events" | head -c "$new"
+  ((written == 0)) || tail -c "+$((log_from + 1))" -- "$node/log" | head -c "$written"
 }
 
-part() { # FILE OFFSET: how many bytes there are to show, at most a chunk
+part() { # FILE OFFSET MARK: from where on it is shown, and how many bytes, at most a chunk; as `part` of supervise.py
   local size
+  from=$2
   size=$(stat -c %s -- "$1" 2>/dev/null)
-  REPLY=$((${size:-0} - $2)) REPLY=$((REPLY < 0 ? 0 : REPLY > CHUNK ? CHUNK : REPLY))
+  if [ "$3" ] && [ "${seen[$1]-none}" != "$size" ]; then
+    mark "$1" "$from"
+    if ((${size:-0} < from)) || [ "$REPLY" != "$3" ]; then
+      mark "$1" "${size:-0}"
+      ((${size:-0} < from)) && [ "$size" ] && [ "${REPLY:0:8}" = "${3:0:8}" ] && from=$size || from=0
+    fi
+  fi
+  seen[$1]=$size
+  REPLY=$((${size:-0} - from)) REPLY=$((REPLY < 0 ? 0 : REPLY > CHUNK ? CHUNK : REPLY))
+}
+
+mark() { # FILE OFFSET: checksums of its first bytes and of those before the offset, by which it is known again
+  local length=$(($2 < 256 ? $2 : 256)) text
+  [ -e "$1" ] || { REPLY='' && return; }
+  IFS= read -r -N "$length" text < <(head -c "$length" -- "$1" | tr '\0' ' ')
+  crc "$text" && text=$REPLY
+  IFS= read -r -N "$length" REPLY < <(tail -c "+$(($2 - length + 1))" -- "$1" | head -c "$length" | tr '\0' ' ')
+  crc "$REPLY" && REPLY=$text$REPLY
 }
 
 seek() { # NODE_DIR [--lines N] [...]: where the log's last lines begin; nobody noted when it had which size
@@ -123,15 +154,19 @@ seek() { # NODE_DIR [--lines N] [...]: where the log's last lines begin; nobody 
 }
 
 adopt() { # NODE_DIR: go on with a run that lost both supervisors
+  place "$1" && revive && printf '%s\n' "$REPLY"
+}
+
+revive() { # start who goes on with a run that needs it, then `describe`; what only has to be ended is waited for
   local tries=0
-  place "$1" && describe
-  if [ "$unfinished" = true ]; then
-    exec 7<> <(:)
-    (set -- setsid "$BASH" --noprofile --norc "$0" go_on "$node" && as_inherited && exec "$@" </dev/null >/dev/null 2>&1 7>&-) &
-    until held "$node/lock" || ((++tries > 100)); do idle 0.05; done
-    describe
-  fi
-  printf '%s\n' "$REPLY"
+  describe
+  [ "$unfinished" = true ] && [ -e "$node/before" ] && [ -O "$node" ] || return 0 # bash began it, for the same user
+  exec 7<> <(:)
+  (set -- setsid "$BASH" --noprofile --norc "$0" go_on "$node" && as_inherited && exec "$@" </dev/null >/dev/null 2>&1 7>&-) &
+  until { slots "$node" && supervisor; } || [ "${slot[2]}" ] || ((++tries > 100)); do idle 0.05; done
+  [[ ${slot[0]} =~ \"pid\":\ ([0-9]+),\ \"start\":\ ([0-9]+) ]] && tries=0
+  until same "${BASH_REMATCH[@]:1}" || ! held "$node/lock" || ((++tries > 40)); do idle 0.05; done
+  describe
 }
 
 tidy() { # NODE_DIR [--grace SECONDS]: end what a lost run left behind
@@ -159,7 +194,7 @@ runs() { # RUNS_FOLDER NAME: the newest first
   for at in "$folder/$2"-*; do [[ ! ${at##*/} =~ ^"$2"-[0-9]{8}T[0-9]{6}Z-[^-]{6}$ ]] || ids=("$at" "${ids[@]}"); done
   for one in "${!ids[@]}"; do
     at=("${ids[one]}"/attempt-*/node-0 "${ids[one]}/attempt-1/node-0")
-    place "${at[-2]:-${at[-1]}}" && describe
+    place "${at[-2]:-${at[-1]}}" && revive
     plan=$(grep -m 1 -oE '"plan": ?"[0-9a-f]*"' "$bundle/rules.json" 2>/dev/null)
     field "{$plan}" plan && plan=${REPLY/null/\"\"} whole=false
     { result=$(<"$node/result.json"); } 2>/dev/null

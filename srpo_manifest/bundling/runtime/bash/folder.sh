@@ -86,6 +86,15 @@ warn() { # CODE MESSAGE [HINT]: once
   tell warning.raised "$fields"
 }
 
+supervisor() { # in REPLY: the outer one's number, as slot 0 tells it, or else the inner one's; whether one of them lives
+  local boot name
+  read -r boot </proc/sys/kernel/random/boot_id
+  for name in outer inner; do
+    [[ ${slot[0]} =~ \"boot\":\ \"$boot\".*\"$name\":\ \[([0-9]+),\ ([0-9]+) ]] && same "${BASH_REMATCH[@]:1}" && REPLY=${BASH_REMATCH[1]} && return
+  done
+  return 1
+}
+
 held() { # LOCK: whether a supervisor lives
   [ -e "$1" ] && ! flock -sn 8 8<"$1"
 }
