@@ -34,7 +34,7 @@ from srpo_manifest.values.facts import Facts, PastRun, Unknown
 from srpo_manifest.values.lock import Pin
 from srpo_manifest.values.plan import FORMAT as PLAN_FORMAT
 from srpo_manifest.values.plan import SavedPlan
-from srpo_manifest.values.run import FORMAT, Record
+from srpo_manifest.values.run import FORMAT, Record, Status
 from srpo_manifest.values.said import Said
 from srpo_manifest.values.upgrade import Report
 from srpo_manifest.values.wanted import Wanted
@@ -233,6 +233,7 @@ class Runner:
             if error.code != "launch-unsure":
                 records.discard(record)
             raise
+        records.saw(record, Status(format=FORMAT, run=run, state="pending"))
         self.emit("step.finished", run=run, step="launch", action="run")
         return record
 
@@ -258,7 +259,7 @@ class Runner:
 
         known = records.survey()
         kept = {record.id for record in known.records} | {one.id for one in known.damaged if not one.mendable}
-        missing = [run for run in runs if run.id not in kept]
+        missing = [run for run in runs if run.id not in kept and started_of(run.id)]
         made = tuple(self._record(self.wanted, run.id, run.plan, started_of(run.id)) for run in missing)
         records.restore(
             (record, records.Brief(state=run.state, outcome=run.outcome))

@@ -33,9 +33,20 @@ class Verbs(click.Group):
         command: click.Command = import_module(f"srpo_manifest.cli.{cmd_name}").command
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the verb. Click would end with 1 where nobody reads what is printed: that is for `boundary` to judge."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise Unread from error
+
     def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002 - likewise
         """The overview, as the fast path prints it."""
         return overview()
+
+
+class Unread(Exception):
+    """Who read our output has gone."""
 
 
 @click.group(cls=Verbs, add_help_option=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,6 +75,8 @@ def _called(head: list[str], passthrough: list[str]) -> int:
         hint = f"`{context.command_path} --help` tells the options" if context else ""
         message = error.format_message().rstrip(".")
         raise UsageError("usage", message[:1].lower() + message[1:], *([hint] if hint else [])) from error
+    except Unread as error:
+        raise BrokenPipeError from error
     except click.Abort as error:
         raise KeyboardInterrupt from error
     return result if isinstance(result, int) else 0

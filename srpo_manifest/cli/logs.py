@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import sys
 from collections.abc import Iterator
@@ -49,18 +48,17 @@ def command(
         if sys.stdout.isatty() and not raw
         else Bytes()
     )
-    with contextlib.suppress(KeyboardInterrupt):
-        pieces = _pieces(contact, _begin(contact, lines, moment), follow=follow)
-        if raw and pattern is None and not as_json:
-            for piece in pieces:
-                show.line(piece)
-            return 0
-        cut = Lines(raw=raw)
+    pieces = _pieces(contact, _begin(contact, lines, moment), follow=follow)
+    if raw and pattern is None and not as_json:
         for piece in pieces:
-            for line in cut.feed(piece) if piece else cut.end():
-                if pattern is None or pattern.search(plain(last_state(line.rstrip(b"\n")))):
-                    show.line(line)
-            show.rest(cut.rest)
+            show.line(piece)
+        return 0
+    cut = Lines(raw=raw)
+    for piece in pieces:
+        for line in cut.feed(piece) if piece else cut.end():
+            if pattern is None or pattern.search(plain(last_state(line.rstrip(b"\n")))):
+                show.line(line)
+        show.rest(cut.rest)
     return 0
 
 

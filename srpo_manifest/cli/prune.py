@@ -112,14 +112,16 @@ def _ended(
     else:
         for path, reason in failed.items():
             say(visible(f"warning[not-removed]: {path} is still there: {reason}"))
-        _summed(len(going) - len(failed), freed, staying, yes=yes)
+        _summed(len(going) - len(failed), len(failed), freed, staying, yes=yes)
     return LEFT if failed else 0
 
 
-def _summed(count: int, freed: int, staying: list[tuple[str, Item]], *, yes: bool) -> None:
+def _summed(count: int, failed: int, freed: int, staying: list[tuple[str, Item]], *, yes: bool) -> None:
     for place, item in staying:
         say(visible(f"stays: {item.kind} {item.id}: {item.reason} ({place})"))
-    if not count:
+    if failed and not count:
+        say(f"nothing was deleted: {plural(failed, 'thing')} could not be")
+    elif not count:
         say("there is nothing to delete")
     elif yes:
         say(f"{plural(count, 'thing')} deleted, {gigabytes(freed)}")

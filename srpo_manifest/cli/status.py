@@ -9,7 +9,7 @@ from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.cli.output import data
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
-from srpo_manifest.errors import TransportError
+from srpo_manifest.errors import SrpoManifestError, TransportError
 from srpo_manifest.finding import visible
 from srpo_manifest.values.run import Checkpoint, CheckpointFile, End, Ending, Status
 from srpo_manifest.wording import gigabytes
@@ -24,9 +24,9 @@ def command(*, run: str, as_json: bool) -> int:
     contact = Contact(record)
     try:
         status = contact.status()
-    except TransportError as error:
+    except SrpoManifestError as error:
         last = records.seen(record.id)
-        if as_json:
+        if as_json and (isinstance(error, TransportError) or error.code == "run-absent"):
             data({"contact": "lost", "reason": str(error)} | (msgspec.to_builtins(last) if last else {}))
         raise
     records.saw(record, status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import platform
+import time
 
 import click
 
@@ -16,6 +17,8 @@ from srpo_manifest.errors import LaunchError
 from srpo_manifest.finding import visible
 
 _BEGUN = {"started": "begun", "ended": "ended already"}
+TAKEN_SECONDS = 5.0
+"""A supervisor that lives takes a request at once."""
 _TOLD = frozenset({"checkpoint.awaited", "checkpoint.written", "grace.started", "warning.raised"})
 
 
@@ -83,20 +86,26 @@ def command(
 
 def _watch(contact: Contact) -> None:
     """Tell what the end waits for, until it is there. Interrupting this takes nothing back."""
-    run, view, is_asked = contact.record.id, View(), False
+    run, view, is_asked, is_told = contact.record.id, View(), False, False
 
     def lost(reason: str | None) -> None:
         say(f"contact lost: {reason}; trying again" if reason else "contact restored")
 
     say(f"stopping {run}")
+    begun = time.monotonic()
     try:
-        for chunk in contact.chunks(lost=lost):
+        for chunk in contact.chunks(wait_seconds=TAKEN_SECONDS, lost=lost):
             for event in chunk.events:
-                is_asked = is_asked or event["event"] == "stop.asked"
+                is_asked = is_asked or event["event"] == "stop.asked" or event.get("phase") in ("ending", "digests")
                 if is_asked and event["event"] in _TOLD:
                     view(event)
             if chunk.state == "ended":
                 break
+            if not (is_asked or is_told) and time.monotonic() - begun >= TAKEN_SECONDS:
+                is_told = True
+                say(
+                    f"the request lies on the target, and no supervisor has taken it yet: `srpo-manifest status {run}` may tell why"
+                )
     except KeyboardInterrupt:
         say(f"{run} is stopped all the same: `srpo-manifest status {run}` tells how far it is")
         raise

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from srpo_manifest.bundling.quoting import shell
+from srpo_manifest.engine import records
 from srpo_manifest.engine.registry import Registry
 from srpo_manifest.errors import ContactLost, LaunchError, PluginError, SrpoManifestError, TransportError
 from srpo_manifest.ports.direct import NODE
@@ -18,7 +19,7 @@ from srpo_manifest.ports.probes import Answer
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.reading.words import parse_word
 from srpo_manifest.values.facts import Facts
-from srpo_manifest.values.run import Mark, Raised, Record, Status
+from srpo_manifest.values.run import FORMAT, Mark, Raised, Record, Status
 from srpo_manifest.wording import ticked
 
 ASK_SECONDS = 60.0
@@ -60,7 +61,8 @@ class Contact:
     def status(self) -> Status:
         """Ask how it is, and take it over where it lost its supervisors.
 
-        Raises: TransportError; LaunchError for an answer that cannot be read.
+        Raises: TransportError; LaunchError for an answer that cannot be read, and `run-absent` where its folder is not
+        there and how it ended was never seen.
         """
         found = self._status()
         if not found.unfinished:
@@ -73,7 +75,7 @@ class Contact:
         told = Raised(
             time=found.started or "",
             code="run-unadopted",
-            message=next((line for line in lines if line.startswith("error[")), adopted.complaint),
+            message=next((line.partition("]: ")[2] for line in lines if line.startswith("error[")), adopted.complaint),
             hints=tuple(line.removeprefix("hint: ") for line in lines if line.startswith("hint: ")),
         )
         return msgspec.structs.replace(found, warnings=(*found.warnings, told))
@@ -144,8 +146,34 @@ class Contact:
 
     def _status(self) -> Status:
         answer = self._exec(self.launcher.status(self.folder))
-        with _DECODING:
-            return self.launcher.parse_status(answer)
+        try:
+            with _DECODING:
+                return self.launcher.parse_status(answer)
+        except LaunchError as error:
+            if error.code != "run-absent":
+                raise
+        return self._remembered()
+
+    def _remembered(self) -> Status:
+        """How a run ended whose folder is not there. Raises: LaunchError `run-absent` where that was not seen."""
+        run, seen = self.record.id, records.seen_briefly(self.record.id)
+        if seen.state is None:
+            return Status(
+                format=FORMAT, run=run, state="ended", outcome="lost", reason="it was never started", unfinished=False
+            )
+        gone = f"its folder is not on the target any more: it was looked for on {self.transport.place} in {ticked(self.record.folder)}"
+        hints = (
+            "mount its disk, or put the folder back, where it was moved",
+            "`srpo-manifest prune` removes its record, where it was deleted",
+        )
+        last = records.seen(run)
+        if last is None or last.state != "ended" or last.unfinished:
+            raise LaunchError(
+                "run-absent", f"run {ticked(run)}: {gone}; it was last seen {seen.outcome or seen.state}", *hints
+            )
+        told = Raised(time=last.ended or "", code="run-absent", message=f"{gone}; this was seen last", hints=hints)
+        others = (one for one in last.warnings if one.code != told.code)
+        return msgspec.structs.replace(last, warnings=(*others, told))
 
     def _exec(self, script: str) -> Answer:
         return self.transport.exec(script, timeout_seconds=ASK_SECONDS)

@@ -157,7 +157,11 @@ def mirrors(older_than_seconds: float) -> Choice:
     going: list[Item] = []
     staying: list[Item] = []
     for folder in sorted([*cache_folder().glob("repositories/*.git"), *cache_folder().glob("demo/*.git")]):
-        age = datetime.now(UTC).timestamp() - folder.stat().st_mtime
+        try:
+            age = datetime.now(UTC).timestamp() - folder.stat().st_mtime
+            size = sum(file.lstat().st_size for file in folder.rglob("*"))
+        except FileNotFoundError:
+            continue  # another `prune` was quicker
         young = "it was fetched lately" if age < older_than_seconds else None
         stays = "a process works at it" if is_held(folder) else young
         item = Item(
@@ -165,7 +169,7 @@ def mirrors(older_than_seconds: float) -> Choice:
             id=folder.name,
             path=str(folder),
             reason=stays or "it can be fetched again",
-            bytes=sum(file.lstat().st_size for file in folder.rglob("*")),
+            bytes=size,
         )
         (staying if stays else going).append(item)
     return Choice(going=tuple(going), staying=tuple(staying))
@@ -185,6 +189,8 @@ def take_mirrors(choice: Choice) -> Iterator[Removed]:
                 remove_folder(Path(item.path))
         except SrpoManifestError as error:
             reason = str(error)
+        except FileNotFoundError:
+            pass  # another `prune` was quicker
         except OSError as error:
             reason = f"it cannot be removed: {error.strerror}"
         yield Removed(kind="mirror", path=item.path, removed=reason is None, reason=reason)

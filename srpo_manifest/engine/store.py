@@ -34,6 +34,8 @@ def read_own(path: Path) -> bytes:
             data = file.read(LIMIT_BYTES + 1)
     except FileNotFoundError:
         raise
+    except IsADirectoryError as error:
+        raise Unfit("unreadable", f"{ticked(path)} is no regular file", "remove it") from error
     except OSError as error:
         if path.is_symlink():
             check_own(path.lstat(), path)
@@ -59,16 +61,30 @@ def check_own(found: os.stat_result, path: Path) -> None:
 
 
 def check_home(*folders: Path) -> None:
-    """Raises: TransportError `home-unsafe` where one that is there is a link, or others own it or may write it."""
+    """Raises: TransportError `home-unsafe` where others own one that is there or may write it, or one but the first is a link.
+
+    The first may be a link of ours, or of root's, as where a home is kept on a larger disk.
+    """
     for number, folder in enumerate(folders):
         try:
-            check_own(folder.lstat() if number else folder.stat(), folder)
+            found = folder.lstat()
+            if number == 0 and stat.S_ISLNK(found.st_mode):
+                _check_link(found, folder)
+                found = folder.stat()
+            check_own(found, folder)
         except FileNotFoundError:
             continue
         except OSError as error:
             raise TransportError("home-unsafe", f"{ticked(folder)} cannot be used: {error.strerror}") from error
         except Unfit as unfit:
             raise TransportError("home-unsafe", f"records are not read here: {unfit}", unfit.hint) from unfit
+
+
+def _check_link(found: os.stat_result, path: Path) -> None:
+    """Raises: Unfit where somebody else could lead it elsewhere."""
+    if hasattr(os, "getuid") and found.st_uid not in (0, os.getuid()):
+        what = f"{ticked(path)} is a link of user {found.st_uid}, and you are user {os.getuid()}"
+        raise Unfit("foreign", what, "set SRPO_MANIFEST_HOME to a folder of yours")
 
 
 def write_own(path: Path, data: bytes) -> None:

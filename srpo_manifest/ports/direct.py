@@ -16,15 +16,13 @@ from srpo_manifest.values.run import FORMAT, Mark, Raised, Status
 
 _PENDING = """printf '{"format": 1, "run": "%s", "state": "pending", "unfinished": false}' "${run##*/}\""""
 _LOST = """printf '{"format": 1, "run": "%s", "state": "ended", "outcome": "lost", "reason": "it was never started", "unfinished": false}' "${run##*/}\""""
-_NEVER = f"""{unstarted(_PENDING, _LOST)}if [ ! -e "$run/supervisor" ] && [ ! -e "$run/python" ]; then
-  {_LOST}
-  exit
-fi
+ABSENT = 66
+_NEVER = f"""{unstarted(_PENDING, _LOST)}[ -f "$run/supervisor" ] || [ -f "$run/python" ] || {{ echo "there is no run in $run" >&2; exit {ABSENT}; }}
 """
 NODE = "attempt-1/node-0"
 SUPERVISE = """supervise() {
-  [ ! -e "$run/supervisor" ] || exec "$BASH" --noprofile --norc "$run/supervisor" "$@"
-  python=$(cat "$run/python" 2>/dev/null) || { echo "no run in $run" >&2; exit 3; }
+  [ ! -f "$run/supervisor" ] || exec "$BASH" --noprofile --norc "$run/supervisor" "$@"
+  [ -f "$run/python" ] && python=$(cat "$run/python") || { echo "no run in $run" >&2; exit 3; }
   exec "$python" "$run/bundle/supervise.py" "$@"
 }
 """
@@ -46,11 +44,13 @@ class DirectLauncher:
         )
 
     def status(self, folder: str) -> str:
-        """Ask the supervisor's file; it changes nothing. A run that never came to its target is lost."""
+        """Ask the supervisor's file; it changes nothing. What is left of a launch that came to nothing is a lost run."""
         return f'run={folder}\n{_NEVER}{SUPERVISE}supervise status "$run/{NODE}"\n'
 
     def parse_status(self, answer: Answer) -> Status:
-        """One JSON object. Raises: LaunchError for anything else."""
+        """One JSON object. Raises: LaunchError `run-absent` where there is no run; LaunchError for anything else."""
+        if answer.status == ABSENT:
+            raise LaunchError("run-absent", f"the run's folder is not on the target: {answer.complaint}")
         if answer.status != 0:
             raise LaunchError("run-unreadable", f"the run's folder does not tell its state: {answer.complaint}")
         try:
@@ -85,7 +85,7 @@ class DirectLauncher:
 
     def tidy(self, folder: str) -> str:
         """A verb that supervisors have no more since they adopt."""
-        return f'run={folder}\n[ -e "$run/supervisor" ] || [ -e "$run/python" ] || exit 0\n{SUPERVISE}supervise tidy "$run/{NODE}"\n'
+        return f'run={folder}\n[ -f "$run/supervisor" ] || [ -f "$run/python" ] || exit 0\n{SUPERVISE}supervise tidy "$run/{NODE}"\n'
 
 
 def _weaker(status: Status) -> Status:

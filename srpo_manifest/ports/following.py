@@ -16,7 +16,7 @@ from srpo_manifest.ports.probes import Answer
 from srpo_manifest.values.base import Value
 
 _HEAD = """echo '{"events": 0, "log": 0, "state": "%s"}'"""
-_NEVER = f"""{unstarted(f"sleep 0.5; {_HEAD % 'pending'}", _HEAD % "ended")}[ -e "$run/supervisor" ] || [ -e "$run/python" ] || {{ {_HEAD % "ended"}; exit; }}
+_NEVER = f"""{unstarted(f"sleep 0.5; {_HEAD % 'pending'}", _HEAD % "ended")}[ -f "$run/supervisor" ] || [ -f "$run/python" ] || {{ {_HEAD % "ended"}; exit; }}
 """
 KILLED = 128
 
@@ -120,7 +120,7 @@ def seek(folder: str, *, lines: int | None, since: float | None, ago_seconds: fl
     """Bash text: where the log's last lines begin, or what it got since a moment (Unix time, or so long ago)."""
     asked = {"lines": lines, "since": since, "ago": ago_seconds}
     options = " ".join(f"--{name} {value!r}" for name, value in asked.items() if value is not None)
-    never = '[ -e "$run/supervisor" ] || [ -e "$run/python" ] || { echo \'{"offset": 0, "timed": true}\'; exit; }\n'
+    never = '[ -f "$run/supervisor" ] || [ -f "$run/python" ] || { echo \'{"offset": 0, "timed": true}\'; exit; }\n'
     return f'run={folder}\n{never}{SUPERVISE}supervise seek "$run/{NODE}" {options}\n'
 
 

@@ -23,9 +23,9 @@ class Answer(Value):
 
     @property
     def complaint(self) -> str:
-        """The last line of the error output, for a reason."""
+        """The last line of the error output, for a reason; what it says of files is part of another sentence."""
         lines = self.error.decode("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else f"exit status {self.status}"
+        return lines[-1].removeprefix("error[files]: ") if lines else f"exit status {self.status}"
 
 
 Parser: TypeAlias = Callable[[Answer], Known | Unknown]

@@ -357,6 +357,7 @@ def test_a_run_that_cannot_be_taken_over_is_not_said_to_be_stopped(place, say):
     (place.folder / ".srpo/runs" / run / "bundle/supervise.py").write_text(refuses)
     said = say("status")
     assert (said.status, "[run-unadopted]" in said.out, "of another user" in said.out) == (0, True, True)
+    assert "error[" not in said.out
     said = say("stop")
     assert (said.status, "error[run-unadopted]" in said.err, "of another user" in said.err) == (5, True, True)
 
@@ -380,10 +381,42 @@ def test_a_record_whose_run_never_came_to_be(place, say):
     assert say("wait").status == 0
     moved = place.folder / ".srpo/runs" / run
     moved.rename(place.folder / "elsewhere")
+    (place.home / "runs" / run / "seen.json").unlink()
     assert say("status").out.startswith(f"{run}  lost: it was never started")
     assert say("stop").status == 0
     assert say("wait").status == 1
     assert say("logs") == (0, "", "")
+
+
+def test_a_run_whose_folder_is_gone_is_not_told_to_have_never_run(place, say):
+    """Its end is told as it was seen; where that was not seen, nothing is made up, and the memory is kept."""
+    run = say("apply", "--detach").out.strip()
+    seen = place.home / "runs" / run / "seen.json"
+    launched = seen.read_bytes()
+    assert say("wait").status == 0
+    ended = seen.read_bytes()
+    folder = place.folder / ".srpo"
+    folder.rename(place.folder / "elsewhere")
+    for _ in range(2):
+        told = say("status")
+        assert (told.status, told.out.splitlines()[0].split(":")[0]) == (0, f"{run}  succeeded")
+        assert f"[run-absent] {json.loads(ended)['ended']}: its folder is not on the target any more" in told.out
+        assert told.out.count("run-absent") == 1
+        assert f"in `{folder}/runs/{run}`; this was seen last" in told.out
+    assert (say("wait").status, say("attach", "--json").events[-1]["outcome"]) == (0, "succeeded")
+    assert json.loads(seen.read_bytes()) | {"warnings": []} == json.loads(ended)
+    seen.write_bytes(launched)
+    for verb in ("status", "wait", "attach", "stop"):
+        told = say(verb)
+        assert told.status == 5, told.err
+        assert f"error[run-absent]: run `{run}`: its folder is not on the target any more" in told.err
+        assert "it was last seen pending" in told.err
+    lost = say("status", "--json")
+    assert (lost.status, lost.json["contact"], lost.json["state"]) == (5, "lost", "pending")
+    assert say("runs", "--refresh").out.startswith(f"{run}  pending  (no contact)")
+    assert seen.read_bytes() == launched
+    (place.folder / "elsewhere").rename(folder)
+    assert say("status").out.startswith(f"{run}  succeeded")
 
 
 def test_a_saved_plan_is_applied_as_it_was_shown(place, say):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -132,3 +133,41 @@ def test_a_log_that_grows_is_shown_as_far_as_it_got(own, say):
     assert set(logs(own).split(b"\n")) <= {b"line", b""}
     assert logs(own, "-n", "2").count(b"line") >= 1
     until(lambda: say("status", "--json").json["state"] == "running")
+
+
+def test_a_reader_that_goes_away_is_no_failure(own, say):
+    """`| head` got what it wanted, of a log that ended, of one that goes on, of events, of any verb's data."""
+    own.write("wait", "")
+    own.write("job.sh", "cat log.bin\nwhile [ -e wait ]; do echo more; sleep 0.05; done\n")
+    run = say("apply", "--detach").out.strip()
+    until(lambda: b"more" in logs(own))
+    program = f"exec 2>&1; {sys.executable} -m srpo_manifest %s | head %s >/dev/null; echo ${{PIPESTATUS[0]}}"
+    for verb, taken in (
+        ("logs -f", "-1"),
+        ("logs", "-0"),
+        ("logs --json -f", "-1"),
+        ("attach --json", "-1"),
+        ("status", "-0"),
+    ):
+        done = subprocess.run(
+            ["bash", "-c", program % (verb, taken)], cwd=own.folder, env=own.env, capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        assert done.stdout.splitlines()[-1] == "0", (verb, done.stdout)
+    assert say("status").out.startswith(f"{run}  running")
+    (own.folder / "wait").unlink()
+
+
+@pytest.mark.parametrize("verb", [("logs", "-f"), ("logs", "-f", "--raw"), ("wait",)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_reader_that_is_told_to_stop_says_so(own, say, verb, number):
+    """It has not seen the end: 130, and the run goes on."""
+    own.write("wait", "")
+    own.write("job.sh", "echo more; while [ -e wait ]; do sleep 0.05; done\n")
+    run = say("apply", "--detach").out.strip()
+    reader = own.start(*verb)
+    time.sleep(1.5)
+    reader.send_signal(number)
+    _, err = reader.communicate(timeout=60)
+    assert (reader.returncode, err.strip()) == (130, "")
+    assert say("status").out.startswith(f"{run}  running")
+    (own.folder / "wait").unlink()

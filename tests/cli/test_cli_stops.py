@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -205,3 +206,19 @@ def test_what_was_saved_badly_is_told(place):
     for said in (place.run("stop", run).out, place.run("attach", run).err, place.run("status", run).out):
         assert "stopped: asked for by " in said
         assert "not whole: the run wrote no `config.json`" in said
+
+
+def test_a_request_that_nobody_takes_is_told(own, say):
+    """A supervisor that was stopped by a signal hears nothing: who waits for the end shall know."""
+    run = say("apply", "--detach").out.strip()
+    until((own.folder / "began").exists)
+    slots = (own.folder / ".srpo/runs" / run / "attempt-1/node-0/slots").read_bytes()
+    inner, _ = json.loads(slots[:512].rpartition(b"#")[0])["inner"]
+    os.kill(inner, signal.SIGSTOP)
+    stopping = own.start("stop", run)
+    until(lambda: "supervisor-stalled" in codes(own))
+    time.sleep(6)
+    os.kill(inner, signal.SIGCONT)
+    out, err = stopping.communicate(timeout=60)
+    assert (stopping.returncode, out.startswith(f"{run} stopped")) == (0, True)
+    assert err.count("no supervisor has taken it yet") == 1

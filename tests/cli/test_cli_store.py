@@ -96,3 +96,17 @@ def test_overlays_belong_to_a_manifest(place, say):
     for verb in ("runs", "prune"):
         refused = say(verb, "--set", "name=x")
         assert (refused.status, refused.err.splitlines()[1]) == (2, "hint: name it with `-m MANIFEST`")
+
+
+def test_a_link_among_the_runs_is_listed_and_not_followed(place, say):
+    """It has the name that is listed, and hides no other."""
+    run = say("apply", "--json").events[-1]["run"]
+    folder = place.folder / ".srpo/runs" / run
+    outside = place.folder / "data"
+    folder.rename(outside)
+    other = folder.with_name("demo-20300102T030405Z-abcdef")
+    shutil.copytree(outside, folder)
+    other.symlink_to(outside)
+    told = say("runs", "-m", "srpo.toml")
+    assert told.status == 0, told.err
+    assert told.out.splitlines() == [f"{other.name}  unreadable: it is a link", f"{run}  succeeded  whole"]

@@ -13,7 +13,7 @@ from srpo_manifest.cli import prune as verb
 from srpo_manifest.engine import pruning
 from srpo_manifest.engine.locks import held
 from srpo_manifest.errors import LaunchError
-from srpo_manifest.values.pruned import Wish
+from srpo_manifest.values.pruned import Removed, Wish
 
 RUN = "demo-20260102T030405Z-abcdef"
 
@@ -85,3 +85,15 @@ def test_a_mirror_that_is_in_use_stays(tmp_path: Path):
     assert [one.removed for one in pruning.take_mirrors(choice)] == [True]
     assert list(folder.parent.glob("*x.git*.gone")) == []
     assert not folder.exists()
+
+
+def test_what_could_not_be_removed_is_not_nothing(target, capsys):
+    """There was something to delete."""
+    looked = pruning.look(target)
+    (item,) = looked.choice.going
+    failed = [Removed(kind="run", path=item.path, removed=False, reason="it cannot be removed: Read-only file system")]
+    assert verb._ended([(looked.place, item)], [], failed, yes=True, as_json=False) == 5
+    told = capsys.readouterr().err
+    assert f"{item.path} is still there: it cannot be removed: Read-only file system" in told
+    assert "nothing was deleted: 1 thing could not be" in told
+    assert "there is nothing to delete" not in told

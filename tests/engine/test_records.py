@@ -122,10 +122,16 @@ def pipe(folder: Path) -> None:
     os.mkfifo(folder / "record.json")
 
 
+def folder_in_its_place(folder: Path) -> None:
+    (folder / "record.json").unlink()
+    (folder / "record.json").mkdir()
+
+
 PLANTED: dict[str, Any] = {
     "record-link": linked,
     "record-link ": linked_file,
     "record-unreadable": pipe,
+    "record-unreadable ": folder_in_its_place,
     "record-open": lambda folder: folder.chmod(0o770),
     "record-open ": lambda folder: (folder / "record.json").chmod(0o606),
     "record-missing": lambda folder: (folder / "record.json").unlink(),
@@ -141,7 +147,9 @@ def test_a_record_that_is_not_ours_alone_is_left_alone(home: Path, code):
     PLANTED[code](home / ONE.id)
     assert codes() == {"one": code.strip()}
     assert records.load_all() == [TWO]
-    assert all(one.finding.hints for one in records.survey().damaged)
+    hints = [one.finding.hints for one in records.survey().damaged]
+    assert all(hints)
+    assert code.strip() != "record-unreadable" or hints == [("remove it",)]
 
 
 def test_a_record_of_somebody_else_is_told(home: Path, need):
@@ -174,6 +182,25 @@ def test_a_store_that_others_may_write_is_not_read(home: Path):
     home.symlink_to("elsewhere")
     with pytest.raises(TransportError, match="is a link"):
         records.save(ONE, b"")
+
+
+def test_a_home_may_be_a_link_of_ours(home: Path, need):
+    """As to a larger disk; a link of somebody else leads where that user likes, and what it leads to is looked at as ever."""
+    state = home.parent
+    state.rename(state.with_name("elsewhere"))
+    state.symlink_to("elsewhere")
+    assert records.load_all() == [ONE, TWO]
+    records.save(a_record("three"), b"{}")
+    assert records.find("three") == a_record("three")
+    state.with_name("elsewhere").chmod(0o777)
+    with pytest.raises(TransportError, match="others may write"):
+        records.load_all()
+    state.with_name("elsewhere").chmod(0o700)
+    need("root")
+    os.lchown(state, 12345, 12345)
+    with pytest.raises(TransportError, match="is a link of user 12345") as caught:
+        records.load_all()
+    assert caught.value.code == "home-unsafe"
 
 
 def test_what_killed_clients_left_goes_with_the_next_record(home: Path):

@@ -7,6 +7,7 @@ each folder is renamed before anything in it goes. Standard library only, Python
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -51,16 +52,17 @@ def main() -> None:
 
 def survey(marked: set[str]) -> Record:
     """Every run, checkout and leftover with its size, and why one may not go."""
-    runs = [told_run(name, marked) for name in names("runs") if not name.startswith(".")]
+    told = (told_run(name, marked) for name in names("runs") if not name.startswith("."))
+    runs = [one for one in told if os.path.lexists(os.path.join("runs", one["id"]))]  # another `prune` may be at work
     left = [one for folder in ("runs", "checkouts") for one in leftovers(folder)]
     checkouts = [
         {
             "tree": name,
             "bytes": size(os.path.join("checkouts", name)),
-            "kept": why(lambda name=name: plain("checkouts", name)),
+            "kept": why(lambda name=name: plain("checkouts", name), os.path.join("checkouts", name)),
         }
         for name in names("checkouts")
-        if not ASIDE.fullmatch(name)
+        if not ASIDE.fullmatch(name) and os.path.lexists(os.path.join("checkouts", name))
     ]
     return {
         "runs": runs,
@@ -80,14 +82,15 @@ def told_run(name: str, marked: set[str]) -> Record:
     """A run: its outcome, which tree it uses, and why it may not go."""
     path = os.path.join("runs", name)
     rules = {} if os.path.islink(path) else read_json(os.path.join(path, "bundle", "rules.json")) or {}
-    reason = why(lambda: settled(name, marked))
+    ended: list[str] = []
+    reason = why(lambda: ended.append(settled(name, marked)), path)
     touched = [one for node in nodes(path) for one in [modified(os.path.join(node, "slots"))] if one]
     return {
         "id": name,
         "name": whose(name, rules),
-        "plan": rules.get("plan") or "",
+        "plan": str(rules.get("plan") or ""),
         "tree": str(rules.get("repo") or "").rpartition("/")[2],
-        "outcome": None if reason else outcome(path),
+        "outcome": ended[0] if ended else None,
         "bytes": size(path),
         "age_seconds": max(0.0, time.time() - max(touched, default=modified(path) or 0.0)),
         "kept": reason,
@@ -113,13 +116,15 @@ def worked_at(path: str, mark: str) -> Optional[str]:
     return "a process of another machine may work at it" if young and not ours else None
 
 
-def settled(name: str, marked: set[str]) -> None:
-    """Raises: Kept where the run goes on, or that cannot be told; OSError."""
+def settled(name: str, marked: set[str]) -> str:
+    """The outcome of a run that may go. Raises: Kept where it goes on, or that cannot be told; OSError."""
     plain("runs", name)
     path = os.path.join("runs", name)
     rules = read_json(os.path.join(path, "bundle", "rules.json")) or {}
     if rules.get("format", FORMAT) > FORMAT:
         raise Kept("a newer version wrote it")
+    if not isinstance(rules.get("plan", ""), str):
+        raise TypeError
     if name in marked:
         raise Kept("processes of it live")
     starting = read_lines(os.path.join(path, "starting"))
@@ -139,6 +144,7 @@ def settled(name: str, marked: set[str]) -> None:
                 raise Kept(f"a result of it lies in it: {os.path.basename(left)}")
     if not begun and not starting and time.time() - (modified(path) or 0.0) < STARTING_SECONDS:
         raise Kept("it may be starting")
+    return outcome(path)
 
 
 def plain(folder: str, name: str) -> None:
@@ -162,6 +168,8 @@ def outcome(path: str) -> str:
         result = read_json(os.path.join(node, "result.json")) or {}
         if slots is not None:
             found = (slots[2] or result).get("outcome") or "lost"
+    if not isinstance(found, str):
+        raise TypeError
     return found
 
 
@@ -176,15 +184,16 @@ def artifacts(node: str) -> Iterator[str]:
                 yield str(json.loads(line)["path"])
 
 
-def why(check: Any) -> Optional[str]:
-    """Why it stays; None where nothing speaks against its removal."""
+def why(check: Any, path: str, done: str = "read") -> Optional[str]:
+    """Why *path* stays; None where nothing speaks against its removal, or another `prune` was quicker."""
     try:
         check()
     except Kept as kept:
         return str(kept)
     except OSError as error:
-        return f"it cannot be read: {error.strerror}"
-    except (LookupError, TypeError, ValueError, AttributeError):
+        gone = isinstance(error, FileNotFoundError) and not os.path.lexists(path)
+        return None if gone else f"it cannot be {done}: {error.strerror}"
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
         return "its files have another shape"
     return None
 
@@ -196,12 +205,13 @@ def removed(wanted: Record, marked: set[str]) -> Record:
     """Look again, rename, delete. Returns: what became of it."""
     kind, path = wanted["kind"], wanted["path"]
     folder, _, name = path.partition("/")
-    reason = why(lambda: remove(kind, folder, name, marked))
+    reason = why(lambda: remove(kind, folder, name, marked), path, "removed")
     return {"kind": kind, "path": path, "removed": reason is None, "reason": reason}
 
 
 def remove(kind: str, folder: str, name: str, marked: set[str]) -> None:
     """Raises: Kept; OSError."""
+    path = os.path.join(folder, name)
     if folder not in ("runs", "checkouts") or "/" in name or name in ("", ".", ".."):
         raise Kept("it lies nowhere in the store")
     if kind == "run":
@@ -209,8 +219,9 @@ def remove(kind: str, folder: str, name: str, marked: set[str]) -> None:
     elif kind == "checkout":
         plain("checkouts", name)
         unused(name)
-    elif not any(one["path"] == f"{folder}/{name}" and one["kept"] is None for one in leftovers(folder)):
-        raise Kept("a process works at it, or it is gone")
+    elif not any(one["path"] == path and one["kept"] is None for one in leftovers(folder)):
+        os.lstat(path)
+        raise Kept("a process works at it")
     parent = os.open(folder, LINKLESS)
     try:
         gone = name if kind == "leftover" else f".{name}.{tag()}.gone"
@@ -241,7 +252,7 @@ def unused(tree: str) -> None:
 
 
 def delete(parent: int, name: str) -> None:
-    """The folder and all below it, read-only or not; links go, and what they lead to stays. Raises: OSError."""
+    """The folder and all below it, read-only or not; links go, and what they lead to stays. Raises: Kept; OSError."""
     folder = os.open(name, LINKLESS, dir_fd=parent)
     try:
         if os.fstat(folder).st_dev != os.fstat(parent).st_dev:
@@ -251,9 +262,11 @@ def delete(parent: int, name: str) -> None:
             inside = [(one.name, one.is_dir(follow_symlinks=False)) for one in entries]
         for child, is_folder in inside:
             if is_folder:
-                delete(folder, child)
+                with contextlib.suppress(FileNotFoundError):
+                    delete(folder, child)
             else:
-                os.unlink(child, dir_fd=folder)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(child, dir_fd=folder)
     finally:
         os.close(folder)
     os.rmdir(name, dir_fd=parent)
@@ -301,12 +314,21 @@ def modified(path: str) -> Optional[float]:
         return None
 
 
+def opened(path: str) -> int:
+    """A file to read. Raises: OSError, also for what is none, such as a pipe that nobody writes to."""
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, f"`{os.path.basename(path)}` is no regular file", path)
+    return file
+
+
 def read_json(path: str) -> Optional[Record]:
     """The object in *path*; None where there is none."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        with open(opened(path), "rb") as file:
             found = json.load(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
@@ -314,7 +336,7 @@ def read_json(path: str) -> Optional[Record]:
 def read_lines(path: str) -> list[str]:
     """The lines of a file; none where it is not there."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        with open(opened(path), "rb") as file:
             return file.read().decode("utf-8", "replace").splitlines()
     except FileNotFoundError:
         return []
@@ -323,7 +345,7 @@ def read_lines(path: str) -> list[str]:
 def read_slots(path: str) -> Optional[list[Record]]:
     """The three records, empty where one is blank or torn; None where there are none. Raises: OSError."""
     try:
-        with open(path, "rb") as file:
+        with open(opened(path), "rb") as file:
             data = file.read(SLOT_BYTES * 3)
     except FileNotFoundError:
         return None
@@ -337,7 +359,7 @@ def read_slots(path: str) -> Optional[list[Record]]:
 def is_held(path: str) -> bool:
     """Whether a supervisor lives. Raises: OSError where that cannot be told."""
     try:
-        lock = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        lock = opened(path)
     except FileNotFoundError:
         return False
     try:

@@ -23,6 +23,7 @@ import mmap
 import os
 import re
 import signal
+import stat
 import sys
 import time
 import zlib
@@ -39,6 +40,12 @@ FROZEN_SECONDS = 1.0
 """Who comes to its next step later than that did not run meanwhile."""
 KILL_SECONDS = 20.0
 """From the first KILL to giving up on processes that even KILL does not reach; rules may say `kill_seconds`."""
+GONE_SECONDS = 20.0
+"""How long a run's folder must be gone to count as removed; rules may say `gone_seconds`."""
+STALLED_SECONDS = 60.0
+"""An inner supervisor that has taken no step for so long is told of; rules may say `stalled_seconds`."""
+CARE_SECONDS = 2.0
+"""Between two looks of the outer supervisor at the inner one."""
 ADOPT_SECONDS = 2.0
 """How long `adopt` waits for the end of a run that may have ended already."""
 LONGEST_CGROUP = 150
@@ -82,7 +89,9 @@ FETCHED, KEEP = "fetched", "keep"
 END_SECONDS = 1.0
 """Between two looks while the command after the end waits."""
 WAKE = signal.SIGUSR1
-STOPS = {signal.SIGTERM, signal.SIGINT}
+ASKED = signal.SIGUSR2
+"""A stop was asked for, and a full disk kept the request from being written."""
+STOPS = {signal.SIGTERM, signal.SIGINT, ASKED}
 SIGNALS = STOPS | {WAKE, signal.SIGCHLD}
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 PIDFD_GET_INFO, PIDFD_INFO_EXIT, PIDFD_INFO_BYTES = 0xC040FF0B, 8, 64
@@ -130,6 +139,17 @@ class Node:
         return rules
 
 
+def is_absent(path: str) -> bool:
+    """Whether there is certainly nothing; what cannot be asked just now may be there."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def now() -> str:
     """The wall clock, for people."""
     return moment(0)
@@ -141,14 +161,40 @@ def moment(later: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1000):03}Z"
 
 
+def opened(path: str, flags: int = os.O_RDONLY) -> int:
+    """A file of a run, as `open` takes it for an opener. Raises: OSError, also for a pipe, which might be waited at for ever."""
+    odd = OSError(errno.EINVAL, "it is no regular file", path)
+    try:
+        file = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise odd if error.errno == errno.ENXIO else error from None
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise odd
+    os.set_blocking(file, True)
+    return file
+
+
 def read_json(path: str) -> Optional[Record]:
     """The object in *path*; None where there is none, or it is torn."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=opened) as file:
             found = json.load(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def plainly(error: OSError) -> str:
+    """The file and what is wrong with it, for people."""
+    return f"`{error.filename}`: {error.strerror}" if error.filename else error.strerror or str(error)
+
+
+def typed(value: Any, kind: type[Any]) -> Any:
+    """*value*, which a file held. Raises: TypeError where it is of another kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
 
 
 def format_of(record: Optional[Record]) -> float:
@@ -178,7 +224,7 @@ def write_json(path: str, record: Record) -> None:
     """Write *record* durably, or leave what was there."""
     aside = f"{path}.{os.getpid()}"
     try:
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        with open(opened(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -208,7 +254,7 @@ class Slots:
     """Records that were given their space before anything started: a full disk cannot keep them from being written."""
 
     def __init__(self, path: str, there: bool = False) -> None:
-        self.file = os.open(path, os.O_RDWR | (0 if there else os.O_CREAT | os.O_EXCL), 0o600)
+        self.file = opened(path, os.O_RDWR | (0 if there else os.O_CREAT | os.O_EXCL))
         if there:
             return
         os.write(self.file, b" " * SLOT_BYTES * 3)
@@ -229,7 +275,7 @@ def read_slots(path: str) -> tuple[list[Optional[Record]], list[str]]:
     records: list[Optional[Record]] = []
     torn = []
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=opened) as file:
             data = file.read(SLOT_BYTES * 3)
     except FileNotFoundError:
         return [None] * 3, []
@@ -238,8 +284,11 @@ def read_slots(path: str) -> tuple[list[Optional[Record]], list[str]]:
     for index in range(3):
         text, _, check = data[index * SLOT_BYTES : (index + 1) * SLOT_BYTES].rstrip(b" ").rpartition(b"#")
         good = text and check == b"%08x" % zlib.crc32(text)
-        records.append(json.loads(text) if good else None)
-        if not good and (text or check):
+        found = None
+        with contextlib.suppress(ValueError, RecursionError):
+            found = json.loads(text) if good else None
+        records.append(found if isinstance(found, dict) else None)
+        if records[-1] is None and (text or check):
             torn.append(f"slot {index}")
     return records, torn
 
@@ -280,7 +329,7 @@ class Events:
     def __init__(self, node: Node, secrets: Iterable[str] = ()) -> None:
         self.run = node.run
         self.secrets = spellings(secrets)
-        self.file = os.open(node.path("events.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.file = opened(node.path("events.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self.torn = False
 
     def append(self, event: str, **data: object) -> None:
@@ -327,7 +376,7 @@ class Story:
         self.awaits, self.until = "", 0.0
         """What the end waits for, a checkpoint or the processes, and until when."""
         progress = None
-        with contextlib.suppress(FileNotFoundError), open(path, "rb") as lines:
+        with contextlib.suppress(FileNotFoundError), open(path, "rb", opener=opened) as lines:
             for line in lines:
                 if b'"event": "progress.made"' in line:
                     progress = line
@@ -337,27 +386,29 @@ class Story:
             self._read(progress)
 
     def _read(self, line: bytes) -> None:
-        with contextlib.suppress(ValueError, LookupError, TypeError):
+        with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
             self._tell(json.loads(line))
 
     def _tell(self, told: Record) -> None:
         event = told["event"]
         self.format = max(self.format, format_of(told))
         if event == "phase.started":
-            self.phase = told["phase"]
+            self.phase = typed(told["phase"], str)
         elif event == "job.started":
             self.started = True
         elif event == "progress.made":
             self.progress = {name: told[name] for name in told if name not in ("format", "time", "event", "run")}
         elif event == "checkpoint.written":
-            self.checkpoints[told["path"]] = told["bytes"]
+            self.checkpoints[typed(told["path"], str)] = typed(told["bytes"], int)
         elif event == "image.written":
-            self.images.add(told["path"])
+            self.images.add(typed(told["path"], str))
         elif event == "warning.raised":
-            self.warned.add(told["code"])
-            if told["code"] == "checkpoint-torn" and "path" in told:
-                self.torn.add(told["path"])
-            self.warnings.append({name: told.get(name, []) for name in ("time", "code", "message", "hints")})
+            warning: Record = {name: typed(told[name], str) for name in ("time", "code", "message")}
+            hints = [typed(hint, str) for hint in told.get("hints", [])]
+            self.warned.add(warning["code"])
+            if warning["code"] == "checkpoint-torn" and "path" in told:
+                self.torn.add(typed(told["path"], str))
+            self.warnings.append({**warning, "hints": hints})
         elif event == "stop.asked":
             self.stopping = True
         elif event in ("checkpoint.awaited", "grace.started"):
@@ -651,7 +702,7 @@ def intact(path: str, size: int) -> bool:
     if not path.endswith(".safetensors"):
         return size > 0 and not is_cut_archive(path)
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=opened) as file:
             length = int.from_bytes(file.read(8), "little")
             if not 0 < length <= min(size - 8, LONGEST_HEADER):
                 return False
@@ -667,7 +718,7 @@ def is_cut_archive(path: str) -> bool:
     import zipfile
 
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=opened) as file:
             return file.read(4) == b"PK\x03\x04" and not zipfile.is_zipfile(file)
     except OSError:
         return True
@@ -676,7 +727,7 @@ def is_cut_archive(path: str) -> bool:
 def shards(path: str) -> Optional[set[str]]:
     """The weight files that a `….index.json` names; None where it is cut."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=opened) as file:
             named = json.loads(file.read(LONGEST_HEADER))["weight_map"].values()
         return {os.path.normpath(name) for name in named}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
@@ -863,7 +914,7 @@ class Artifacts:
         if path in self.images and self.images[path] is None and not self.folder:
             self.images[path] = files
             return
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=opened) as file:
             data = file.read(PICTURE_BYTES + 1)
         large, kind = len(data) > PICTURE_BYTES, ends_well(data)
         if not (settled if large or kind is None else kind):
@@ -913,7 +964,7 @@ def is_copied(path: str, data: bytes, folder: str) -> bool:
     """Whether *folder* holds a copy of this version of a picture."""
     stem, ending = os.path.splitext(os.path.basename(path))
     for copy in glob.glob(os.path.join(glob.escape(folder), glob.escape(stem) + "*" + glob.escape(ending))):
-        with open(copy, "rb") as file:
+        with open(copy, "rb", opener=opened) as file:
             if file.read() == data:
                 return True
     return False
@@ -944,7 +995,7 @@ def lines_after(path: str, offset: int, last: bool) -> tuple[list[str], int]:
     `\r` ends a line too; so does the end of the file at the *last* look.
     """
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=opened) as file:
             size = os.fstat(file.fileno()).st_size
             if not size - BEHIND_BYTES <= offset <= size:
                 offset = max(0, size - CHUNK_BYTES)
@@ -975,7 +1026,7 @@ class LogIndex:
             size = os.stat(self.log).st_size
             if size != self.size:
                 anew = os.O_TRUNC if size < self.size else os.O_APPEND
-                file = os.open(self.path, os.O_WRONLY | os.O_CREAT | anew, 0o600)
+                file = opened(self.path, os.O_WRONLY | os.O_CREAT | anew)
                 try:
                     os.write(file, b"%d %d\n" % (moment, size))
                 finally:
@@ -1220,15 +1271,19 @@ class Job:
         except FileExistsError:
             raise Refused("run-used", f"run `{node.run}` was started before", "start a new run", 73) from None
         self.events = Events(node, secrets.values())
-        self.log = os.open(node.path("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self.copy = os.open(node.path("page"), os.O_RDWR | os.O_CREAT, 0o600)
-        os.close(os.open(node.path("phases"), os.O_WRONLY | os.O_CREAT, 0o600))
+        self.log = opened(node.path("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self.copy = opened(node.path("page"), os.O_RDWR | os.O_CREAT)
+        os.close(opened(node.path("phases"), os.O_WRONLY | os.O_CREAT))
         self.page = Page.from_buffer(mmap.mmap(-1, ctypes.sizeof(Page)))
+        self.pulse = ctypes.c_double.from_buffer(mmap.mmap(-1, ctypes.sizeof(ctypes.c_double)))
+        """When the inner supervisor took its last step, on the monotonic clock; infinite once it has nothing to watch."""
+        self.disk = disk_of(node)
         self.witness: Optional[int] = None
         """A pidfd of a leader that is nobody's child here."""
         self.unknown: list[str] = []
         """Secrets that went with the leader."""
         self.artifacts = Artifacts(node, self.rules, self.words)
+        self.pulse.value = time.monotonic()
         self.page.began, self.page.dry_run, self.page.umask = time.monotonic(), dry_run, umask
         if self.adopted:
             self._recall()
@@ -1263,6 +1318,14 @@ class Job:
         else:
             self.page.log, self.page.phases = (size_of(listing(self.node.path(name))) for name in ("log", "phases"))
         self.artifacts.recall(read_json(self.node.path("before.json")), Story(self.node.path("events.jsonl")))
+
+
+def disk_of(node: Node) -> Optional[int]:
+    """The device of the folder of all runs, which is another one where its disk is not mounted; None where it is away."""
+    try:
+        return os.stat(os.path.dirname(node.run_folder)).st_dev
+    except OSError:
+        return None
 
 
 def late_words(node: Node, rules: Record) -> dict[str, str]:
@@ -1323,7 +1386,7 @@ def claim(node: Node) -> tuple[int, int]:
 
 def take_lock(node: Node) -> int:
     """The lock's file, held for as long as any process has it open. A reader holds it for a moment only."""
-    lock = os.open(node.path("lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    lock = opened(node.path("lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     for _ in range(10):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -1376,7 +1439,7 @@ def supervisor_of(node: Node) -> str:
 def is_held(path: str, how: int = fcntl.LOCK_SH) -> bool:
     """Whether a run is supervised; asked with LOCK_EX, whether a supervisor lives at all."""
     try:
-        lock = os.open(path, os.O_RDONLY)
+        lock = opened(path)
     except FileNotFoundError:
         return False
     try:
@@ -1424,12 +1487,15 @@ def run_outer(job: Job, ack: int) -> None:
     if inner == 0:
         in_child(job, lambda: run_inner(job, own, ack))
     os.close(ack)
+    care = Care(job, inner)
     # nobody else is reaped here: a leader that comes with the inner one's death still holds its status
     while os.waitid(os.P_PID, inner, os.WEXITED | os.WNOHANG) is None:
-        received = signal.sigwaitinfo(SIGNALS).si_signo
-        if received in STOPS:
-            note_stop(job, received)
-            os.kill(inner, received)
+        received = signal.sigtimedwait(SIGNALS, CARE_SECONDS)
+        if received is None or care.since:
+            care.look()
+        if received and received.si_signo in STOPS:
+            note_stop(job, received.si_signo)
+            os.kill(inner, received.si_signo)
     found, ended, end = read_slots(job.node.path("slots"))[0]
     if end is None:
         Supervisor(job, found).run()
@@ -1437,6 +1503,40 @@ def run_outer(job: Job, ack: int) -> None:
     if not Story(job.node.path("events.jsonl")).ended:
         job.events.ended(end["outcome"], ended["code"] if ended else None, end["reason"])
     follow_up(job, end["outcome"])
+
+
+class Care:
+    """What the outer supervisor sees of the inner one: that it stands still is told, and nothing else is done."""
+
+    def __init__(self, job: Job, inner: int) -> None:
+        self.job, self.inner = job, inner
+        self.limit: float = job.rules["stop"].get("stalled_seconds", STALLED_SECONDS)
+        self.before: tuple[float, bool] = (0.0, False)
+        """The pulse at the look before, and whether it stood still then."""
+        self.since = ""
+        """Since when it is told to stand still; empty where it goes on."""
+
+    def look(self) -> None:
+        """Tell of a change. Two looks must agree: after a machine was frozen, both wake, and one does first."""
+        pulse, found = self.job.pulse.value, process(self.inner)
+        is_stopped = found is not None and found.state in "Tt"
+        still = not math.isinf(pulse) and (is_stopped or time.monotonic() - pulse > self.limit)
+        if still and self.before == (pulse, True) and not self.since:
+            self.since = now()
+            self._tell(
+                "was stopped by a signal" if is_stopped else f"has taken no step for {time.monotonic() - pulse:.0f} seconds",
+                "nothing watches or ends the job until it goes on",
+                f"`kill -CONT {self.inner}` on that machine lets it go on" if is_stopped else "see what it waits for: a dead disk",
+                f"`kill -KILL {self.inner}` lets the outer one, process {os.getpid()}, take its place",
+            )  # fmt: skip
+        elif self.since and not still:
+            self._tell("goes on", f"it was told to stand still at {self.since}")
+            self.since = ""
+        self.before = (pulse, still)
+
+    def _tell(self, what: str, why: str, *hints: str) -> None:
+        message = f"the inner supervisor, process {self.inner}, {what}: {why}"
+        self.job.events.append("warning.raised", code="supervisor-stalled", message=message, hints=list(hints))
 
 
 def run_inner(job: Job, outer: list[int], ack: int) -> None:
@@ -1534,12 +1634,12 @@ def write_digests(paths: list[str], told: str) -> None:
     import hashlib
 
     os.nice(19)
-    with open(told, "wb", buffering=0) as lines:
+    with open(told, "wb", buffering=0, opener=opened) as lines:
         for path in paths:
             digest, read = hashlib.sha256(), 0
             try:
                 size = os.path.getsize(path)
-                with open(path, "rb", buffering=0) as file:
+                with open(path, "rb", buffering=0, opener=opened) as file:
                     while piece := file.read(CHUNK_BYTES):
                         digest.update(piece)
                         read += len(piece)
@@ -1558,7 +1658,7 @@ def digest_line(path: str, digest: str) -> str:
 def read_digests(told: str) -> dict[str, str]:
     """Digests by path; a line that was cut is none."""
     try:
-        with open(told, "rb") as file:
+        with open(told, "rb", opener=opened) as file:
             lines = os.fsdecode(file.read()).split("\n")[:-1]
     except FileNotFoundError:
         return {}
@@ -1608,6 +1708,8 @@ class Supervisor:
         self.progress: Optional[Record] = None
         self.progressed = self.stepped = self.looked = self.peeked = 0.0
         self.passing: Optional[float] = None
+        self.gone: Optional[float] = None
+        """Since when the run's folder is away."""
         self.rest = Rest()
         rules = job.rules.get("log", ())
         self.loop = Loop(any(rule["event"] == "progress.made" for rule in rules), len(self.story.checkpoints))
@@ -1756,6 +1858,7 @@ class Supervisor:
         return tree(self.job.node.run, self.supervisors, self.leader or (), self.cgroup)
 
     def _reap(self) -> list[tuple[int, int]]:
+        self.job.pulse.value = time.monotonic()
         ended = []
         for pid, status in ended_children():
             ended.append((pid, status))
@@ -1796,7 +1899,7 @@ class Supervisor:
         now, hours, minutes = time.monotonic(), self.stop.get("max_hours"), self.stop.get("stall_minutes")
         if self.asked is not None:
             self._begin("stop", self._asked_reason())
-        elif not os.path.isdir(self.job.node.folder):
+        elif self._is_removed(now):
             self._begin("stop", "the run's folder was removed, and nobody could stop it any more")
         elif hours is not None and now - self.page.began > hours * 3600:
             self._begin("stop", f"max_hours ({hours:g}) passed")
@@ -1809,6 +1912,12 @@ class Supervisor:
             self._begin("done", "the done rule holds")
         elif minutes:
             self._look_for_trouble(minutes * 60)
+
+    def _is_removed(self, now: float) -> bool:
+        """Whether the run's folder has been gone for long where those of others can be: a disk that is away removes none."""
+        is_gone = is_absent(self.job.node.folder) and self.job.disk == disk_of(self.job.node)
+        self.gone = (self.gone or now) if is_gone else None
+        return self.gone is not None and now - self.gone >= self.stop.get("gone_seconds", GONE_SECONDS)
 
     def _look_for_trouble(self, limit: float) -> None:
         """Tell of what goes on without an end or stands still. That ends nothing: what is slow looks the same."""
@@ -2148,6 +2257,7 @@ def follow_up(job: Job, outcome: str) -> None:
 
     The run is over: its lock is shared from here on, so that readers find it free and nobody else takes it.
     """
+    job.pulse.value = math.inf
     wish, story = job.rules.get("end"), read_json(job.node.path("end.json")) or {}
     if not wish or job.dry_run or job.restarted or story.get("state", "waiting") != "waiting":
         return
@@ -2164,15 +2274,14 @@ def follow_up(job: Job, outcome: str) -> None:
     off, node = called_off(job.node), job.node
     while off is None and time.monotonic() < job.page.due and not os.path.exists(node.path(FETCHED)):
         received = signal.sigtimedwait(SIGNALS, END_SECONDS)
-        told = received is not None and received.si_signo in STOPS
-        off = f"signal {received.si_signo} to the supervisor" if told else called_off(node)
+        off = told_by(received.si_signo) if received and received.si_signo in STOPS else called_off(node)
     other = other_run(node)
     if off or other:
         tell("called-off", off or f"run `{other}` needs this machine")
         return
     why = "the outputs were fetched" if os.path.exists(node.path(FETCHED)) else "the time for it has come"
     tell("started", why)
-    log = os.open(node.path("end.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = opened(node.path("end.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     child, gate = fork_bash(job, "end.sh", {"SRPO_RUN_OUTCOME": outcome}, log=log)
     open_gate(gate)
     ended: dict[int, int] = {}
@@ -2207,6 +2316,8 @@ def ended_at(node: Node) -> str:
 def end_of(node: Node) -> Optional[Record]:
     """How the command after the end stands; None before the end, and where none is wanted."""
     story = read_json(node.path("end.json"))
+    if story and not isinstance(story.get("state"), str):
+        return None
     if story and story["state"] in ("waiting", "started") and not is_held(node.path("lock"), fcntl.LOCK_EX):
         began = story["state"] == "started"
         story.update(state="lost", reason="the supervisors died" + (" after it had begun" if began else ""))
@@ -2348,7 +2459,8 @@ def environment_of(pid: int) -> dict[str, str]:
 
 def secret_names(node: Node) -> list[str]:
     """The secrets that the job was given: `settings.sh` lists them."""
-    with contextlib.suppress(OSError), open(os.path.join(node.bundle, "settings.sh"), encoding="utf-8") as file:
+    settings = os.path.join(node.bundle, "settings.sh")
+    with contextlib.suppress(OSError), open(settings, encoding="utf-8", opener=opened) as file:
         found = re.search(r"^secrets=\((.*)\)$", file.read(), re.MULTILINE)
         return found[1].split() if found else []
     return []
@@ -2359,7 +2471,7 @@ def alone(node: Node) -> Iterator[None]:
     """While no other launch of the name goes on, and no run of it. Raises: Refused where one runs."""
     folder, name = os.path.dirname(node.run_folder), node.rules()["name"]
     path = os.path.join(folder, f".{name}.launch")
-    gate = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    gate = opened(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     try:
         take_gate(gate, path)
         for run in runs_of(folder, name):
@@ -2427,12 +2539,12 @@ def launch_secrets(names: list[str], on_stdin: bool) -> dict[str, str]:
 
 def attend(node: Node) -> int:
     """Show the log until the end; an interruption asks for a stop, a broken pipe or hang-up only leaves."""
-    for number_ in STOPS:
+    for number_ in STOPS - {ASKED}:
         signal.signal(number_, lambda number_, _: ask_stop(node, f"signal {number_} to the launcher", None))
     offset = 0
     while True:
         alive = is_held(node.path("lock"))
-        with open(node.path("log"), "rb") as log:
+        with open(node.path("log"), "rb", opener=opened) as log:
             log.seek(offset)
             data = log.read(CHUNK_BYTES)
         offset += len(data)
@@ -2531,8 +2643,9 @@ def status_of(node: Node) -> Record:
     if identity and not os.path.exists(node.path("events.jsonl")):
         damaged.append("events.jsonl")
     story = Story(node.path("events.jsonl"))
-    result = read_json(node.path("result.json"))
-    if result is None and os.path.exists(node.path("result.json")):
+    written = read_json(node.path("result.json"))
+    result = written if written and is_sound(written) else None
+    if result is None and os.path.lexists(node.path("result.json")):
         damaged.append("result.json")
     state, outcome, reason = "pending", None, None
     if not alive and (end or result):
@@ -2546,7 +2659,7 @@ def status_of(node: Node) -> Record:
         state = "stopping"
     elif identity:
         state = "running" if story.started else "preparing"
-    newer = newer_parts(node, story, slots, result)
+    newer = newer_parts(node, story, slots, written)
     left = {one["path"]: one for one in (result or {}).get("checkpoints", ()) if not newer}
     checkpoints = {
         path: {
@@ -2581,9 +2694,22 @@ def status_of(node: Node) -> Record:
         "started": identity and identity.get("time"),
         "ended": (end or {}).get("time", (result or {}).get("ended")),
         "damaged": damaged,
-        "unfinished": (outcome == "lost" and not (end or result or newer or copied)) or is_end_lost(node),
+        "unfinished": (outcome == "lost" and not (end or written or newer or copied)) or is_end_lost(node),
         "end": end_of(node),
     }
+
+
+def is_sound(result: Record) -> bool:
+    """Whether what is read of a result has the types that are written."""
+    with contextlib.suppress(LookupError, TypeError, AttributeError):
+        typed(result["outcome"], str)
+        for name in ("reason", "ended"):
+            typed(result.get(name, ""), str)
+        typed(result.get("exit") or 0, int)
+        for one in result.get("checkpoints", ()):
+            typed(one["path"], str), typed(one["bytes"], int), typed(one["whole"], bool)
+        return True
+    return False
 
 
 def lost_reason(identity: Optional[Record]) -> str:
@@ -2611,10 +2737,17 @@ def stop_request(reason: str, grace: Optional[float], checkpoint: Optional[float
     return {"time": now(), "grace_seconds": grace, "checkpoint_seconds": checkpoint, "reason": reason}
 
 
+def told_by(received: int) -> str:
+    """What a signal to a supervisor is the reason of."""
+    if received == ASKED:
+        return "a stop was asked for, by whom could not be written"
+    return f"signal {received} to the supervisor"
+
+
 def note_stop(job: Job, received: int) -> Record:
     """A signal asks for a stop: that is kept at once, as whoever received it may die. Returns: the request."""
     job.page.asked = True
-    request = stop_request(f"signal {received} to the supervisor", None)
+    request = stop_request(told_by(received), None)
     if not os.path.exists(job.node.path("stop.req")):
         with contextlib.suppress(OSError):
             write_json(job.node.path("stop.req"), request)
@@ -2622,12 +2755,12 @@ def note_stop(job: Job, received: int) -> Record:
 
 
 def ask_stop(node: Node, reason: str, grace: Optional[float], checkpoint: Optional[float] = None) -> None:
-    """Write the request, then wake who must read it. On a full disk the signal itself is the request."""
+    """Write the request, then wake who must read it. On a full disk another signal is the request."""
     wake = WAKE
     try:
         write_json(node.path("stop.req"), stop_request(reason, grace, checkpoint))
     except OSError:
-        wake = signal.SIGTERM
+        wake = ASKED
     identity = read_slots(node.path("slots"))[0][IDENTITY]
     if identity and identity.get("boot") == boot_id() and format_of(identity) <= FORMAT:
         living = [found for name in ("inner", "outer") if (found := same(*identity[name])) and found.state not in "ZX"]
@@ -2655,7 +2788,7 @@ def mark(node: Node, what: str) -> int:
     """Say that the outputs came home, or that the command after the end is called off, and print the state."""
     if not os.path.isdir(node.folder):
         raise Refused("run-unknown", f"there is no run in `{node.folder}`", "name the folder of one of its nodes", 66)
-    os.close(os.open(node.path(what), os.O_WRONLY | os.O_CREAT, 0o600))
+    os.close(opened(node.path(what), os.O_WRONLY | os.O_CREAT))
     sync_folder(node.folder)
     print(json.dumps(status_of(node)))
     return 0
@@ -2680,9 +2813,13 @@ def runs(folder: str, name: str) -> int:
 def told_or_why(folder: str) -> Record:
     """The run as `told_run` has it, or why it cannot be read."""
     try:
-        return told_run(folder)
-    except (OSError, LookupError, TypeError, ValueError) as error:
-        why = short(str(error) if isinstance(error, OSError) else f"its files have another shape: {error!r}")
+        if not os.path.islink(folder):
+            return told_run(folder)
+        why = "it is a link"
+    except OSError as error:
+        why = short(plainly(error))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        why = short(f"its files have another shape: {error!r}")
     return {
         "id": os.path.basename(folder),
         "plan": "",
@@ -2722,10 +2859,10 @@ def told_run(folder: str) -> Record:
     rules = result or read_json(os.path.join(node.bundle, "rules.json")) or {}
     whole = found["outcome"] == "succeeded" and result is not None and not result["dry_run"]
     return {
-        "id": node.run,
-        "plan": rules.get("plan", ""),
+        "id": os.path.basename(folder),
+        "plan": typed(rules.get("plan", ""), str),
         "state": found["state"],
-        "outcome": found["outcome"],
+        "outcome": found["outcome"] and typed(found["outcome"], str),
         "whole": whole and all(map(is_there, (*result["checkpoints"], *result["files"]))),
         "unfinished": found["unfinished"],
     }
@@ -2733,8 +2870,8 @@ def told_run(folder: str) -> Record:
 
 def is_starting(folder: str) -> bool:
     """Whether a process lives that `starting` names: number, start, and the beginning of the boot id."""
-    boot = boot_id()
-    with contextlib.suppress(OSError, ValueError), open(os.path.join(folder, "starting"), encoding="ascii") as lines:
+    boot, path = boot_id(), os.path.join(folder, "starting")
+    with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii", opener=opened) as lines:
         for pid, start, of in (line.strip().split("-") for line in lines):
             found = same(int(pid), int(start)) if boot.startswith(of) else None
             if found and found.state not in "ZX":
@@ -2793,7 +2930,7 @@ def part(path: str, offset: int, known: str = "", whole: bool = False) -> Part:
     that was only cut from its end.
     """
     try:
-        file = os.open(path, os.O_RDONLY)
+        file = opened(path)
     except FileNotFoundError:
         return Part(0 if known else offset, b"", "")
     try:
@@ -2819,7 +2956,7 @@ def seek(node: Node, lines: Optional[int], since: Optional[float], ago: Optional
     moment = since if ago is None else time.time() - ago
     is_timed = os.path.exists(node.path("log.index"))
     offset = 0
-    with contextlib.suppress(FileNotFoundError), open(node.path("log"), "rb") as log:
+    with contextlib.suppress(FileNotFoundError), open(node.path("log"), "rb", opener=opened) as log:
         if moment is not None:
             offset = size_at(node.path("log.index"), moment)
             if offset < os.fstat(log.fileno()).st_size:
@@ -2833,7 +2970,7 @@ def seek(node: Node, lines: Optional[int], since: Optional[float], ago: Optional
 def size_at(index: str, moment: float) -> int:
     """How large the log was at *moment*, or shortly before."""
     size = 0
-    with contextlib.suppress(FileNotFoundError), open(index, "rb") as lines:
+    with contextlib.suppress(FileNotFoundError), open(index, "rb", opener=opened) as lines:
         for line in lines:
             with contextlib.suppress(ValueError):
                 noted, then = map(int, line.split())
@@ -2924,7 +3061,7 @@ def main() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f"error[files]: {error}", file=sys.stderr)
+        print(f"error[files]: {plainly(error)}", file=sys.stderr)
         return 70
     return ended
 

@@ -352,3 +352,15 @@ def test_secrets_that_went_with_the_trainer_are_missed(bundle, keep, monkeypatch
     run.end()
     assert run.log() == "ready\ntoken: none\n"
     assert codes(run) == ["run-adopted", "on-stop-without-secrets"]
+
+
+def test_why_a_run_cannot_be_taken_over_is_said_plainly(bundle):
+    """The file and what is wrong with it, without a number or a name of Python's."""
+    run = bundle.start("say:ready", "forever")
+    run.until_said("ready")
+    bundle.lose(run)
+    (run.node / "page").unlink()
+    (run.node / "page").mkdir()
+    refused = run.ask("adopt")
+    (run.node / "page").rmdir()
+    assert refused.stderr.decode() == f"error[files]: `{run.node}/page`: Is a directory\n"

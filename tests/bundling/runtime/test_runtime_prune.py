@@ -12,11 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+
+from srpo_manifest.values.pruned import Holdings
 
 from .conftest import RUNTIME
 
 RUN = "demo-20260102T030405Z-abcdef"
+DROP = "import __future__, contextlib, errno, fcntl, json, os, re, stat, sys, time, typing, zlib; open(os.devnull, encoding='ascii').close(); os.setgid(12345); os.setuid(12345); exec(sys.stdin.read())"
 
 
 class Store:
@@ -230,8 +234,7 @@ def test_a_read_only_checkout_goes_for_a_user_without_rights(store, need):
     for path in [store.folder, *store.folder.rglob("*")]:
         os.chown(path, 12345, 12345)
     request = json.dumps([{"kind": "checkout", "path": f"checkouts/{'b' * 40}"}])
-    drop = "import __future__, contextlib, fcntl, json, os, re, stat, sys, time, typing, zlib; open(os.devnull, encoding='ascii').close(); os.setgid(12345); os.setuid(12345); exec(sys.stdin.read())"
-    (done,) = store.ask("remove", request, first=("-c", drop))["done"]
+    (done,) = store.ask("remove", request, first=("-c", DROP))["done"]
     assert (done["reason"], list((store.folder / "checkouts").iterdir())) == (None, [])
 
 
@@ -241,3 +244,65 @@ def test_a_copy_under_another_name_is_nobodys_run(tmp_path):
     store.run()
     store.run("demo-backup")
     assert {run["id"]: run["name"] for run in store.ask("survey")["runs"]} == {RUN: "demo", "demo-backup": ""}
+
+
+def test_what_another_pruner_removed_is_gone(store):
+    """Of any kind; and two at once remove all of it, and contradict nobody."""
+    for path in (f"runs/{RUN}", "checkouts/" + "a" * 40, "runs/.x.1-1-x.gone"):
+        assert store.remove({"c": "checkout"}.get(path[0], "leftover" if ".gone" in path else "run"), path) is None
+    names = [f"demo-20260102T0304{number:02}Z-abcdef" for number in range(30)]
+    for name in names:
+        store.run(name)
+    request = json.dumps([{"kind": "run", "path": f"runs/{name}"} for name in names])
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-I", RUNTIME / "prune.py", "remove", request], cwd=store.folder, stdout=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    for one in both:
+        answer = json.loads(one.communicate()[0])
+        assert {row["reason"] for row in answer["done"]} == {None}
+    assert list((store.folder / "runs").iterdir()) == []
+
+
+def test_a_store_that_cannot_be_written_says_so(store, need):
+    """It was read well."""
+    need("root")
+    store.run()
+    for path in [store.folder, *store.folder.rglob("*")]:
+        os.chown(path, 12345, 12345)
+    (store.folder / "runs").chmod(0o500)
+    request = json.dumps([{"kind": "run", "path": f"runs/{RUN}"}])
+    (done,) = store.ask("remove", request, first=("-c", DROP))["done"]
+    assert (done["removed"], done["reason"]) == (False, "it cannot be removed: Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("attempt-1/node-0/result.json", '{"outcome": 5}'),
+        ("attempt-1/node-0/result.json", '{"checkpoints": [{"path": 7}]}'),
+        ("bundle/rules.json", '{"plan": 5}'),
+        ("bundle/rules.json", '{"format": "x"}'),
+    ],
+)
+def test_a_run_of_another_shape_hides_no_other(store, name, text):
+    """It stays, and is told with what the client can decode."""
+    other = RUN.replace("demo", "odd")
+    (store.run(other) / name).write_text(text)
+    store.run()
+    told = msgspec.json.decode(json.dumps(store.ask("survey")), type=Holdings)
+    assert {run.id: run.kept for run in told.runs} == {RUN: None, other: "its files have another shape"}
+    assert store.remove("run", f"runs/{other}") == "its files have another shape"
+
+
+@pytest.mark.parametrize("name", ["lock", "slots", "result.json", "events.jsonl", "../../starting"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(store, name):
+    """Nobody may ever write to it."""
+    path = store.run() / "attempt-1/node-0" / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    (run,) = store.ask("survey")["runs"]
+    assert run["kept"] in (None, f"it cannot be read: `{path.name}` is no regular file")
+    assert (run["kept"] is None) == (name == "result.json")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -14,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srpo_manifest.reading.words import parse_word
+from srpo_manifest.values.facts import PastRun
 from srpo_manifest.values.run import Status
 from srpo_manifest.values.words import Late, Text, joined
 
@@ -217,7 +220,7 @@ def test_a_list_reads_no_story_of_what_is_over(bundle):
         "demo-20200102T030406Z-abcdef": "ended",
         "demo-20200102T030407Z-abcdef": "unreadable",
     }
-    assert found["demo-20200102T030407Z-abcdef"]["reason"].startswith("[Errno 2]")
+    assert found["demo-20200102T030407Z-abcdef"]["reason"] == "it is a link"
 
 
 def test_what_was_never_started_is_in_nobodys_way(tmp_path: Path, supervise):
@@ -232,3 +235,79 @@ def test_what_was_never_started_is_in_nobodys_way(tmp_path: Path, supervise):
     for dead in (f"{pid}-{start - 1}-{boot}", f"{pid}-{start}-00000000", "torn", ""):
         (folder / "starting").write_text(dead)
         assert supervise.told_run(str(folder))["state"] == "ended"
+
+
+def listed(bundle) -> dict[str, dict[str, object]]:
+    folder = bundle.workspace / ".srpo/runs"
+    done = subprocess.run(
+        [sys.executable, RUNTIME / "supervise.py", "runs", folder, "demo"], capture_output=True, timeout=30, check=True
+    )
+    return {row["id"]: row for row in json.loads(done.stdout)}
+
+
+def test_a_run_that_is_a_link_is_told_under_its_own_name(bundle):
+    """And not gone into: what it leads to may be anything."""
+    run = bundle.start("checkpoint:1-1")
+    run.end()
+    link = run.node.parents[1].with_name("demo-20300101T000000Z-aaaaaa")
+    link.symlink_to(run.node.parents[1])
+    rows = listed(bundle)
+    assert rows[run.id]["outcome"] == "succeeded"
+    assert (rows[link.name]["state"], rows[link.name]["reason"]) == ("unreadable", "it is a link")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "state"),
+    [
+        ("result.json", '{"outcome": 5}', "unreadable"),
+        ("result.json", '{"outcome": "failed", "checkpoints": 5}', "ended"),
+        ("result.json", "[" * 100_000, "ended"),
+        ("../../bundle/rules.json", '{"plan": 5}', "unreadable"),
+        ("events.jsonl", '{"event": "checkpoint.written", "path": 7, "bytes": 1}\n', "ended"),
+        ("events.jsonl", '{"event": "warning.raised", "code": 7, "message": "x", "time": "y"}\n[]\n7\n', "ended"),
+    ],
+)
+def test_files_of_another_shape_hide_no_other_run(bundle, name, text, state):
+    """Each run answers for itself, in a shape that the client decodes."""
+    run = bundle.start("checkpoint:1-1")
+    run.end()
+    odd = run.node.parents[1].with_name("demo-20300101T000000Z-aaaaaa")
+    node = odd / "attempt-1/node-0"
+    node.mkdir(parents=True)
+    shutil.copytree(run.node.parents[1] / "bundle", odd / "bundle")
+    (node / "slots").write_bytes(b" " * 1536)
+    (node / name).write_text(text)
+    rows = listed(bundle)
+    assert (rows[run.id]["outcome"], rows[odd.name]["state"]) == ("succeeded", state)
+    msgspec.convert(list(rows.values()), tuple[PastRun, ...])
+    msgspec.json.decode(type(run)(node, run.supervise).ask("status").stdout, type=Status)
+
+
+@pytest.mark.parametrize(
+    "name", ["lock", "slots", "events.jsonl", "result.json", "end.json", "log", "log.index", "fetched", "stop.req"]
+)
+def test_a_pipe_in_place_of_a_file_keeps_no_reader_waiting(bundle, name):
+    """Whoever needs it says which it is; the others answer."""
+    run = bundle.start("checkpoint:1-1")
+    run.end()
+    (run.node / name).unlink(missing_ok=True)
+    os.mkfifo(run.node / name)
+    asked = (
+        ("status",), ("follow", "--events", "0", "--log", "0"), ("seek", "--lines", "1", "--ago", "9"),
+        ("adopt",), ("stop",), ("mark", "fetched"),
+    )  # fmt: skip
+    for verb, *words in asked:
+        began = time.monotonic()
+        done = run.ask(verb, *words)
+        assert time.monotonic() - began < 10
+        if done.returncode:
+            assert done.stderr.decode() == f"error[files]: `{run.node / name}`: it is no regular file\n"
+    assert listed(bundle)[run.id]["state"] in ("ended", "unreadable")
+    (run.node / name).unlink()
+
+
+def test_a_pipe_among_the_weights_holds_no_supervisor(bundle):
+    """A trainer may leave anything."""
+    bundle.before = "mkdir -p out/$SRPO_RUN_ID/checkpoint-0-0; mkfifo out/$SRPO_RUN_ID/checkpoint-0-0/x.safetensors; touch -d 2001-01-01 out/$SRPO_RUN_ID/checkpoint-0-0/x.safetensors; echo {} >out/$SRPO_RUN_ID/checkpoint-0-0/config.json"
+    run = bundle.start("sleep:1.5", "checkpoint:1-1", "forever")
+    assert run.end()["outcome"] == "succeeded"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -173,6 +174,20 @@ def test_an_empty_request_by_hand_is_a_stop(bundle):
     run = bundle.start("say:ready", "forever")
     (run.node / "stop.req").touch()
     assert run.end()["outcome"] == "stopped"
+
+
+def test_a_stop_whose_words_cannot_be_kept_is_told_as_one(bundle, supervise, monkeypatch):
+    """On a full disk a signal carries it; nobody is told of a signal that no person sent."""
+    run = bundle.start("say:ready", "forever")
+    run.until_said("ready")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(supervise, "write_json", full)
+    supervise.ask_stop(supervise.Node(str(run.node)), "asked for by me", None)
+    ended = run.end()
+    assert (ended["outcome"], ended["reason"]) == ("stopped", "a stop was asked for, by whom could not be written")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

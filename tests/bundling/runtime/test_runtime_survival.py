@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import time
+import types
 
 import pytest
 
@@ -121,6 +122,7 @@ def test_a_lock_that_was_removed_starts_no_second_pair(either):
 
 def test_a_run_without_its_folder_is_ended(either):
     """Nobody could stop it any more."""
+    either.rules["stop"]["gone_seconds"] = 0.5
     run = either.start("worker:say:hears", "say:ready", "forever")
     run.until_said("ready")
     shutil.rmtree(run.node.parent.parent)
@@ -128,6 +130,47 @@ def test_a_run_without_its_folder_is_ended(either):
     while either.processes(run) and time.monotonic() < limit:
         time.sleep(0.05)
     assert either.processes(run) == []
+
+
+def test_a_folder_that_is_away_for_a_moment_ends_nothing(bundle):
+    """By itself, or with the folder of all runs."""
+    run = bundle.start("say:ready", "forever")
+    run.until_event("job.started")
+    folder = run.node.parent.parent
+    for path in (folder, folder.parent):
+        path.rename(path.with_name("away"))
+        time.sleep(1.5)
+        path.with_name("away").rename(path)
+    assert run.status()["state"] == "running"
+    assert run.events("stop.asked") == []
+    assert len(bundle.processes(run)) == 1
+
+
+def test_a_disk_that_is_away_removes_no_run(bundle):
+    """However long: the folder of all runs went with it, or another disk's is there in its place."""
+    bundle.rules["stop"]["gone_seconds"] = 0.2
+    run = bundle.start("say:ready", "forever")
+    run.until_event("job.started")
+    runs = run.node.parents[2]
+    runs.rename(runs.with_name("away"))
+    time.sleep(2)
+    runs.symlink_to("/proc")
+    time.sleep(1.5)
+    runs.unlink()
+    runs.with_name("away").rename(runs)
+    assert run.status()["state"] == "running"
+    assert run.events("stop.asked") == []
+
+
+def test_only_what_is_not_there_is_absent(supervise, tmp_path):
+    """A network disk that is stuck answers with an error."""
+    (tmp_path / "file").touch()
+    assert not supervise.is_absent(tmp_path)
+    assert supervise.is_absent(tmp_path / "nothing")
+    assert supervise.is_absent(tmp_path / "file/below")
+    (tmp_path / "loop").symlink_to("loop")
+    assert not supervise.is_absent(tmp_path / "loop")
+    assert not supervise.is_absent(tmp_path / ("x" * 300))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -182,3 +225,58 @@ def test_slots_that_were_cut_are_told_at_once(bundle):
     os.truncate(run.node / "slots", 0)
     assert "slots" in run.status()["damaged"]
     assert (run.node / "phases").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_inner_supervisor_that_was_stopped_is_told(bundle):
+    """Once, with what to do, and when it goes on; nothing of the run changes."""
+    run = bundle.start("say:ready", "forever")
+    run.until_event("job.started")
+    inner = bundle.supervisor(run, "inner")
+    os.kill(inner, signal.SIGSTOP)
+    run.until(lambda: codes(run) == ["supervisor-stalled"])
+    (told,) = run.status()["warnings"]
+    assert f"process {inner}, was stopped by a signal" in told["message"]
+    assert [hint.split("`")[1] for hint in told["hints"]] == [f"kill -CONT {inner}", f"kill -KILL {inner}"]
+    run.stop()
+    time.sleep(3)
+    assert codes(run) == ["supervisor-stalled"]
+    assert len(bundle.processes(run)) == 1
+    os.kill(inner, signal.SIGCONT)
+    run.until(lambda: codes(run) == ["supervisor-stalled"] * 2)
+    assert "goes on" in run.events("warning.raised")[1]["message"]
+    assert run.end()["outcome"] == "stopped"
+
+
+def test_the_other_supervisor_may_take_the_place_of_a_stopped_one(bundle):
+    """As the hint says; the trainer's status is kept."""
+    run = bundle.start("say:ready", "await:go", "exit:7")
+    run.until_event("job.started")
+    inner = bundle.supervisor(run, "inner")
+    os.kill(inner, signal.SIGSTOP)
+    (run.node / "go").touch()
+    run.until(lambda: codes(run) == ["supervisor-stalled"])
+    os.kill(inner, signal.SIGKILL)
+    assert (run.end()["outcome"], run.status()["exit"]) == ("failed", 7)
+
+
+def test_only_a_supervisor_that_stays_still_is_told_of(bundle, supervise, monkeypatch):
+    """One late look proves nothing, as after a machine was frozen; nor does one that has nothing left to watch."""
+    told, moment = [], [100.0]
+    monkeypatch.setattr(supervise.time, "monotonic", lambda: moment[0])
+    job = types.SimpleNamespace(
+        pulse=types.SimpleNamespace(value=100.0),
+        rules={"stop": {}},
+        events=types.SimpleNamespace(append=lambda _, **data: told.append(data["message"])),
+    )
+    care = supervise.Care(job, os.getpid())
+    for pulse, at in ((100, 130), (100, 500), (500, 502), (502, 503), (503, 564), (503, 566), (503, 568), (568, 569)):
+        job.pulse.value, moment[0] = float(pulse), float(at)
+        care.look()
+    assert [message.split(": ")[0].rpartition(", ")[2] for message in told] == [
+        "has taken no step for 63 seconds",
+        "goes on",
+    ]
+    job.pulse.value, moment[0] = float("inf"), 9999.0
+    care.look()
+    care.look()
+    assert len(told) == 2
