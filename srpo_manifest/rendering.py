@@ -53,12 +53,12 @@ def _with_line(*places: Where) -> list[Spot]:
 
 def _place(where: Where, role: str, beside: Sequence[Related], paint: Paint) -> Iterator[str]:
     position = f":{where.line}:{where.column}" if where.line else f" ({visible(where.key)})" if where.key else ""
-    yield f"  {paint('frame', '-->')} {visible(where.file)}{position}"
     marks = [(spot, "^", role, "") for spot in _with_line(where)]
+    marks += [(spot, "-", "note", visible(one.message)) for one in beside for spot in _with_line(one.where)]
+    gutter = max((len(str(spot.line)) for spot, *_ in marks), default=1)
+    yield f"{'':{gutter}} {paint('frame', '-->')} {visible(where.file)}{position}"
     if not marks:
         return
-    marks += [(spot, "-", "note", visible(one.message)) for one in beside for spot in _with_line(one.where)]
-    gutter = max(len(str(spot.line)) for spot, *_ in marks)
     frame = paint("frame", f"{'':{gutter}} |")
     yield frame
     line, shown = 0, ""

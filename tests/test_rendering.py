@@ -27,7 +27,7 @@ def test_places_of_one_file_share_a_snippet() -> None:
         told(found)
         == """\
 error[a-code]: wrong
-  --> a.toml:11:5
+   --> a.toml:11:5
    |
  2 | b = 1
    | - first
