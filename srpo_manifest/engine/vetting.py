@@ -30,9 +30,9 @@ from srpo_manifest.wording import did_you_mean, listed, ticked
 
 _HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("srpo_"))
 _STAGES = tuple(name for name in _HOOKS if inspect.signature(getattr(hookspecs, name)).parameters.keys() == {"wanted"})
-_ROUNDS = 10
+_ROUNDS = 5
 """Calls that one plugin may make us wait for."""
-_NEED = re.compile(r"srpo[-_.]manifest\s*(?:\[[^]]*\])?\s*\(?([^;)]*)\)?\s*(?:;(.*))?", re.IGNORECASE)
+_NEED = re.compile(r"srpo[-_.]manifest\s*(?:\[[^]]*\])?\s*\(?\s*((?:[~=!<>][^;)]*)?)\)?\s*(?:;(.*))?", re.IGNORECASE)
 _CONDITION = re.compile(r"\s*(~=|===?|!=|>=|<=|>|<)\s*(\d+(?:\.\d+)*)(\.\*)?[^\s,]*\s*")
 
 
@@ -100,7 +100,7 @@ def _apart(entry: EntryPoint) -> Vetted:
     whose = _whose(entry)
     argv = (sys.executable, "-P", "-m", __name__, entry.name, whose.distribution)
     try:
-        answer = run(argv, timeout_seconds=10 + _ROUNDS * patience_seconds(), hot=True)
+        answer = run(argv, timeout_seconds=5 + _ROUNDS * patience_seconds(), hot=True)
     except TransportError as error:
         told = _finding("plugin-hung", f"plugin {ticked(entry.name)} does not end: {error}", _tell(whose))
     else:
