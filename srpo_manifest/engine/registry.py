@@ -155,11 +155,13 @@ class Registry:
                 "plugin-kind", f"a plugin is named {ticked(name)}, as the built-in parts are", _tell_authors(name)
             )
         provider = Provider(name=name, version=entry.dist.version if entry.dist else "")
+        fits = False
         try:
             with bounded():
                 module = entry.load()
             self._manager.register(module, name=name)
             self._manager.check_pending()
+            fits = True
         except Hung:
             raise _hung(provider, "its import") from None
         except (ImportError, pluggy.PluginValidationError) as error:
@@ -172,6 +174,10 @@ class Registry:
             ) from error
         except (Exception, SystemExit) as error:
             raise _broken(provider, error) from error
+        finally:
+            # One that fits in part would be heard, and taken for a built-in part.
+            if not fits and self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
         self._providers[name] = provider
         return module
 

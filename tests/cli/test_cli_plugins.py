@@ -253,11 +253,18 @@ def test_the_verbs_of_a_run_do_without_a_plugin_that_has_broken_since(place, ins
     assert [say(verb).status for verb in ("logs", "stop", "wait", "attach")] == [0, 0, 0, 0]
 
 
+PARTLY = """
+from srpo_manifest.plugin import hookimpl
+@hookimpl
+def srpo_observe(event):
+    raise ValueError('heard')
+"""
 BROKEN = {
     "raises": ("raise ValueError('no')", "plugin-broken"),
     "leaves": ("raise SystemExit(0)", "plugin-broken"),
     "hangs": ("import time\ntime.sleep(60)", "plugin-hung"),
     "is of another time": ("from srpo_manifest.plugin import FromTheFuture", "plugin-incompatible"),
+    "fits in part": (f"{PARTLY}@hookimpl\ndef srpo_no_such_hook(wanted):\n    return None\n", "plugin-incompatible"),
 }
 VERBS = (["status"], ["logs"], ["stop"], ["wait"], ["fetch"])
 
@@ -315,6 +322,38 @@ def test_a_transport_that_has_broken_since_is_named_by_every_verb_of_the_run(pla
     said = say("runs", "--refresh", SRPO_MANIFEST_PLUGIN_SECONDS="0.5")
     assert said.status == 0, said.err
     install("wrapped", TRANSPORT)
+
+
+LAUNCHER = """
+from typing import Literal
+from srpo_manifest.plugin import DirectLauncher, LauncherOptions, hookimpl
+
+class Options(LauncherOptions):
+    kind: Literal["starter"]
+
+class Kind:
+    options = Options
+
+    def open(self, options):
+        return DirectLauncher()
+
+@hookimpl
+def srpo_launcher():
+    return Kind()
+"""
+
+
+@pytest.mark.fault(69, "exit status 2, with its name")
+def test_a_launcher_that_has_broken_since_is_named(place, install, say):
+    """As a transport is."""
+    install("starter", LAUNCHER)
+    manifest(place, rest='[backend.launcher]\nkind = "starter"\n')
+    assert say("apply").status == 0
+    assert say("stop").status == 0
+    install("starter", LAUNCHER.replace("return DirectLauncher()", "return 7"))
+    said = say("stop")
+    assert (said.status, said.err.split(": ")[0]) == (2, "error[plugin-answer]")
+    assert "plugin `starter` 1.2 answered open() with `int`" in said.err
 
 
 @pytest.mark.parametrize("kind", ["local", "direct", "srpo-manifest"])
