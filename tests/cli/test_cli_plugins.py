@@ -291,10 +291,10 @@ def test_no_verb_of_a_run_waits_for_a_stage_plugin(place, install, say, how: str
 REACHES = {
     "raises at import": ("raise ValueError('no')", "plugin-broken"),
     "leaves at import": ("raise SystemExit(0)", "plugin-broken"),
-    "hangs at import": ("import time\ntime.sleep(60)", "plugin-hung"),
+    "hangs at import": ("import time\ntime.sleep(600)", "plugin-hung"),
     "raises in open": (TRANSPORT.replace("return PipedTransport", "raise ValueError('no') #"), "plugin-failed"),
     "leaves in open": (TRANSPORT.replace("return PipedTransport", "raise SystemExit(0) #"), "plugin-failed"),
-    "hangs in open": (TRANSPORT.replace("return PipedTransport", "import time; time.sleep(60) #"), "plugin-hung"),
+    "hangs in open": (TRANSPORT.replace("return PipedTransport", "import time; time.sleep(600) #"), "plugin-hung"),
     "opens nothing": (TRANSPORT.replace("return PipedTransport", "return None #"), "plugin-answer"),
     "answers with another type": (TRANSPORT.replace("return Kind()", "return 7"), "plugin-answer"),
     "has options of another type": (TRANSPORT.replace("options = Options", "options = {}"), "plugin-answer"),
