@@ -225,7 +225,7 @@ class Runner:
                 launching.folder_of(decision.planned, run),
                 values,
                 transport,
-                self.registry.launcher(backend.launcher.kind).open(backend.launcher),
+                self.registry.open_launcher(backend.launcher),
                 dry_run=dry_run,
                 given_up=given_up,
             )
@@ -241,8 +241,7 @@ class Runner:
         """Runs of the manifest's name on its target, the newest first. Raises: TransportError."""
         from srpo_manifest.engine.gather import ask_target  # noqa: PLC0415 - likewise
 
-        options = self.wanted.manifest.backend.transport
-        transport = self.registry.transport(options.kind).open(options, None, Facts())
+        transport = self.registry.open_transport(self.wanted.manifest.backend.transport, None, Facts())
         found = Facts(facts=ask_target(transport, [runs_probe(self.wanted)])).get(RUNS, tuple[PastRun, ...])
         if isinstance(found, Unknown):
             raise TransportError(

@@ -65,6 +65,27 @@ def test_the_reference_tells_every_verb_key_event_and_hook(root: Path, golden):
     golden(root / "docs/reference.md", text)
 
 
+def hooks() -> str:
+    """Each hook in a row: what it gets and returns, when, and how two answers meet."""
+    lines = ["| hook | gets | returns | when, and how two answers meet |", "|---|---|---|---|"]
+    for name, hook in vars(hookspecs).items():
+        if name.startswith("srpo_"):
+            signature = inspect.signature(hook)
+            gets = ", ".join(f"`{one.name}: {one.annotation}`" for one in signature.parameters.values()) or "nothing"
+            returns = str(signature.return_annotation).replace(" | ", "` or `").replace("'", "")
+            text = " ".join((inspect.getdoc(hook) or "").split())
+            lines.append(f"| `{name}` | {gets} | `{returns}` | {text} |")
+    return "\n".join(lines)
+
+
+def test_the_guide_for_authors_tells_every_hook(root: Path, golden):
+    """Its table is made from the hookspecs."""
+    page = root / "plugins/README.md"
+    before, begun, rest = page.read_text(encoding="utf-8").partition("<!-- hooks -->\n")
+    _, ended, after = rest.partition("<!-- end of hooks -->\n")
+    golden(page, f"{before}{begun}\n{hooks()}\n\n{ended}{after}")
+
+
 def test_the_readme_names_every_verb(root: Path):
     """A user finds each by reading."""
     text = (root / "README.md").read_text(encoding="utf-8")

@@ -25,7 +25,7 @@ def command(*, run: str, as_json: bool) -> int:
     view = View()
     reporter = Reporter(line if as_json else view)
     reporter.observe(contact.registry.observe)
-    for fault in contact.faults:
+    for fault in contact.load_observers():
         reporter.emit("warning.raised", run=contact.record.id, code=fault.code, message=str(fault))
     with listening() as ear:
         status = following.stay(contact, reporter, view, ear)

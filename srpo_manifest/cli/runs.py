@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,12 +13,15 @@ from srpo_manifest.cli.options import overlaid, overlay_options
 from srpo_manifest.cli.output import data, say, tell
 from srpo_manifest.engine import records
 from srpo_manifest.engine.records import Brief
-from srpo_manifest.errors import SrpoManifestError
+from srpo_manifest.errors import PluginError, SrpoManifestError
 from srpo_manifest.finding import visible
 from srpo_manifest.values.run import FORMAT as RECORD_FORMAT
 from srpo_manifest.values.run import Record, Status
 from srpo_manifest.values.said import Said
 from srpo_manifest.wording import plural
+
+if TYPE_CHECKING:
+    from srpo_manifest.engine.contact import Contact
 
 FORMAT = 1
 
@@ -40,7 +45,7 @@ def command(*, refresh: bool, manifest: str | None, as_json: bool, **given: Any)
     found = known.records[::-1]
     if refresh:
         with ThreadPoolExecutor(max_workers=16) as pool:
-            rows = list(pool.map(_asked, found))
+            rows = list(pool.map(_asked, found, _reached(found)))
     else:
         rows = [_row(record, records.seen_briefly(record.id), "not-asked") for record in found]
     if as_json:
@@ -82,12 +87,32 @@ def _on_target(said: Said, *, as_json: bool) -> int:
     return 0
 
 
-def _asked(record: Record) -> dict[str, Any]:
+def _reached(found: Iterable[Record]) -> list[Contact | None]:
+    """Ways to the targets, opened on this thread: only here a timer ends a plugin that hangs, and once is enough."""
     from srpo_manifest.engine.contact import Contact  # noqa: PLC0415 - only --refresh needs the backends
 
+    contacts: list[Contact | None] = []
+    hung: set[tuple[str, str]] = set()
+    for record in found:
+        contact = None
+        with contextlib.suppress(SrpoManifestError):
+            usable = records.usable(record)
+            kinds = usable.transport["kind"], usable.launcher["kind"]
+            try:
+                contact = None if kinds in hung else Contact(usable)
+            except PluginError as error:
+                if error.code == "plugin-hung":
+                    hung.add(kinds)
+        contacts.append(contact)
+    return contacts
+
+
+def _asked(record: Record, contact: Contact | None) -> dict[str, Any]:
     try:
-        status = Contact(records.usable(record)).status()
+        status = contact.status() if contact else None
     except SrpoManifestError:
+        status = None
+    if status is None:
         return _row(record, records.seen_briefly(record.id), "lost")
     records.saw(record, status)
     return _row(record, status, "ok")

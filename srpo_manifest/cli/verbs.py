@@ -21,7 +21,7 @@ VERBS: dict[str, str] = {
     "doctor": "ask the target and this machine everything a run needs, with the fix for each finding",
     "explain": "tell what a code or a key of the manifest means",
     "schema": "print the manifest's JSON Schema",
-    "plugins": "list what is installed",
+    "plugins": "list what is installed, check whether it is in order, begin a new one",
 }
 
 

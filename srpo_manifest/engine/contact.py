@@ -11,7 +11,7 @@ import msgspec
 from srpo_manifest.bundling.quoting import shell
 from srpo_manifest.engine import records
 from srpo_manifest.engine.registry import Registry
-from srpo_manifest.errors import ContactLost, LaunchError, PluginError, SrpoManifestError, TransportError
+from srpo_manifest.errors import ContactLost, LaunchError, PluginError, TransportError
 from srpo_manifest.ports.direct import NODE
 from srpo_manifest.ports.following import Chunk, Offsets, Place, follow, parse_follow, parse_seek, seek
 from srpo_manifest.ports.launcher import Launcher
@@ -36,7 +36,7 @@ class Contact:
     """One run's target, by the backend tables that its record froze."""
 
     def __init__(self, record: Record) -> None:
-        """Open nothing yet but the kinds. Raises: PluginError where a kind is no longer installed."""
+        """Open nothing yet but the kinds. Raises: PluginError where a kind is no longer installed, or broken."""
         self.record = record
         self.folder = shell(parse_word(record.folder))
         """The run's folder there, as shell text."""
@@ -45,18 +45,28 @@ class Contact:
         for kind, builtin in ((transport, "local"), (launcher, "direct")):
             if kind != builtin:
                 self.registry.load(kind, key="backend")
-        self.faults = tuple(self._load_observers())
         kinds = self.registry.transport(transport), self.registry.launcher(launcher)
         with _DECODING:
-            reaching = msgspec.convert(record.transport, kinds[0].options)
-            launching = msgspec.convert(record.launcher, kinds[1].options)
-        self.transport: Transport = kinds[0].open(reaching, None, Facts())
-        self.launcher: Launcher = kinds[1].open(launching)
+            reaching = self.registry.recorded(record.transport, kinds[0].options)
+            launching = self.registry.recorded(record.launcher, kinds[1].options)
+        self.transport: Transport = self.registry.open_transport(reaching, None, Facts())
+        self.launcher: Launcher = self.registry.open_launcher(launching)
 
     @property
     def where(self) -> str:
         """The run's node folder as people write it."""
         return f"{self.record.folder.replace('${target.home}', '~')}/{NODE}"
+
+    def load_observers(self) -> Iterator[PluginError]:
+        """Load the run's stage plugins, which may observe; one that is broken is told, and changes nothing.
+
+        Verbs that follow nothing do without: `stop` waits for no import.
+        """
+        for name in self.record.plugins:
+            try:
+                self.registry.load(name, key="plugins")
+            except PluginError as error:
+                yield error
 
     def status(self) -> Status:
         """Ask how it is, and take it over where it lost its supervisors.
@@ -177,11 +187,3 @@ class Contact:
 
     def _exec(self, script: str) -> Answer:
         return self.transport.exec(script, timeout_seconds=ASK_SECONDS)
-
-    def _load_observers(self) -> Iterator[SrpoManifestError]:
-        """Stage plugins of the run may observe; one that is broken is told, and changes nothing."""
-        for name in self.record.plugins:
-            try:
-                self.registry.load(name, key="plugins")
-            except PluginError as error:
-                yield error

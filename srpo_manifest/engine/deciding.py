@@ -74,9 +74,8 @@ def asked(wanted: Wanted, registry: Registry, repositories: Pins, *, keep: Facts
 
 
 def open_transport(wanted: Wanted, registry: Registry, facts: Facts) -> Transport:
-    """The manifest's transport. Raises: TransportError where what it needs here is missing."""
-    options = wanted.manifest.backend.transport
-    return registry.transport(options.kind).open(options, wanted, facts)
+    """The manifest's transport. Raises: PluginError; TransportError where what it needs here is missing."""
+    return registry.open_transport(wanted.manifest.backend.transport, wanted, facts)
 
 
 def manifest_faults(wanted: Wanted, facts: Facts, registry: Registry) -> tuple[Finding, ...]:

@@ -211,8 +211,8 @@ def _opened(target: Target) -> Transport:
     kind = target.transport["kind"]
     if kind != "local":
         registry.load(kind, key="backend")
-    found = registry.transport(kind)
-    return found.open(msgspec.convert(target.transport, found.options), None, Facts())
+    options = registry.recorded(target.transport, registry.transport(kind).options)
+    return registry.open_transport(options, None, Facts())
 
 
 def _asked(transport: Transport, target: Target, kind: type[Any], *words: str) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 import pluggy
 
 from srpo_manifest import __version__
@@ -36,8 +37,10 @@ from srpo_manifest.ports import hookspecs
 from srpo_manifest.ports.backend import LauncherKind, TransportKind
 from srpo_manifest.ports.direct import DirectKind
 from srpo_manifest.ports.hookspecs import GROUP
+from srpo_manifest.ports.launcher import Launcher
 from srpo_manifest.ports.probes import ControllerProbe, Probe, TargetProbe
 from srpo_manifest.ports.stage import StageHandler
+from srpo_manifest.ports.transport import Transport
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.facts import Facts
 from srpo_manifest.values.manifest import LauncherOptions, TransportOptions
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 A = TypeVar("A")
+Options = TypeVar("Options", TransportOptions, LauncherOptions)
 _STAGES = (
     repo,
     bash,
@@ -97,7 +101,7 @@ class Part:
 
     def _misnamed(self, name: str, why: str) -> PluginError:
         message = f"{ticked(name)}, which plugin {_said(self.provider)} answered stage {self.stage} with, {why}"
-        return PluginError("plugin-answer", message, _tell_authors(self.provider))
+        return PluginError("plugin-answer", message, _tell_authors(self.provider.name))
 
     def _call(self, what: str, call: Callable[[], A]) -> A:
         return _guarded(self.provider, f"{what}() of stage {self.stage}", call)
@@ -135,17 +139,29 @@ class Registry:
     def load(self, name: str, *, key: str) -> None:
         """Load the plugin *name* that manifest key *key* asks for.
 
-        Raises: PluginError of `find`, `plugin-broken`, `plugin-incompatible`, or `plugin-hung`.
+        Raises: PluginError of `find` and `take`.
         """
-        if name in self._providers:
-            return
-        entry = self.find(name, key=key)
+        if name not in self._providers:
+            self.take(self.find(name, key=key))
+
+    def take(self, entry: EntryPoint) -> object:
+        """Import the plugin of *entry* and hear it from now on. Returns: what the entry point names.
+
+        Raises: PluginError `plugin-broken`, `plugin-incompatible`, `plugin-hung`, or `plugin-kind` for our own name.
+        """
+        name = entry.name
+        if name == BUILTIN:
+            raise PluginError(
+                "plugin-kind", f"a plugin is named {ticked(name)}, as the built-in parts are", _tell_authors(name)
+            )
         provider = Provider(name=name, version=entry.dist.version if entry.dist else "")
+        fits = False
         try:
             with bounded():
                 module = entry.load()
             self._manager.register(module, name=name)
             self._manager.check_pending()
+            fits = True
         except Hung:
             raise _hung(provider, "its import") from None
         except (ImportError, pluggy.PluginValidationError) as error:
@@ -156,9 +172,14 @@ class Registry:
                 f"plugin {_said(provider)} does not fit srpo-manifest {__version__}: {type(error).__name__}: {_told(error)}",
                 f"update {_distribution(name)}, or take it out of the manifest",
             ) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _broken(provider, error) from error
+        finally:
+            # One that fits in part would be heard, and taken for a built-in part.
+            if not fits and self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
         self._providers[name] = provider
+        return module
 
     def find(self, name: str, *, key: str) -> EntryPoint:
         """Look up the plugin *name* that manifest key *key* asks for; nothing of it is imported.
@@ -210,15 +231,37 @@ class Registry:
 
     def transport(self, kind: str) -> TransportKind:
         """The transport of *kind*, loaded before. Raises: PluginError where the plugin brings none."""
-        return local.LocalKind() if kind == "local" else self._kind("srpo_transport", kind)
+        return local.LocalKind() if kind == "local" else self._kind("srpo_transport", kind, TransportOptions)
 
     def launcher(self, kind: str) -> LauncherKind:
         """The launcher of *kind*, loaded before. Raises: PluginError where the plugin brings none."""
-        return DirectKind() if kind == "direct" else self._kind("srpo_launcher", kind)
+        return DirectKind() if kind == "direct" else self._kind("srpo_launcher", kind, LauncherOptions)
+
+    def open_transport(self, options: TransportOptions, wanted: Wanted | None, facts: Facts) -> Transport:
+        """The transport that *options* describe. Raises: PluginError; TransportError where what it needs here is missing."""
+        kind = self.transport(options.kind)
+        return self._opened(options.kind, partial(kind.open, options, wanted, facts), ("place", "exec"))
+
+    def open_launcher(self, options: LauncherOptions) -> Launcher:
+        """The launcher that *options* describe. Raises: PluginError."""
+        kind = self.launcher(options.kind)
+        return self._opened(options.kind, partial(kind.open, options), ("start", "status", "parse_status", "stop"))
 
     def trainers(self) -> list[bytes]:
-        """Description files that the loaded plugins bring."""
-        return [data for _, answer in self._answers("srpo_trainer") for data in answer]
+        """Description files that the loaded plugins bring. Raises: PluginError."""
+        found: list[bytes] = []
+        for provider, answer in self._answers("srpo_trainer"):
+            files: list[Any] = _guarded(provider, "srpo_trainer", partial(list, answer))
+            for data in files:
+                if not isinstance(data, bytes):
+                    raise _wrong_answer(provider, "srpo_trainer", "the bytes of a description", data)
+            found += files
+        return found
+
+    def hooks(self, name: str) -> tuple[str, ...]:
+        """The hooks that the loaded plugin *name* implements, sorted."""
+        callers = self._manager.get_hookcallers(self._manager.get_plugin(name)) or ()
+        return tuple(sorted(caller.name for caller in callers))
 
     def names(self) -> tuple[str, ...]:
         """Names of all plugins that are installed, loaded or not."""
@@ -239,11 +282,33 @@ class Registry:
                     self._silent.add(provider.name)
                 yield error
 
-    def _kind(self, hook: str, kind: str) -> Any:
+    def recorded(self, table: dict[str, Any], options: type[Options]) -> Options:
+        """The options that a record froze. Raises: PluginError where the plugin takes others today."""
+        try:
+            return msgspec.convert(table, options)
+        except msgspec.ValidationError as error:
+            provider = self._provider(table["kind"])
+            raise PluginError(
+                "plugin-incompatible",
+                f"plugin {_said(provider)} no longer takes the options that the run has on record: {error}",
+                f"install the version of {_distribution(provider.name)} that started the run",
+            ) from error
+
+    def _opened(self, kind: str, opened: Callable[[], A], needed: tuple[str, ...]) -> A:
+        provider = self._provider(kind)
+        found = _guarded(provider, "open()", opened)
+        if any(not hasattr(found, name) for name in needed):
+            raise _wrong_answer(provider, "open()", f"something with {listed(needed, 'and')}", found)
+        return found
+
+    def _kind(self, hook: str, kind: str, parent: type) -> Any:
         for provider, answer in self._answers(hook):
             if provider.name == kind:
                 if not hasattr(answer, "options") or not callable(getattr(answer, "open", None)):
                     raise _wrong_answer(provider, hook, "a kind with `options` and `open`", answer)
+                if not isinstance(answer.options, type) or not issubclass(answer.options, parent):
+                    wanted = f"a subclass of {parent.__name__} as its `options`"
+                    raise _wrong_answer(provider, hook, wanted, answer.options)
                 return answer
         raise PluginError(
             "unknown-kind", f"plugin {ticked(kind)} brings no {hook.removeprefix('srpo_')}", "name another kind"
@@ -271,7 +336,7 @@ def backends() -> tuple[dict[str, type[TransportOptions]], dict[str, type[Launch
     for name in registry.names():
         try:
             registry.load(name, key="plugins")
-            hooks = set(_hooks(registry, name))
+            hooks = registry.hooks(name)
             if "srpo_transport" in hooks:
                 transports[name] = registry.transport(name).options
             if "srpo_launcher" in hooks:
@@ -300,7 +365,7 @@ def installed() -> list[Installed]:
         registry = Registry()
         try:
             registry.load(entry.name, key="plugins")
-            provides, fault = tuple(sorted(_hooks(registry, entry.name))), None
+            provides, fault = registry.hooks(entry.name), None
         except PluginError as error:
             provides, fault = (), str(error)
         distribution, version = (entry.dist.name, entry.dist.version) if entry.dist else ("", "")
@@ -308,12 +373,6 @@ def installed() -> list[Installed]:
             Installed(name=entry.name, distribution=distribution, version=version, provides=provides, fault=fault)
         )
     return found
-
-
-def _hooks(registry: Registry, name: str) -> Iterator[str]:
-    plugin = registry._manager.get_plugin(name)  # noqa: SLF001 - the registry's own helper
-    for caller in registry._manager.get_hookcallers(plugin) or ():  # noqa: SLF001
-        yield caller.name
 
 
 def _stays_inside(name: str) -> bool:
@@ -333,7 +392,7 @@ def _wrong_answer(provider: Provider, where: str, wanted: str, found: object) ->
     return PluginError(
         "plugin-answer",
         f"plugin {_said(provider)} answered {where} with {ticked(type(found).__name__)}, expected {wanted}",
-        _tell_authors(provider),
+        _tell_authors(provider.name),
     )
 
 
@@ -348,15 +407,15 @@ def _guarded(provider: Provider, what: str, call: Callable[[], A]) -> A:
         raise
     except Hung:
         raise _hung(provider, what) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
             "plugin-failed",
             f"plugin {_said(provider)} failed in {what}: {type(error).__name__}: {error}",
-            f"{_tell_authors(provider)}, or take it out of the manifest",
+            f"{_tell_authors(provider.name)}, or take it out of the manifest",
         ) from error
 
 
-def _broken(provider: Provider, error: Exception) -> PluginError:
+def _broken(provider: Provider, error: BaseException) -> PluginError:
     return PluginError(
         "plugin-broken",
         f"plugin {_said(provider)} cannot be loaded: {type(error).__name__}: {error}",
@@ -372,8 +431,8 @@ def _hung(provider: Provider, what: str) -> PluginError:
     )
 
 
-def _tell_authors(provider: Provider) -> str:
-    return f"this is a fault of the plugin: tell the authors of {_distribution(provider.name)}"
+def _tell_authors(name: str) -> str:
+    return f"this is a fault of the plugin: tell the authors of {_distribution(name)}"
 
 
 def _told(error: Exception) -> str:

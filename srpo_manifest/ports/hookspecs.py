@@ -29,7 +29,10 @@ def srpo_resolve_repo(wanted: Wanted) -> StageHandler | None:
 
 @hookspec
 def srpo_resolve_bash(wanted: Wanted) -> StageHandler | None:
-    """Second stage: which bash runs things on the target. One answer, as for srpo_resolve_repo."""
+    """Second stage: which bash runs things on the target.
+
+    One answer: two plugins' answers are an error naming both. Return None to leave it to others.
+    """
 
 
 @hookspec
@@ -43,34 +46,55 @@ def srpo_build_env(wanted: Wanted) -> StageHandler | None:
 
 @hookspec
 def srpo_pre_launch(wanted: Wanted) -> StageHandler | None:
-    """Fourth stage: what must be there, carried or checked before the trainer starts. Many answers."""
+    """Fourth stage: what must be there, carried or checked before the trainer starts.
+
+    Many answers, ordered by plugin name after the built-in: all of them count.
+    """
 
 
 @hookspec
 def srpo_launch(wanted: Wanted) -> StageHandler | None:
-    """Fifth stage: the trainer's command, one `JobStep`. One answer, as for srpo_resolve_repo."""
+    """Fifth stage: the trainer's command, one `JobStep`.
+
+    One answer: two plugins' answers are an error naming both. Return None to leave it to others.
+    """
 
 
 @hookspec
 def srpo_on_stop(wanted: Wanted) -> StageHandler | None:
-    """Last stage: the run has ended, outcome given. Many answers, each proposing `AtEnd` steps."""
+    """Last stage: the run has ended, outcome given; what is proposed are `AtEnd` steps.
+
+    Many answers, ordered by plugin name: each step has its share of the grace, and one that fails ends no other.
+    """
 
 
 @hookspec
 def srpo_transport() -> TransportKind | None:
-    """A transport that the plugin brings, of the kind that is the plugin's name."""
+    """A transport that the plugin brings, of the kind that is the plugin's name.
+
+    One answer a plugin: the one that `backend.transport.kind` names is asked. Two distributions with that name are an error.
+    """
 
 
 @hookspec
 def srpo_launcher() -> LauncherKind | None:
-    """A launcher that the plugin brings, of the kind that is the plugin's name."""
+    """A launcher that the plugin brings, of the kind that is the plugin's name.
+
+    One answer a plugin: the one that `backend.launcher.kind` names is asked. Two distributions with that name are an error.
+    """
 
 
 @hookspec
 def srpo_trainer() -> Iterable[bytes] | None:
-    """Trainer descriptions that the plugin brings: the bytes of TOML files."""
+    """Trainer descriptions that the plugin brings: the bytes of TOML files.
+
+    Many answers: the first description with the name that `model.type` gives is taken; those that ship come before all.
+    """
 
 
 @hookspec
 def srpo_observe(event: dict[str, Any]) -> None:
-    """Called on the client for every event of a followed run. A fault is told once and never reaches the run."""
+    """Called on the client for every event of a followed run, by `apply` and `attach`.
+
+    Every observer is called. A fault is told once and never reaches the run; an observer that hung is asked no more.
+    """

@@ -1,7 +1,8 @@
-"""Suites that a plugin inherits: it passes by naming its fixture. Needs `srpo-manifest[testing]`."""
+"""What a plugin's tests use: the real program, and suites to inherit. Needs `srpo-manifest[testing]`."""
 
 from __future__ import annotations
 
+from srpo_manifest.testing.program import Program, Said
 from srpo_manifest.testing.transports import TransportSuite, awkward
 
-__all__ = ["TransportSuite", "awkward"]
+__all__ = ["Program", "Said", "TransportSuite", "awkward"]

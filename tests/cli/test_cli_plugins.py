@@ -253,6 +253,119 @@ def test_the_verbs_of_a_run_do_without_a_plugin_that_has_broken_since(place, ins
     assert [say(verb).status for verb in ("logs", "stop", "wait", "attach")] == [0, 0, 0, 0]
 
 
+PARTLY = """
+from srpo_manifest.plugin import hookimpl
+@hookimpl
+def srpo_observe(event):
+    raise ValueError('heard')
+"""
+BROKEN = {
+    "raises": ("raise ValueError('no')", "plugin-broken"),
+    "leaves": ("raise SystemExit(0)", "plugin-broken"),
+    "hangs": ("import time\ntime.sleep(60)", "plugin-hung"),
+    "is of another time": ("from srpo_manifest.plugin import FromTheFuture", "plugin-incompatible"),
+    "fits in part": (f"{PARTLY}@hookimpl\ndef srpo_no_such_hook(wanted):\n    return None\n", "plugin-incompatible"),
+}
+VERBS = (["status"], ["logs"], ["stop"], ["wait"], ["fetch"])
+
+
+@pytest.mark.fault(69, "the verbs of a run do without")
+@pytest.mark.parametrize("how", BROKEN)
+def test_no_verb_of_a_run_waits_for_a_stage_plugin(place, install, say, how: str):
+    """Only who follows loads observers, and names the one that cannot be loaded."""
+    source, code = BROKEN[how]
+    install("notify", GOOD)
+    manifest(place, "notify")
+    assert say("apply").status == 0
+    install("notify", f"open('asked', 'w')\n{source}")
+    for verb in VERBS:
+        said = say(*verb)
+        assert said.status == 0, said.err
+    assert not (place.folder / "asked").exists()
+    said = say("attach", "--json", SRPO_MANIFEST_PLUGIN_SECONDS="0.5")
+    assert said.status == 0, said.err
+    (warning,) = (event for event in said.events if event["event"] == "warning.raised")
+    assert (warning["code"], "plugin `notify` 1.2" in warning["message"]) == (code, True)
+
+
+REACHES = {
+    "raises at import": ("raise ValueError('no')", "plugin-broken"),
+    "leaves at import": ("raise SystemExit(0)", "plugin-broken"),
+    "hangs at import": ("import time\ntime.sleep(600)", "plugin-hung"),
+    "raises in open": (TRANSPORT.replace("return PipedTransport", "raise ValueError('no') #"), "plugin-failed"),
+    "leaves in open": (TRANSPORT.replace("return PipedTransport", "raise SystemExit(0) #"), "plugin-failed"),
+    "hangs in open": (TRANSPORT.replace("return PipedTransport", "import time; time.sleep(600) #"), "plugin-hung"),
+    "opens nothing": (TRANSPORT.replace("return PipedTransport", "return None #"), "plugin-answer"),
+    "answers with another type": (TRANSPORT.replace("return Kind()", "return 7"), "plugin-answer"),
+    "has options of another type": (TRANSPORT.replace("options = Options", "options = {}"), "plugin-answer"),
+    "wants other options today": (TRANSPORT.replace("mark:", "marks:"), "plugin-incompatible"),
+}
+
+
+@pytest.mark.fault(69, "exit status 2, with its name")
+@pytest.mark.parametrize("how", REACHES)
+def test_a_transport_that_has_broken_since_is_named_by_every_verb_of_the_run(place, install, say, how: str):
+    """Nobody else can reach the run: that is said, with whom to ask, and is no bug of ours."""
+    source, code = REACHES[how]
+    install("wrapped", TRANSPORT)
+    tables = (
+        f'[paths]\nworkspace = "{place.folder}"\n[backend.transport]\nkind = "wrapped"\nmark = "{place.folder}/mark"\n'
+    )
+    manifest(place, rest=tables)
+    assert say("apply").status == 0
+    install("wrapped", source)
+    for verb in VERBS:
+        said = say(*verb, SRPO_MANIFEST_PLUGIN_SECONDS="0.5")
+        assert said.status == 2, said.err
+        assert said.err.startswith(f"error[{code}]: plugin `wrapped` 1.2 "), said.err
+        assert "`srpo-manifest-wrapped`" in said.err
+    said = say("runs", "--refresh", SRPO_MANIFEST_PLUGIN_SECONDS="0.5")
+    assert said.status == 0, said.err
+    install("wrapped", TRANSPORT)
+
+
+LAUNCHER = """
+from typing import Literal
+from srpo_manifest.plugin import DirectLauncher, LauncherOptions, hookimpl
+
+class Options(LauncherOptions):
+    kind: Literal["starter"]
+
+class Kind:
+    options = Options
+
+    def open(self, options):
+        return DirectLauncher()
+
+@hookimpl
+def srpo_launcher():
+    return Kind()
+"""
+
+
+@pytest.mark.fault(69, "exit status 2, with its name")
+def test_a_launcher_that_has_broken_since_is_named(place, install, say):
+    """As a transport is."""
+    install("starter", LAUNCHER)
+    manifest(place, rest='[backend.launcher]\nkind = "starter"\n')
+    assert say("apply").status == 0
+    assert say("stop").status == 0
+    install("starter", LAUNCHER.replace("return DirectLauncher()", "return 7"))
+    said = say("stop")
+    assert (said.status, said.err.split(": ")[0]) == (2, "error[plugin-answer]")
+    assert "plugin `starter` 1.2 answered open() with `int`" in said.err
+
+
+@pytest.mark.parametrize("kind", ["local", "direct", "srpo-manifest"])
+def test_a_plugin_takes_no_built_in_place(place, install, say, kind: str):
+    """Whoever claims one is not asked, and not imported."""
+    install(kind, "open('asked', 'w')\nraise SystemExit(7)")
+    manifest(place, rest='[backend]\ntransport.kind = "local"\nlauncher.kind = "direct"\n')
+    assert say("apply").status == 0
+    assert [say(*verb).status for verb in VERBS] == [0] * len(VERBS)
+    assert not (place.folder / "asked").exists()
+
+
 @pytest.mark.fault(69, "the steps of the others run")
 def test_end_steps_of_others_run_beside_one_that_hangs_or_fails(place, install, say):
     """Each has its share of the grace; what failed is told by name."""
