@@ -38,7 +38,7 @@ def command(*, run: str, checkpoints: str | None, to: str | None, follow: bool, 
     wanted = {*record.fetch}
     if checkpoints:
         wanted = wanted - {"checkpoints", "last-checkpoint"} | _CHECKPOINTS[checkpoints]
-    home = Path(to).absolute() / record.id if to else home_of(record)
+    home = Path(to).expanduser().absolute() / record.id if to else home_of(record)
     found: dict[str, Fetched] = {}
     chunks = contact.chunks()
     ended = False

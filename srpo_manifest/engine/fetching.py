@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Literal
+
+import msgspec
 
 from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.engine.contact import Contact
@@ -18,6 +21,7 @@ from srpo_manifest.errors import LaunchError, TransportError
 from srpo_manifest.finding import Finding
 from srpo_manifest.ports.fetching import (
     LOGS,
+    Remote,
     digests,
     listing,
     node_of,
@@ -25,6 +29,7 @@ from srpo_manifest.ports.fetching import (
     parse_listing,
     reading,
     safe,
+    together,
 )
 from srpo_manifest.ports.probes import Answer
 from srpo_manifest.reading.canonical import digest
@@ -32,13 +37,17 @@ from srpo_manifest.values.base import Value
 from srpo_manifest.values.run import Checkpoint, Status
 from srpo_manifest.wording import ticked
 
-CHUNK_BYTES = 16 << 20
-_ASK_SECONDS = 120.0
+LEAST_BYTES, MOST_BYTES = 64 << 10, 16 << 20
+"""What one answer holds: a fast link gets more, a slow one less."""
+_QUICK_SECONDS = 4.0
+_ASK_SECONDS = 60.0
 _HASH_SECONDS = 3600.0
 _PAUSES = (0.5, 2.0, 5.0, 10.0, 30.0)
 """Between tries while the target cannot be reached."""
-_NAMES = 200
+_NAMES = 100
 """So many at once: a command line is bounded."""
+_KEPT = ".fetched.json"
+_WHOLE_DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
 Kind = Literal["logs", "images", "checkpoints"]
 
 
@@ -51,181 +60,295 @@ class Fetched(Value):
     new: bool
 
 
+class _Kept(Value):
+    """What is known of a file that came: nothing is sent again while neither side has changed."""
+
+    bytes: int
+    there: str
+    here: int
+    digest: str
+
+
 class _Piece(Value):
-    """A file to bring: where it lies there, as shell text, and its digest where the target told it."""
+    """A file to bring: its path there, as shell text, and its digest where the target told it."""
 
     kind: Kind
-    folder: str
-    name: str
-    bytes: int
+    path: str
     home: str
+    remote: Remote
     digest: str | None = None
-    grows: bool = False
 
 
 def fetched(contact: Contact, status: Status, home: Path, wanted: Iterable[str]) -> tuple[list[Fetched], list[Finding]]:
     """Bring what is *wanted* (words of `outputs.fetch`) into the folder *home*; what is here already is not sent again.
 
     Returns: the files that are here, and what kept others from it: `outputs-gone`, `outputs-unreadable`, `unsafe-name`,
-    `fetch-damaged`, and as a warning `checkpoint-torn`. Raises: TransportError where the target stays out of reach, `fetch-unwritable` and `fetch-busy`; what came
-    until then stays, and counts.
+    `fetch-damaged`, `fetch-unwritable`, and as a warning `checkpoint-torn`. Raises: TransportError where the target stays out
+    of reach, `fetch-unwritable` and `fetch-busy`; what came until then stays, and counts.
     """
-    found: list[Fetched] = []
-    faults: list[Finding] = []
+    if status.state == "pending":
+        return [], []
     guard = cache_folder() / "locks" / digest(os.path.realpath(home))[:16]
     try:
         home.mkdir(parents=True, exist_ok=True)
         with held(guard, code="fetch-busy", patience_seconds=1.0):
-            for pieces in _groups(contact, status, frozenset(wanted), home):
-                with _noted(faults):
-                    for piece in pieces:
-                        with _noted(faults):
-                            found.append(_brought(contact, piece, home, ended=status.state == "ended"))
-            faults += _torn(status) if "checkpoints" in wanted else []
+            fetch = _Fetch(contact, status, home)
+            try:
+                fetch.bring(frozenset(wanted))
+            finally:
+                fetch.remember()
     except OSError as error:
         raise TransportError(
             "fetch-unwritable",
             f"{ticked(str(home))} cannot be written: {error.strerror}",
             "free the place, or name another with `--to`",
         ) from error
-    return found, faults
+    return fetch.found, fetch.faults
 
 
-def _torn(status: Status) -> list[Finding]:
-    """Checkpoints that never were whole, or are no more: there is nothing to bring."""
-    return [
-        Finding(
-            code="checkpoint-torn",
-            level="warn",
-            message=f"checkpoint {ticked(found.path)} does not come home: {found.reason or 'it is not whole'}",
+class _Fetch:
+    """One call of `fetched`: what came, what did not, and what is known of earlier ones."""
+
+    def __init__(self, contact: Contact, status: Status, home: Path) -> None:
+        self._contact, self._status, self._home = contact, status, home
+        self.found: list[Fetched] = []
+        self.faults: list[Finding] = []
+        self._bytes = 1 << 20
+        self._kept: dict[str, _Kept] = {}
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            self._kept = msgspec.json.decode((home / _KEPT).read_bytes(), type=dict[str, _Kept])
+
+    def bring(self, wanted: frozenset[str]) -> None:
+        """Logs, images, checkpoints; one that cannot come keeps no other from it."""
+        if wanted & {"logs", "images"}:
+            with self._noted():
+                self._node(wanted)
+        whole = [found for found in self._status.checkpoints if found.whole]
+        names: set[str] = set()
+        for checkpoint in whole if "checkpoints" in wanted else whole[-1:] if "last-checkpoint" in wanted else []:
+            place = PurePosixPath(checkpoint.path)
+            name = place.name if place.name not in names else f"{place.parent.name}-{place.name}"
+            names.add(name)
+            with self._noted():
+                self._checkpoint(checkpoint, f"checkpoints/{name}")
+        if "checkpoints" in wanted:
+            self._torn()
+
+    def remember(self) -> None:
+        """What is known now, for the next one."""
+        data = msgspec.json.encode(self._kept)
+        aside = self._home / f"{_KEPT}.new"
+        with contextlib.suppress(OSError):
+            aside.write_bytes(data)
+            aside.replace(self._home / _KEPT)
+
+    def _node(self, wanted: frozenset[str]) -> None:
+        node = node_of(self._contact.folder)
+        names = (*(LOGS if "logs" in wanted else ()), *(("images",) if "images" in wanted else ()))
+        files = parse_listing(self._asked(listing(node, names)))
+        pieces = [
+            _Piece(kind=_kind(file), path=f"{node}/{quote(file.name)}", home=file.name, remote=file) for file in files
+        ]
+        for piece in pieces:
+            if piece.kind == "logs":
+                with self._noted():
+                    self._log(piece)
+        self._files([piece for piece in pieces if piece.kind == "images"])
+
+    def _checkpoint(self, checkpoint: Checkpoint, home: str) -> None:
+        told = {file.path: file.digest for file in checkpoint.files}
+        place = quote(checkpoint.path)
+        files = parse_listing(self._asked(listing(place)))
+        for name in told.keys() - {file.name for file in files}:
+            message = f"{ticked(f'{checkpoint.path}/{name}')}, which the run told of, is not there any more"
+            self.faults.append(Finding(code="outputs-gone", level="deny", message=message))
+        self._files(
+            [
+                _Piece(
+                    kind="checkpoints",
+                    path=f"{place}/{quote(file.name)}" if file.name else place,
+                    home=f"{home}/{file.name}" if file.name else home,
+                    remote=file,
+                    digest=told.get(file.name),
+                )
+                for file in files
+            ]
         )
-        for found in status.checkpoints
-        if not found.whole and status.state == "ended"
-    ]
 
+    def _torn(self) -> None:
+        """Checkpoints that never were whole, or are no more: there is nothing to bring."""
+        for found in self._status.checkpoints:
+            if not found.whole and self._status.state == "ended":
+                why = found.reason or "it is not whole"
+                message = f"checkpoint {ticked(found.path)} does not come home: {why}"
+                self.faults.append(Finding(code="checkpoint-torn", level="warn", message=message))
 
-@contextlib.contextmanager
-def _noted(faults: list[Finding]) -> Iterator[None]:
-    """What goes wrong with one file, or one checkpoint, keeps no other from coming."""
-    try:
-        yield
-    except LaunchError as error:
-        faults += error.findings
+    def _log(self, piece: _Piece) -> None:
+        """It grows here as it does there, and is held against the other once the run has ended."""
+        home = self._home / piece.home
+        before = _size(home)
+        if self._is_home(piece):
+            self._here(piece, new=False)
+            return
+        right = False
+        for again in (False, True):
+            if again or _size(home) > piece.remote.bytes:
+                home.unlink(missing_ok=True)
+            self._copy(piece, home)
+            right = self._status.state != "ended" or self._keeps(piece, home, home)
+            if right:
+                break
+        if not right:
+            raise _damaged(piece)
+        self._here(piece, new=before != piece.remote.bytes)
 
+    def _files(self, pieces: list[_Piece]) -> None:
+        """Those that change no more: small ones together, large ones in parts."""
+        lacking = []
+        for piece in pieces:
+            with self._noted():
+                safe(piece.home)
+                if self._is_home(piece):
+                    self._here(piece, new=False)
+                else:
+                    lacking.append(piece)
+        for first in range(0, len(lacking), _NAMES):
+            some = self._with_digests(lacking[first : first + _NAMES])
+            few = [piece for piece in some if piece.remote.bytes <= self._bytes // _NAMES]
+            came = self._together(few) if len(few) > 1 else {}
+            for piece in some:
+                with self._noted():
+                    self._file(piece, came.get(piece.home))
 
-def _groups(contact: Contact, status: Status, wanted: frozenset[str], home: Path) -> Iterator[Iterator[_Piece]]:
-    if wanted & {"logs", "images"}:
-        yield _of_node(contact, wanted, home)
-    whole = [found for found in status.checkpoints if found.whole]
-    names: set[str] = set()
-    for checkpoint in whole if "checkpoints" in wanted else whole[-1:] if "last-checkpoint" in wanted else []:
-        place = PurePosixPath(checkpoint.path)
-        name = place.name if place.name not in names else f"{place.parent.name}-{place.name}"
-        names.add(name)
-        yield _of_checkpoint(contact, checkpoint, f"checkpoints/{name}")
+    def _with_digests(self, pieces: list[_Piece]) -> list[_Piece]:
+        unknown = [piece for piece in pieces if piece.digest is None]
+        if not unknown:
+            return pieces
+        with contextlib.suppress(LaunchError):
+            found = parse_digests(self._asked(digests(piece.path for piece in unknown), _HASH_SECONDS))
+            known = dict(zip((piece.home for piece in unknown), found, strict=True))
+            return [msgspec.structs.replace(piece, digest=piece.digest or known[piece.home]) for piece in pieces]
+        return pieces
 
+    def _together(self, pieces: list[_Piece]) -> dict[str, bytes]:
+        """By home, in one answer; nothing where one of them has changed meanwhile."""
+        answer = self._asked(together(piece.path for piece in pieces))
+        if answer.status != 0 or len(answer.output) != sum(piece.remote.bytes for piece in pieces):
+            return {}
+        found, at = {}, 0
+        for piece in pieces:
+            found[piece.home] = answer.output[at : at + piece.remote.bytes]
+            at += piece.remote.bytes
+        return found
 
-def _of_node(contact: Contact, wanted: frozenset[str], home: Path) -> Iterator[_Piece]:
-    node = node_of(contact.folder)
-    names = (*(LOGS if "logs" in wanted else ()), *(("images",) if "images" in wanted else ()))
-    files = parse_listing(_asked(contact, listing(node, *names)))
-    images = [file for file in files if file.name.startswith("images/")]
-    for file in files:
-        if file not in images:
-            yield _Piece(kind="logs", folder=node, name=file.name, bytes=file.bytes, home=file.name, grows=True)
-    missing = [file.name for file in images if not _is_home(home / file.name, file.bytes)]
-    known: dict[str, str] = {}
-    for first in range(0, len(missing), _NAMES):
-        known |= parse_digests(_asked(contact, digests(node, missing[first : first + _NAMES])))
-    for file in images:
-        yield _Piece(
-            kind="images", folder=node, name=file.name, bytes=file.bytes, home=file.name, digest=known.get(file.name)
-        )  # fmt: skip
-
-
-def _of_checkpoint(contact: Contact, checkpoint: Checkpoint, home: str) -> Iterator[_Piece]:
-    told = {file.path: file for file in checkpoint.files}
-    if "" in told:
-        place = PurePosixPath(checkpoint.path)
-        yield _Piece(
-            kind="checkpoints", folder=quote(str(place.parent)), name=place.name, bytes=told[""].bytes, home=home, digest=told[""].digest
-        )  # fmt: skip
-        return
-    folder = quote(checkpoint.path)
-    for file in parse_listing(_asked(contact, listing(folder))):
-        digest = told[file.name].digest if file.name in told else None
-        yield _Piece(
-            kind="checkpoints", folder=folder, name=file.name, bytes=file.bytes, home=f"{home}/{file.name}", digest=digest
-        )  # fmt: skip
-
-
-def _brought(contact: Contact, piece: _Piece, folder: Path, *, ended: bool) -> Fetched:
-    """The file at home. What has its last name here is right; what grows has it from the beginning."""
-    home = folder / safe(piece.home)
-    home.parent.mkdir(parents=True, exist_ok=True)
-    part = home if piece.grows else home.with_name(f".{home.name}.part")
-    if not piece.grows and _is_home(home, piece.bytes):
-        return Fetched(kind=piece.kind, path=piece.home, bytes=piece.bytes, new=False)
-    before = _size(part)
-    for again in (False, True):
-        if again or _size(part) > piece.bytes:
-            part.unlink(missing_ok=True)
-        _copy(contact, piece, part)
-        if piece.grows and not ended:
-            break
-        if _digest_here(part) == (piece.digest or _digest_there(contact, piece)):
-            break
-    else:
+    def _file(self, piece: _Piece, data: bytes | None) -> None:
+        home = self._home / piece.home
+        home.parent.mkdir(parents=True, exist_ok=True)
+        if _size(home) == piece.remote.bytes and home.is_file() and self._keeps(piece, home, home):
+            self._here(piece, new=False)
+            return
+        part = home.with_name(f".{digest(piece.home)[:16]}.part")
+        if data is not None:
+            part.write_bytes(data)
+        for again in (False, True):
+            if again or _size(part) > piece.remote.bytes:
+                part.unlink(missing_ok=True)
+            self._copy(piece, part)
+            if self._keeps(piece, part, home):
+                self._here(piece, new=True)
+                return
         part.unlink()
-        raise LaunchError(
-            "fetch-damaged",
-            f"{ticked(piece.name)} came home twice with another digest than it has there",
-            "see whether something still writes it, or whether the disk there, or here, is sound",
-        )
-    if part != home:
-        part.replace(home)
-    return Fetched(kind=piece.kind, path=piece.home, bytes=piece.bytes, new=before != piece.bytes or part != home)
+        raise _damaged(piece)
+
+    def _copy(self, piece: _Piece, part: Path) -> None:
+        """Append what is missing."""
+        with part.open("ab") as file:
+            while (at := file.tell()) < piece.remote.bytes:
+                answer = self._read(piece, at)
+                if answer.status != 0 or not answer.output:
+                    why = answer.complaint if answer.error else "it was cut, or is gone"
+                    raise LaunchError("outputs-unreadable", f"{ticked(piece.remote.name)} cannot be read there: {why}")
+                file.write(answer.output)
+                file.flush()
+            os.fsync(file.fileno())
+
+    def _read(self, piece: _Piece, at: int) -> Answer:
+        """A part of the file, as large as the link takes in a few seconds."""
+        while True:
+            began = time.monotonic()
+            script = reading(piece.path, at, min(self._bytes, piece.remote.bytes - at))
+            try:
+                answer = self._contact.transport.exec(script, timeout_seconds=_ASK_SECONDS)
+            except TransportError as error:
+                if error.code != "command-timeout" or self._bytes <= LEAST_BYTES:
+                    return self._asked(script)
+                self._bytes = max(LEAST_BYTES, self._bytes // 8)
+                continue
+            quick = time.monotonic() - began < _QUICK_SECONDS
+            self._bytes = min(MOST_BYTES, self._bytes * 2) if quick else max(LEAST_BYTES, self._bytes // 2)
+            return answer
+
+    def _keeps(self, piece: _Piece, part: Path, home: Path) -> bool:
+        """Whether the bytes are the target's: then they have their last name, and are known.
+
+        Raises: LaunchError `outputs-unreadable` where the target tells no digest.
+        """
+        there = piece.digest or parse_digests(self._asked(digests([piece.path]), _HASH_SECONDS))[0]
+        with part.open("rb") as file:
+            here = hashlib.file_digest(file, "sha256").hexdigest()
+        if here != there:
+            return False
+        if part != home:
+            part.replace(home)
+        known = _Kept(bytes=piece.remote.bytes, there=piece.remote.changed, here=home.stat().st_mtime_ns, digest=here)
+        self._kept[piece.home] = known
+        return True
+
+    def _is_home(self, piece: _Piece) -> bool:
+        """Whether neither side has changed since it came."""
+        kept, home = self._kept.get(piece.home), self._home / piece.home
+        if kept is None or (kept.bytes, kept.there) != (piece.remote.bytes, piece.remote.changed) or not home.is_file():
+            return False
+        here = home.stat()
+        return (here.st_size, here.st_mtime_ns) == (kept.bytes, kept.here) and piece.digest in (None, kept.digest)
+
+    def _here(self, piece: _Piece, *, new: bool) -> None:
+        self.found.append(Fetched(kind=piece.kind, path=piece.home, bytes=piece.remote.bytes, new=new))
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        """What goes wrong with one file, or one checkpoint, keeps no other from coming."""
+        try:
+            yield
+        except LaunchError as error:
+            self.faults += error.findings
+        except OSError as error:
+            if error.errno in _WHOLE_DISK or error.filename is None:
+                raise
+            message = f"{ticked(str(error.filename))} cannot be written: {error.strerror}"
+            self.faults.append(Finding(code="fetch-unwritable", level="deny", message=message))
+
+    def _asked(self, script: str, timeout_seconds: float = _ASK_SECONDS) -> Answer:
+        """The answer, patiently. Raises: TransportError where the target stays out of reach."""
+        for pause in _PAUSES:
+            try:
+                return self._contact.transport.exec(script, timeout_seconds=timeout_seconds)
+            except TransportError:
+                time.sleep(pause)
+        return self._contact.transport.exec(script, timeout_seconds=timeout_seconds)
 
 
-def _copy(contact: Contact, piece: _Piece, part: Path) -> None:
-    """Append what is missing."""
-    with part.open("ab") as file:
-        while (at := file.tell()) < piece.bytes:
-            size = min(CHUNK_BYTES, piece.bytes - at)
-            answer = _asked(contact, reading(f"{piece.folder}/{quote(piece.name)}", at, size))
-            if answer.status != 0 or not answer.output:
-                raise LaunchError(
-                    "outputs-unreadable", f"{ticked(piece.name)} cannot be read there: {answer.complaint or answer.text or 'it was cut'}"
-                )  # fmt: skip
-            file.write(answer.output)
-            file.flush()
-        os.fsync(file.fileno())
+def _kind(file: Remote) -> Kind:
+    return "images" if file.name.startswith("images/") else "logs"
 
 
-def _digest_there(contact: Contact, piece: _Piece) -> str | None:
-    answer = _asked(contact, digests(piece.folder, [piece.name]), timeout_seconds=_HASH_SECONDS)
-    return parse_digests(answer).get(piece.name)
-
-
-def _digest_here(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _is_home(path: Path, size: int) -> bool:
-    """Only what is whole has its last name."""
-    return path.is_file() and path.stat().st_size == size
+def _damaged(piece: _Piece) -> LaunchError:
+    return LaunchError(
+        "fetch-damaged",
+        f"{ticked(piece.remote.name or piece.home)} came home twice with another digest than it has there",
+        "see whether something still writes it, or whether the disk there, or here, is sound",
+    )
 
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _asked(contact: Contact, script: str, timeout_seconds: float = _ASK_SECONDS) -> Answer:
-    """The answer, patiently. Raises: TransportError where the target stays out of reach."""
-    for pause in _PAUSES:
-        try:
-            return contact.transport.exec(script, timeout_seconds=timeout_seconds)
-        except TransportError:
-            time.sleep(pause)
-    return contact.transport.exec(script, timeout_seconds=timeout_seconds)

@@ -1,8 +1,8 @@
-"""Bringing outputs home: what the target is asked, in bash and coreutils alone, and how its answers are read."""
+"""Bringing outputs home: what the target is asked, in bash, findutils and coreutils alone, and how its answers are read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.errors import LaunchError
@@ -14,13 +14,15 @@ from srpo_manifest.wording import ticked
 LOGS = ("log", "events.jsonl", "result.json")
 """Files of a node's folder that tell how it went."""
 _GONE = 66
+_PRINT = "-type f -printf '%s %T@ %P\\0'"
 
 
 class Remote(Value):
-    """A file there: its name beneath the folder that was asked for, and its size."""
+    """A file there: its name beneath what was asked for (empty where that is the file), its size, when it changed."""
 
     name: str
     bytes: int
+    changed: str
 
 
 def node_of(folder: str) -> str:
@@ -28,9 +30,15 @@ def node_of(folder: str) -> str:
     return f"{folder}/{NODE}"
 
 
-def listing(folder: str, *names: str) -> str:
-    """Files beneath *folder*, which is shell text: regular ones, of *names* alone where those are given."""
-    return f"cd -- {folder} 2>/dev/null || exit {_GONE}\nfind {' '.join(map(quote, names)) or '.'} -type f -printf '%s %p\\0' 2>/dev/null\ntrue\n"
+def listing(folder: str, names: Sequence[str] = ()) -> str:
+    """Regular files beneath *folder*, which is shell text: of *names*, and no link is followed; or all, behind links as well."""
+    if not names:
+        return f"[ -e {folder} ] || exit {_GONE}\nfind -L {folder} -ignore_readdir_race {_PRINT}\n"
+    wanted = " ".join(map(quote, names))
+    return f"""cd -- {folder} 2>/dev/null || exit {_GONE}
+for name in {wanted}; do [ -L "$name" ] || [ ! -e "$name" ] || set -- "$@" "$name"; done
+[ $# -eq 0 ] || find "$@" -ignore_readdir_race {_PRINT.replace("%P", "%p")}
+"""
 
 
 def parse_listing(answer: Answer) -> tuple[Remote, ...]:
@@ -41,12 +49,16 @@ def parse_listing(answer: Answer) -> tuple[Remote, ...]:
             "the folder of what the run wrote is not there any more",
             "see whether it was moved or removed",
         )
+    if answer.status != 0:
+        raise LaunchError("outputs-unreadable", f"what the run wrote cannot be listed there: {answer.complaint}")
     try:
-        lines = answer.output.decode("utf-8").split("\0")[:-1]
-        found = [(int(size), name.removeprefix("./")) for size, _, name in (line.partition(" ") for line in lines)]
+        lines = answer.output.decode("utf-8", "surrogateescape").split("\0")[:-1]
+        found = [(int(size), changed, name) for size, changed, name in (line.split(" ", 2) for line in lines)]
     except ValueError as error:
         raise LaunchError("outputs-unreadable", f"the list of what the run wrote cannot be read: {error}") from error
-    return tuple(Remote(name=name, bytes=size) for size, name in sorted(found, key=lambda one: one[1]))
+    return tuple(
+        Remote(name=name, bytes=size, changed=changed) for size, changed, name in sorted(found, key=lambda one: one[2])
+    )
 
 
 def safe(name: str) -> str:
@@ -64,12 +76,19 @@ def reading(path: str, offset: int, size: int) -> str:
     return f"[ -f {path} ] || exit {_GONE}\ntail -c +{offset + 1} -- {path} | head -c {size}\n"
 
 
-def digests(folder: str, names: Iterable[str]) -> str:
-    """The sha256 of files of *folder*, which is shell text."""
-    return f"cd -- {folder} || exit {_GONE}\nsha256sum -z -- {' '.join(map(quote, names))}\n"
+def together(paths: Iterable[str]) -> str:
+    """The bytes of all *paths*, which are shell text, one behind the other."""
+    return f"cat -- {' '.join(paths)}\n"
 
 
-def parse_digests(answer: Answer) -> dict[str, str]:
-    """By name; those that could not be read are not among them."""
-    lines = answer.output.decode("utf-8", "replace").split("\0")[:-1]
-    return {name.removeprefix("./"): digest for digest, _, name in (line.partition("  ") for line in lines)}
+def digests(paths: Iterable[str]) -> str:
+    """The sha256 of files, which are shell text."""
+    return f"sha256sum -z -- {' '.join(paths)}\n"
+
+
+def parse_digests(answer: Answer) -> list[str]:
+    """In the order that was asked for. Raises: LaunchError `outputs-unreadable` where one is missing."""
+    lines = answer.output.split(b"\0")[:-1]
+    if answer.status != 0:
+        raise LaunchError("outputs-unreadable", f"no digest can be had there: {answer.complaint}")
+    return [line.partition(b" ")[0].decode("ascii", "replace") for line in lines]

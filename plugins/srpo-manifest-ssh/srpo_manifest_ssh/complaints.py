@@ -25,7 +25,9 @@ _UNREACHED = re.compile(
 )
 _BROKEN = re.compile(r"Timeout, server .* not responding|Connection (?:to .* )?(?:closed|reset)|Broken pipe|mux_client")
 _UNCONFIGURED = re.compile(r"Bad configuration option|Can't open user config file|terminating, \d+ bad configuration")
-_NO_BASH = re.compile(r"(?:bash|exec).*(?:not found|No such file)", re.IGNORECASE)
+_NO_PROGRAM = (126, 127)
+_OF_SSH = 255
+"""Every other status comes from the shell there."""
 
 
 def why(options: SshOptions, said: str, status: int, *, began: bool, fingerprint: Fingerprint) -> TransportError:
@@ -34,6 +36,18 @@ def why(options: SshOptions, said: str, status: int, *, began: bool, fingerprint
     try_by_hand = f"try it by hand: `{by_hand(options)}`"
     if began:
         return _broken(host, last)
+    if status in _NO_PROGRAM:
+        return TransportError(
+            "no-bash",
+            f"no bash answers on `{host}`: {last}",
+            "install bash there, or name one: `backend.transport.bash`",
+        )
+    if status != _OF_SSH:
+        return TransportError(
+            "login-shell",
+            f"the login shell of `{host}` ended with status {status} before our bash read anything: {last or 'it said nothing'}",
+            "look at its `.bashrc` and `.profile`, which must not read, `exec` or `exit`, and at ForceCommand of its sshd",
+        )
     if _REVOKED.search(said):
         return TransportError("host-key-changed", f"the key of `{host}` is revoked: {last}", "do not log in there")
     if _CHANGED.search(said):
@@ -67,12 +81,6 @@ def why(options: SshOptions, said: str, status: int, *, began: bool, fingerprint
         return _broken(host, last)
     if _UNCONFIGURED.search(said):
         return TransportError("ssh-config", f"ssh does not take its configuration: {last}", try_by_hand)
-    if status == 127 or _NO_BASH.search(last):
-        return TransportError(
-            "no-bash",
-            f"no bash answers on `{host}`: {last}",
-            "install bash there, or name one: `backend.transport.bash`",
-        )
     return TransportError(
         "ssh-failed", f"ssh reached no bash on `{host}`: {last or f'exit status {status}'}", try_by_hand
     )

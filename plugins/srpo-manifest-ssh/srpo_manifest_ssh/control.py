@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
 
 from srpo_manifest.plugin import TransportError, ticked
-from srpo_manifest_ssh.options import SshOptions
 
+_PLAIN = re.compile(r"/[A-Za-z0-9/._-]*")
+"""What ssh reads as it is: blanks, `%` and `${` mean something else to it."""
 _SOCKET_BYTES = 104
 """The least that systems allow, its end included. Source: unix(7), and macOS's sys/un.h."""
-_NAME_BYTES = 8 + 1 + 40 + 17
-"""`CONFIG-%C`, and what ssh puts behind it until the socket is bound."""
+_NAME_BYTES = 24 + 17
+"""The name, and what ssh puts behind it until the socket is bound."""
 
 
-def control_path(options: SshOptions) -> str:
-    """The path for `ControlPath`: one socket for each login and configuration.
+def control_path(way: str) -> str:
+    """The path for `ControlPath`. *way* is all that decides where a login ends: no two ways share one.
 
     Raises: TransportError `control-folder` where another user could reach it.
     """
-    configured = hashlib.sha256(repr((options.config, options.user, options.port)).encode()).hexdigest()[:8]
-    return str(_folder() / f"{configured}-%C")
+    return str(_folder() / hashlib.sha256(way.encode()).hexdigest()[:24])
 
 
 def _folder() -> Path:
     name = f"srpo-ssh-{os.getuid()}"
     for parent in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108 - it is checked
-        if parent and len(os.fsencode(parent)) + 1 + len(name) + 1 + _NAME_BYTES < _SOCKET_BYTES and "%" not in parent:
+        short = parent and len(os.fsencode(parent)) + 1 + len(name) + 1 + _NAME_BYTES < _SOCKET_BYTES
+        if parent and short and _PLAIN.fullmatch(parent):
             folder = Path(parent, name)
             try:
                 folder.mkdir(mode=0o700, exist_ok=True)

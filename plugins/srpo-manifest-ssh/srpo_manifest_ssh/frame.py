@@ -6,10 +6,17 @@ import re
 
 from srpo_manifest.plugin import Answer, quote
 
+ASTRAY = 97
+"""The status of a shell that a login file put in our place."""
+
 
 def framed(script: str, mark: str) -> str:
-    """*script*, which is run in a subshell, with *mark* before its output and its errors, and with its status behind."""
-    return f"""printf '\\n%s\\n' {mark}; printf '\\n%s\\n' {mark} >&2
+    """*script*, which is run in a subshell, with *mark* before its output and its errors, and with its status behind.
+
+    A shell that is not ours, and takes standard input for commands, ends at the first line.
+    """
+    return f"""[ "${{script+read}}" ] || exit {ASTRAY}
+printf '\\n%s\\n' {mark}; printf '\\n%s\\n' {mark} >&2
 (eval {quote(script)})
 printf '\\n%s %s\\n' {mark} "$?"
 """

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable
+from functools import cached_property
 
 from srpo_manifest.plugin import Answer, PipedTransport, TransportError
 from srpo_manifest_ssh.command import SHARES_LOGINS, remote, ssh
@@ -18,22 +19,29 @@ from srpo_manifest_ssh.options import SshOptions
 
 _OFFERED = re.compile(r"Server host key: \S+ (SHA256:\S+)")
 _ASK_SECONDS = 15
+_FAILED = 255
+"""What ssh itself ends with; other statuses come from there."""
 
 
 class SshTransport(PipedTransport):
     """Every command is one of ssh; on POSIX they share one login."""
 
     def __init__(self, options: SshOptions) -> None:
-        """Raises: TransportError `control-folder`."""
+        super().__init__(prefix=("ssh",), bash=options.bash or "bash", place=options.host)
         self._options = options
-        self._control = control_path(options) if SHARES_LOGINS else None
-        prefix = (*ssh(options, control=self._control), "--", options.host)
-        super().__init__(prefix, bash=options.bash or "bash", place=options.host)
 
     @property
     def argv(self) -> tuple[str, ...]:
         """The command line, the same for every script; the login shell there reads its end."""
-        return (*self.prefix, remote(self.bash_argv))
+        return (*ssh(self._options, control=self._control), "--", self._options.host, remote(self.bash_argv))
+
+    @cached_property
+    def _control(self) -> str | None:
+        """The socket of this very way: hosts of one address behind two gates share no login."""
+        if not SHARES_LOGINS:
+            return None
+        way = _said(*ssh(self._options, control=None), "-G", "--", self._options.host)
+        return control_path(f"{self._options} {way.output.decode('utf-8', 'replace') if way.status == 0 else ''}")
 
     def exec(self, script: str, data: Iterable[bytes] = (), *, timeout_seconds: float) -> Answer:
         """As the port says. Raises: TransportError also where the machine cannot be logged in to."""
@@ -60,12 +68,16 @@ class SshTransport(PipedTransport):
                 raise self._why(made.error, made.status, began=False)
 
     def _leave(self) -> None:
-        """A shared login that may be dead is left: the next command makes its own."""
-        if self._control is not None:
-            _said(*ssh(self._options, control=self._control), "-O", "exit", self._options.host)
+        """A shared login that is dead is left: the next command makes its own. Others may still use one that lives."""
+        shared = ssh(self._options, control=self._control)
+        if self._control is not None and _said(*shared, "--", self._options.host, "exit").status == _FAILED:
+            _said(*shared, "-O", "exit", self._options.host)
 
     def _why(self, said: bytes, status: int, *, began: bool) -> TransportError:
         text = said.decode("utf-8", "replace")
+        if not began and "UNKNOWN port" in text:  # a shared login hides what the machine in between said
+            alone = _said(*ssh(self._options, control=None), "--", self._options.host, "exit")
+            text = alone.error.decode("utf-8", "replace") + text
         return why(self._options, text, status, began=began, fingerprint=self._fingerprint)
 
     def _fingerprint(self) -> str | None:

@@ -22,7 +22,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and not path.name.startswith(".")
     }
 
 
@@ -57,7 +57,7 @@ def test_what_the_manifest_wants_is_home_when_the_run_has_ended(desk):
 
 def test_outputs_come_while_the_run_goes_on(desk):
     """The log grows here as it does there, and is right in the end."""
-    desk.command("bash", "-c", "for i in $(seq 1 60); do echo line $i; sleep 0.1; done")
+    desk.command("bash", "-c", "for i in $(seq 1 150); do echo line $i; sleep 0.1; done")
     assert desk.say("apply", "--detach").status == 0
     desk.sshd.until(lambda: "line 3" in desk.say("logs", "--raw").out)
     early = desk.say("fetch", "--json").json
@@ -101,7 +101,7 @@ def test_a_fetch_that_was_killed_goes_on_where_it_was(desk):
     """Nothing has its last name before it is whole."""
     there = large(desk, 64)
     client = desk.start("fetch")
-    part = lambda: [*desk.folder.glob("runs/*/images/.big.bin.part")]  # noqa: E731
+    part = lambda: [*desk.folder.glob("runs/*/images/.*.part")]  # noqa: E731
     desk.sshd.until(lambda: part() and part()[0].stat().st_size >= 16 << 20)
     client.send_signal(signal.SIGKILL)
     client.communicate()
@@ -120,7 +120,7 @@ def test_what_is_wrong_here_is_sent_anew(desk):
     assert desk.say("fetch").status == 0
     home = home_of(desk)
     (home / "images/big.bin").unlink()
-    (home / "images/.big.bin.part").write_bytes(b"something else")
+    (home / "images/.*.part").write_bytes(b"something else")
     (home / "log").write_bytes(b"written here\n" * 50)
     assert desk.say("fetch").status == 0
     assert (home / "images/big.bin").read_bytes() == there.read_bytes()
@@ -132,13 +132,13 @@ def test_names_and_links_of_the_target_lead_nowhere(desk):
     secret = desk.sshd.folder / "secret"
     secret.write_text("not yours")
     desk.command(
-        "bash", "-c", f"cd $SRPO_RUN_DIR; mkdir -p images/a; ln -s {secret} images/link; ln -s / images/root; echo x >images/a/good.png; echo x >$'images/odd\\nname'; echo x >'images/C:x'"
+        "bash", "-c", f"cd $SRPO_RUN_DIR; mkdir -p images/a; ln -s {secret} images/link; ln -s / images/root; echo x >images/a/good.png; echo x >$'images/odd\\nname'; echo x >'images/C:x'; echo x >$'images/\\xff'"
     )  # fmt: skip
     assert desk.say("apply", "--detach").status == 0
     assert desk.say("wait").status == 0
     said = desk.say("fetch", "--json")
     assert said.status == 5
-    assert said.err.count("error[unsafe-name]") == 2
+    assert said.err.count("error[unsafe-name]") == 3
     assert not said.json["complete"]
     assert [path.name for path in (home_of(desk) / "images").rglob("*") if path.is_file()] == ["good.png"]
     assert (home_of(desk) / "log").exists()
@@ -161,6 +161,70 @@ def test_a_checkpoint_that_is_gone_keeps_no_other_from_coming(desk):
     assert (said.status, said.err.count("warning[checkpoint-torn]")) == (0, 1)
     assert {one.name for one in (home_of(desk) / "checkpoints").glob("*")} == {one.name for one in others}
     desk.sshd.until(lambda: desk.say("status", "--json").json["end"]["state"] == "ended")
+
+
+def test_what_changed_there_at_the_same_size_is_sent_again(desk):
+    """And what was changed here is mended."""
+    there = large(desk, 1)
+    assert desk.say("fetch").status == 0
+    home = home_of(desk) / "images/big.bin"
+    there.write_bytes(b"y" * there.stat().st_size)
+    assert desk.say("fetch").status == 0
+    assert home.read_bytes() == there.read_bytes()
+    home.write_bytes(b"x" * home.stat().st_size)
+    assert desk.say("fetch").status == 0
+    assert home.read_bytes() == there.read_bytes()
+
+
+def test_many_small_files_come_together(desk):
+    """Not a command for each."""
+    desk.command(
+        "bash",
+        "-c",
+        "mkdir -p $SRPO_RUN_DIR/images; cd $SRPO_RUN_DIR/images; for i in $(seq 500); do echo $i >$i.png; done",
+    )
+    assert desk.say("apply", "--detach").status == 0
+    assert desk.say("wait").status == 0
+    commands = desk.sshd.commands
+    assert desk.say("fetch").status == 0
+    assert desk.sshd.commands - commands < 40
+    assert digests(home_of(desk) / "images") == digests(desk.node() / "images")
+
+
+def test_a_machine_that_lacks_a_tool_is_not_called_done(desk):
+    """Neither without find nor without sha256sum; what was here stays."""
+    large(desk, 1)
+    text = '[end]\ncommand = ["touch", "off"]\nwhen = "fetched"\nwait_hours = 1\n'
+    desk.command("bash", "-c", "echo done", more=text)
+    assert desk.say("apply", "--detach").status == 0
+    assert desk.say("wait").status == 0
+    bin_folder = desk.sshd.home / "bin"
+    bin_folder.mkdir()
+    (desk.sshd.home / ".bashrc").write_text(f"PATH={bin_folder}:$PATH\n")
+    for tool in ("find", "sha256sum"):
+        (bin_folder / tool).write_text("#!/bin/sh\necho out of order >&2\nexit 1\n")
+        (bin_folder / tool).chmod(0o755)
+        said = desk.say("fetch", "--json")
+        assert (said.status, said.json["complete"]) == (5, False)
+        assert "error[outputs-unreadable]" in said.err
+        assert "out of order" in said.err
+        (bin_folder / tool).unlink()
+    assert desk.say("status", "--json").json["end"]["state"] == "waiting"
+    assert desk.say("fetch").status == 0
+
+
+def test_links_of_a_checkpoint_are_files_of_it(desk):
+    """As caches of models lay them out."""
+    desk.demo()
+    assert desk.say("apply", "--detach").status == 0
+    assert desk.say("wait").status == 0
+    whole = [Path(found["path"]) for found in desk.say("status", "--json").json["checkpoints"] if found["whole"]]
+    weights = next(whole[-1].glob("*.safetensors"))
+    blob = desk.sshd.home / "blob"
+    weights.rename(blob)
+    weights.symlink_to(blob)
+    assert desk.say("fetch", "--checkpoints", "last").status == 0
+    assert (home_of(desk) / "checkpoints" / whole[-1].name / weights.name).read_bytes() == blob.read_bytes()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from srpo_manifest_ssh.options import SshOptions
+from srpo_manifest_ssh.transport import SshTransport
 
 from srpo_manifest.plugin import TransportError
 
@@ -181,15 +182,56 @@ def test_sockets_lie_where_nobody_else_reaches(sshd, monkeypatch):
     (socket,) = folder.iterdir()
     assert socket.is_socket()
     folder.chmod(0o777)
-    with pytest.raises(TransportError) as found:
-        sshd.transport()
-    assert found.value.code == "control-folder"
+    assert refused(sshd.transport()).code == "control-folder"
     folder.chmod(0o700)
     deep = sshd.folder / ("d" * 90)
     deep.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", f"{sshd.folder}/a ${{HOME}} %h")
+    Path(os.environ["XDG_RUNTIME_DIR"]).mkdir()
+    sshd.transport().exec("true", timeout_seconds=30)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
     sshd.transport().exec("true", timeout_seconds=30)
     assert list(deep.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["exit 0", "cat >/dev/null", "exec bash", "exec sh", "read -r x; exit 3", "kill -9 $$"]
+)
+def test_a_login_file_that_takes_our_place(sshd, line):
+    """It is told where to look, and nothing that we send is run as commands of another shell."""
+    (sshd.home / ".bashrc").write_text(f"{line}\n")
+    marker = sshd.folder / "ran"
+    with pytest.raises(TransportError) as found:
+        sshd.transport().exec("true", (f"\ntouch {marker}\n".encode() * 20,), timeout_seconds=30)
+    assert found.value.code in ("login-shell", "contact-lost" if "kill" in line else "login-shell", "ssh-failed")
+    assert not marker.exists()
+
+
+def test_two_machines_of_one_address_share_no_login(sshd, folder):
+    """Behind two gates, or trusted under two names: the way there is part of what is shared."""
+    transport = sshd.transport()
+    transport.exec("true", timeout_seconds=30)
+    sshd.config.write_text(
+        sshd.config.read_text().replace("Host box", "Host box other") + "Host other\n  HostKeyAlias else\n"
+    )
+    other = SshTransport(SshOptions(kind="ssh", host="other", config=str(sshd.config)))
+    assert refused(other).code == "host-unknown"
+    sshd.configure(f"ProxyCommand {sshd.folder}/nobody %h")
+    assert refused(sshd.transport()).code != "contact-lost"
+    assert transport.exec("echo still", timeout_seconds=30).output == b"still\n"
+
+
+def test_one_that_is_late_takes_no_login_from_others(sshd):
+    """They share it, and go on."""
+    transport = sshd.transport()
+    with ThreadPoolExecutor(1) as aside:
+        long = aside.submit(transport.exec, "sleep 5; echo long", timeout_seconds=30)
+        sshd.until(lambda: sshd.commands == 1)
+        with pytest.raises(TransportError) as late:
+            transport.exec("sleep 50", timeout_seconds=1)
+        assert late.value.code == "command-timeout"
+        assert long.result().output == b"long\n"
+    assert sshd.logins == 1
 
 
 @pytest.mark.fault(64, "replaced")
