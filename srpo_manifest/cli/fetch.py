@@ -12,7 +12,7 @@ from srpo_manifest.cli.bringing import brought, home_of
 from srpo_manifest.cli.output import data, say
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
-from srpo_manifest.engine.fetching import Fetched
+from srpo_manifest.engine.fetching import Fetched, patiently
 from srpo_manifest.ports.following import Chunk
 
 FORMAT = 1
@@ -43,7 +43,7 @@ def command(*, run: str, checkpoints: str | None, to: str | None, follow: bool, 
     chunks = contact.chunks()
     ended = False
     while not ended:
-        status = contact.status()
+        status = patiently(contact.status)
         records.saw(record, status)
         ended = status.state == "ended" or not follow
         here, good = brought(contact, status, home, wanted)

@@ -7,9 +7,9 @@ import errno
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -48,6 +48,7 @@ _NAMES = 100
 """So many at once: a command line is bounded."""
 _KEPT = ".fetched.json"
 _WHOLE_DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
+A = TypeVar("A")
 Kind = Literal["logs", "images", "checkpoints"]
 
 
@@ -329,13 +330,17 @@ class _Fetch:
             self.faults.append(Finding(code="fetch-unwritable", level="deny", message=message))
 
     def _asked(self, script: str, timeout_seconds: float = _ASK_SECONDS) -> Answer:
-        """The answer, patiently. Raises: TransportError where the target stays out of reach."""
-        for pause in _PAUSES:
-            try:
-                return self._contact.transport.exec(script, timeout_seconds=timeout_seconds)
-            except TransportError:
-                time.sleep(pause)
-        return self._contact.transport.exec(script, timeout_seconds=timeout_seconds)
+        return patiently(lambda: self._contact.transport.exec(script, timeout_seconds=timeout_seconds))
+
+
+def patiently(ask: Callable[[], A]) -> A:
+    """What *ask* answers. Raises: TransportError where the target stays out of reach."""
+    for pause in _PAUSES:
+        try:
+            return ask()
+        except TransportError:
+            time.sleep(pause)
+    return ask()
 
 
 def _kind(file: Remote) -> Kind:

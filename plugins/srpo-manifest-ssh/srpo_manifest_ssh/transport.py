@@ -40,8 +40,9 @@ class SshTransport(PipedTransport):
         """The socket of this very way: hosts of one address behind two gates share no login."""
         if not SHARES_LOGINS:
             return None
-        way = _said(*ssh(self._options, control=None), "-G", "--", self._options.host)
-        return control_path(f"{self._options} {way.output.decode('utf-8', 'replace') if way.status == 0 else ''}")
+        options = self._options
+        found = _said(*ssh(options, control=None), "-G", "--", options.host)
+        return control_path(repr((options.host, options.user, options.port, options.config, found.output)))
 
     def exec(self, script: str, data: Iterable[bytes] = (), *, timeout_seconds: float) -> Answer:
         """As the port says. Raises: TransportError also where the machine cannot be logged in to."""

@@ -89,7 +89,7 @@ def test_a_link_that_is_cut_costs_what_was_on_its_way(desk):
     there = large(desk, 96)
     client = desk.start("fetch", "--json")
     for _ in range(3):
-        time.sleep(0.8)
+        time.sleep(0.5)
         desk.sshd.cut()
     out, err = client.communicate(timeout=90)
     assert client.returncode == 0, err
