@@ -171,3 +171,25 @@ def test_every_profile_is_checked_merged(place, say):
     place.write("a.toml", text + '[profile.good]\nname = "b"\n')
     assert say("validate", "a.toml").status == 0
     assert say("validate", "manifests", "a.toml").status == 2  # there is no such folder
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("[resources]\ngpus = 8\n", "did you mean `gpus_per_node`?"),
+        ("[resources]\nmemory_mib = 65536\n", "did you mean `memory_gib`?"),
+        ("[stop]\nstall_seconds = 600\n", "did you mean `stall_minutes`?"),
+        ("[stop]\ngrace_minutes = 2\n", "did you mean `grace_seconds`?"),
+        ('[entry]\ncode = "direct"\n', "did you mean `mode`?"),
+        ('[model]\ntype = "generic"\nvar = "a"\n', "did you mean `vae`?"),
+    ],
+)
+def test_no_edit_changes_a_meaning(place, say, wrong, hint):
+    """What may be another word, or another unit, is a question for whoever wrote it."""
+    model = "" if "[model]" in wrong else "model.type = 'generic'"
+    text = f'schema = 1\nname = "a"\n{model}\n{wrong}'
+    file = place.write("a.toml", text)
+    said = say("validate", "--fix", "a.toml")
+    assert said.status == 2
+    assert hint in said.out
+    assert file.read_text() == text
