@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_UNITS = frozenset(
-    "byte kb mb gb tb kib mib gib tib ms sec second min minute hour day week cpu gpu core node worker".split()
-)
+_UNITS = {
+    "byte", "kb", "mb", "gb", "tb", "kib", "mib", "gib", "tib", "ms", "sec", "second", "min", "minute", "hour", "day",
+    "week", "cpu", "gpu", "core", "node", "worker",
+}  # fmt: skip
 _LONG = 6
 """A word of so many letters is still known with one of them wrong."""
 

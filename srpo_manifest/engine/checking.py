@@ -23,6 +23,7 @@ from srpo_manifest.values.said import Said
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import listed
 
+_TOLD = ("deny", "warn")
 _MANY = 100
 """A file with more mistakes is mended before each profile is asked for more."""
 
@@ -35,7 +36,11 @@ def findings(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:
     found = _findings(said, text)
     names = () if said.profiles or len(found) > _MANY else profiles(said, text)
     for name in names if len(names) <= MOST_PROFILES else ():
-        told = (one for one in _findings(replace(said, profiles=(name,)), text) if one.level in ("deny", "warn"))
+        told = (
+            one
+            for one in _findings(replace(said, profiles=(name,)), text)
+            if one.level in _TOLD or one.code == "flags-unchecked"
+        )
         hint = f"so it is with `--profile {name}`"
         known = frozenset(found)
         found += tuple(replace(one, hints=(*one.hints, hint)) for one in told if one not in known)
@@ -64,11 +69,16 @@ def _checked(wanted: Wanted, said: Said) -> tuple[Finding, ...]:
     named = wanted.manifest.plugins and not said.without_plugins
     if not named and wanted.manifest.repo.url != DEMO and not is_file(find(wanted.folder, said.lock)):
         return tuple(placed(wanted, fault) for fault in faults(wanted))
-    from srpo_manifest.engine.deciding import manifest_faults  # noqa: PLC0415 - costs as much as all the rest
+    from srpo_manifest.engine.deciding import manifest_faults, unchecked  # noqa: PLC0415 - costs as much as all the rest
     from srpo_manifest.engine.repositories import Repositories  # noqa: PLC0415 - likewise
 
     registry = built_in_registry() if said.without_plugins else load_plugins(wanted)
-    return manifest_faults(wanted, Repositories(wanted, lock=said.lock).known(), registry)
+    repositories = Repositories(wanted, lock=said.lock)
+    found = manifest_faults(wanted, repositories.known(), registry)
+    if unknown := repositories.unknown():
+        why, hints, key = unknown
+        found = (*found, placed(wanted, unchecked(why, *hints, key=key)))
+    return found
 
 
 def _unread(wanted: Wanted) -> tuple[Finding, ...]:
