@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from srpo_manifest import upstream
-from srpo_manifest.engine.files import read_source, root_of
+from srpo_manifest.engine.files import manifests_in, read_source, root_of
 from srpo_manifest.errors import ManifestError, PluginError
 from srpo_manifest.reading.manifest import Document, Named, parse_manifest, read_manifest, remembered, with_overlays
 from srpo_manifest.reading.toml import Source
@@ -50,7 +50,7 @@ def load(said: Said, text: bytes | None = None) -> Wanted:
                 "not-utf8", f"{ticked(what)} is not UTF-8, and a plan cannot hold it", "spell it in UTF-8"
             )
     document = parse_manifest(source_of(said) if text is None else Source(file=said.manifest, data=text))
-    document, extends = _beside(document, document.extends, folder, root, "extends")
+    document, extends = _beside(document, document.extends, said, root, "extends")
     document = with_overlays(
         document,
         extends=extends,
@@ -58,13 +58,25 @@ def load(said: Said, text: bytes | None = None) -> Wanted:
         profiles=said.profiles,
         sets=said.sets,
     )
-    document, args = _beside(document, document.named.args_file, folder, root, "entry.args_file")
+    document, args = _beside(document, document.named.args_file, said, root, "entry.args_file")
     return _typed(document, said, folder, args)
 
 
 def source_of(said: Said) -> Source:
-    """The manifest file itself, which must not lead out of its git root. Raises: ManifestError of `read_source`."""
+    """The manifest file itself, which must not lead out of its git root.
+
+    Raises: ManifestError `no-manifest` for a folder, and those of `read_source`.
+    """
     path = os.path.abspath(said.manifest)
+    if os.path.isdir(path) and os.access(path, os.R_OK):
+        found = manifests_in(said.manifest)
+        raise ManifestError(
+            "no-manifest",
+            f"{ticked(said.manifest)} is a folder" if found else f"no manifest is in {ticked(said.manifest)}",
+            f"name {listed(found)}"
+            if found
+            else "name a file: a manifest is `srpo.toml`, or a `*.toml` with `schema = 1`",
+        )
     return read_source(path, shown=said.manifest, root=root_of(os.path.dirname(path)))
 
 
@@ -220,11 +232,14 @@ def _is_text(what: str) -> bool:
     return True
 
 
-def _beside(document: Document, name: str | None, folder: str, root: str, key: str) -> tuple[Document, Source | None]:
-    """A file that the manifest names; where it cannot be read, that is noted."""
+def _beside(document: Document, name: str | None, said: Said, root: str, key: str) -> tuple[Document, Source | None]:
+    """A file that the manifest names, under its path from the current folder; where it cannot be read, that is noted."""
     if name is None:
         return document, None
+    path = os.path.join(os.path.dirname(said.manifest), name)
+    plain = os.path.normpath(path)
+    shown = plain if os.path.realpath(plain) == os.path.realpath(path) else path
     try:
-        return document, read_source(os.path.join(folder, name), shown=name, root=root)
+        return document, read_source(os.path.abspath(path), shown=shown, root=root)
     except ManifestError as error:
         return document.noted(error, document.place(tuple(key.split(".")))), None

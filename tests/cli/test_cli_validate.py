@@ -193,3 +193,53 @@ def test_no_edit_changes_a_meaning(place, say, wrong, hint):
     assert said.status == 2
     assert hint in said.out
     assert file.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbfschema = 1\nnom = 1\n",
+        b"shcema = 1\nnom = 1\n",
+        b"schema: 1\nnom = 1\n",
+        "schema = 1\nnom = 1\n".encode("utf-16"),
+    ],
+    ids=["mark", "misspelt", "colon", "utf-16"],
+)
+def test_a_folder_passes_over_no_manifest(place, say, data):
+    """Whatever is wrong in the very line that makes it one."""
+    place.write("jobs/pyproject.toml", '[project]\nname = "a"\nschema_version = 1\n')
+    (place.folder / "jobs/a.toml").write_bytes(data)
+    said = say("validate", "jobs")
+    assert said.status == 2
+    assert "a.toml" in said.out
+    assert said.err.partition(" in ")[2].startswith("1 manifest")
+
+
+def test_a_file_of_that_name_is_always_a_manifest(place, say):
+    """And a folder without any is no success."""
+    place.write("jobs/srpo.toml", 'name = "a"\n')
+    assert "needs `schema`" in say("validate", "jobs").out
+    place.write("none/a.toml", 'name = "a"\n')
+    for verb in ("validate", "fmt", "migrate"):
+        said = say(verb, "none")
+        assert said.status == 2
+        assert "error[no-manifest]: no manifest is in `none`" in said.out + said.err
+
+
+def test_an_edit_is_of_its_own_file(place, say):
+    """A file of the same name beneath, a part, and `--set` are named by their paths, and left as they are."""
+    good = 'schema = 1\nname = "a"\nmodel.type = "generic"\n'
+    file = place.write(
+        "a/s.toml", good + 'extends = "a/s.toml"\nentry.args_file = "x.json"\n[stop]\ngrace_seconds = 7\n'
+    )
+    below = place.write("a/a/s.toml", "# beneath\n# it\n# is\n# here\n# and\n# there\nstop.max_hour = 3\n")
+    place.write("a/x.json", '{"argz": 1}')
+    before = file.read_text()
+    said = say("validate", "--fix", "a/s.toml", "--set", "resources.node=2")
+    assert said.status == 2
+    assert "--> a/a/s.toml:7:6" in said.out
+    assert "--> a/x.json" in said.out
+    assert file.read_text() == before
+    assert "max_hour " in below.read_text()
+    assert "fixable" not in say("validate", "a/s.toml", "--set", "resources.node=2").err
+    assert "file=a/a/s.toml,line=7" in say("validate", "--format", "github", "a/s.toml").out
