@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec.structs import replace
 
 from srpo_manifest.engine.files import is_file
@@ -19,9 +21,10 @@ from srpo_manifest.finding import Finding
 from srpo_manifest.planning.lints import placed
 from srpo_manifest.planning.sanity import faults
 from srpo_manifest.reading.overlay import MOST_PROFILES
+from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.said import Said
 from srpo_manifest.values.wanted import Wanted
-from srpo_manifest.wording import listed
+from srpo_manifest.wording import did_you_mean, listed, ticked
 
 _TOLD = ("deny", "warn")
 _MANY = 100
@@ -42,9 +45,14 @@ def findings(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:
             if one.level in _TOLD or one.code == "flags-unchecked"
         )
         hint = f"so it is with `--profile {name}`"
-        known = frozenset(found)
-        found += tuple(replace(one, hints=(*one.hints, hint)) for one in told if one not in known)
+        known = {_mistake(one) for one in found}
+        found += tuple(replace(one, hints=(*one.hints, hint)) for one in told if _mistake(one) not in known)
     return found
+
+
+def _mistake(found: Finding) -> tuple[object, ...]:
+    """What makes a finding the same as another: not its hints, nor its edit."""
+    return found.code, found.message, found.where
 
 
 def _findings(said: Said, text: bytes | None) -> tuple[Finding, ...]:
@@ -60,9 +68,8 @@ def check(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:
     Raises: ManifestError where it does not decode; PluginError.
     """
     wanted = load(said, text)
-    if said.without_plugins:
-        return (*_checked(wanted, said), *_unread(wanted))
-    return _checked(wanted, said)
+    unread = _unread(wanted) if said.without_plugins else ()
+    return (*_checked(wanted, said), *_unknown_lints(wanted), *unread)
 
 
 def _checked(wanted: Wanted, said: Said) -> tuple[Finding, ...]:
@@ -79,6 +86,22 @@ def _checked(wanted: Wanted, said: Said) -> tuple[Finding, ...]:
         why, hints, key = unknown
         found = (*found, placed(wanted, unchecked(why, *hints, key=key)))
     return found
+
+
+def _unknown_lints(wanted: Wanted) -> Iterator[Finding]:
+    """Codes that nobody of ours tells: a plugin may."""
+    given = {code: f"`--{level} {code}`" for code, level in wanted.lints.items() if code != "all"}
+    given |= {code: f"{ticked(code)} in `lints`" for code in wanted.manifest.lints}
+    if not given:
+        return
+    from srpo_manifest.engine.explaining import codes  # noqa: PLC0415 - most manifests have no lints
+
+    known = {*codes(), *(check.code for check in wanted.trainer.checks)}
+    for code in sorted(given.keys() - known):
+        message = f"{given[code]} has no effect: there is no such code"
+        hints = (*did_you_mean(code, sorted(known)), "correct it, unless it is a code of a plugin")
+        finding = Finding(code="unknown-lint", level="warn", message=message, hints=hints)
+        yield placed(wanted, Fault(finding=finding, key=f"lints.{code}" if code in wanted.manifest.lints else ""))
 
 
 def _unread(wanted: Wanted) -> tuple[Finding, ...]:

@@ -25,7 +25,7 @@ from srpo_manifest.values.manifest import (
 from srpo_manifest.values.said import Said
 from srpo_manifest.values.trainer import GENERIC, Trainer
 from srpo_manifest.values.wanted import Wanted
-from srpo_manifest.wording import did_you_mean, listed, ticked
+from srpo_manifest.wording import did_you_mean, listed, nearest, ticked
 
 if TYPE_CHECKING:
     from srpo_manifest.engine.registry import Registry
@@ -242,4 +242,16 @@ def _beside(document: Document, name: str | None, said: Said, root: str, key: st
     try:
         return document, read_source(os.path.abspath(path), shown=shown, root=root)
     except ManifestError as error:
+        if error.code == "file-missing":
+            error = ManifestError(error.code, str(error), *_near(path, name), *error.findings[0].hints)
         return document.noted(error, document.place(tuple(key.split(".")))), None
+
+
+def _near(path: str, name: str) -> tuple[str, ...]:
+    """The file beside *path* that *name* may mean."""
+    try:
+        names = sorted(os.listdir(os.path.dirname(path) or "."))
+    except OSError:
+        return ()
+    near = nearest(os.path.basename(name), names)
+    return (f"did you mean {ticked(os.path.join(os.path.dirname(name), near))}?",) if near else ()

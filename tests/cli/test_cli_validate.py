@@ -243,3 +243,41 @@ def test_an_edit_is_of_its_own_file(place, say):
     assert "max_hour " in below.read_text()
     assert "fixable" not in say("validate", "a/s.toml", "--set", "resources.node=2").err
     assert "file=a/a/s.toml,line=7" in say("validate", "--format", "github", "a/s.toml").out
+
+
+def test_a_lint_that_nobody_tells_is_warned_about(place, say):
+    """In the manifest and on the command line; a plugin may bring it, so it is no error."""
+    place.write("a.toml", 'schema = 1\nname = "a"\nmodel.type = "generic"\n[lints]\nunknown-flga = "deny"\n')
+    said = say("validate", "a.toml", "--deny", "nosuchcode")
+    assert said.status == 0
+    assert "warning[unknown-lint]: `unknown-flga` in `lints` has no effect" in said.out
+    assert "--> a.toml:5:1" in said.out
+    assert "did you mean `unknown-flag`?" in said.out
+    assert "`--deny nosuchcode` has no effect" in said.out
+    assert say("validate", "a.toml", "--deny", "all").status == 2
+
+
+def test_what_a_profile_shares_is_told_once(place, say):
+    """Though the profile has the key that was meant, and the hint is another."""
+    text = 'schema = 1\nname = "a"\nmodel.type = "generic"\n[stop]\nmax_hour = 3.0\n[profile.p.stop]\nmax_hours = 3.0\n'
+    place.write("a.toml", text)
+    assert say("validate", "a.toml").out.count("error[") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "near"),
+    [
+        ('entry.args_file = "argz.json"', "args.json"),
+        ('extends = "sub/bse.toml"', "sub/base.toml"),
+        ('backend.transport.kind = "locale"', "local"),
+        ('backend.launcher.kind = "dirct"', "direct"),
+    ],
+)
+def test_files_and_kinds_have_near_ones(place, say, line, near):
+    """As keys have."""
+    place.write("args.json", "{}")
+    place.write("sub/base.toml", "")
+    place.write("a.toml", f'schema = 1\nname = "a"\nmodel.type = "generic"\n{line}\n')
+    said = say("validate", "a.toml")
+    assert said.status == 2
+    assert f"did you mean `{near}`?" in said.out
