@@ -17,9 +17,10 @@ from srpo_manifest.engine.loading import (
 )
 from srpo_manifest.engine.lockfiles import DEMO, find
 from srpo_manifest.errors import SrpoManifestError
-from srpo_manifest.finding import Finding
+from srpo_manifest.finding import Finding, Where
 from srpo_manifest.planning.lints import placed
 from srpo_manifest.planning.sanity import faults
+from srpo_manifest.reading.locate import Key
 from srpo_manifest.reading.overlay import MOST_PROFILES
 from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.said import Said
@@ -27,6 +28,8 @@ from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import did_you_mean, listed, ticked
 
 _TOLD = ("deny", "warn")
+_APART = {(name,) for name in ("stop", "outputs", "end", "files", "resources", "env")}
+_FLAGS = ("entry", "set")
 _MANY = 100
 """A file with more mistakes is mended before each profile is asked for more."""
 
@@ -59,7 +62,28 @@ def _findings(said: Said, text: bytes | None) -> tuple[Finding, ...]:
     try:
         return check(said, text)
     except SrpoManifestError as error:
-        return error.findings
+        return (*error.findings, *_beside(error.findings, said, text))
+
+
+def _beside(wrong: tuple[Finding, ...], said: Said, text: bytes | None) -> Iterator[Finding]:
+    """What is to be said of the rest of a manifest, where all that is wrong are keys that decide about nothing else."""
+    keys = {_key(one.where) for one in wrong}
+    if not all(key[:1] in _APART or (key[:2] == _FLAGS and len(key) > len(_FLAGS)) for key in keys):
+        return
+    try:
+        found = _checked(load(said, text, without=keys), said)
+    except SrpoManifestError:
+        return
+    for one in found:
+        told = _key(one.where)
+        if told and one.level in _TOLD and not any(told == key[: len(told)] or key == told[: len(key)] for key in keys):
+            yield one
+
+
+def _key(where: Where | None) -> Key:
+    """The key of a place in the merged manifest; none where the place has none."""
+    key: Key = tuple(where.key.split(".")) if where and where.key else ()
+    return key[2:] if key[:1] == ("profile",) else key
 
 
 def check(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,10 @@ import msgspec
 from srpo_manifest import upstream
 from srpo_manifest.engine.files import manifests_in, read_source, root_of
 from srpo_manifest.errors import ManifestError, PluginError
+from srpo_manifest.reading.locate import Key
 from srpo_manifest.reading.manifest import Document, Named, parse_manifest, read_manifest, remembered, with_overlays
 from srpo_manifest.reading.toml import Source
+from srpo_manifest.reading.tree import lacking
 from srpo_manifest.values.manifest import (
     DirectOptions,
     LauncherOptions,
@@ -36,8 +38,8 @@ _TRAINERS = os.path.join(os.path.dirname(upstream.__file__), "trainers")
 """Each description twice: TOML for people, and the same as JSON, generated, which is read in a seventh of the time."""
 
 
-def load(said: Said, text: bytes | None = None) -> Wanted:
-    """Read the manifest, or *text* in its place, and the files that it names, and type the whole once.
+def load(said: Said, text: bytes | None = None, *, without: Iterable[Key] = ()) -> Wanted:
+    """Read the manifest, or *text* in its place, and the files that it names, and type the whole once, *without* some keys.
 
     Raises: ManifestError; PluginError for a plugin that it names.
     """
@@ -58,6 +60,8 @@ def load(said: Said, text: bytes | None = None) -> Wanted:
         profiles=said.profiles,
         sets=said.sets,
     )
+    for key in without:
+        document = document._replace(tree=lacking(document.tree, key))
     document, args = _beside(document, document.named.args_file, said, root, "entry.args_file")
     return _typed(document, said, folder, args)
 

@@ -169,3 +169,28 @@ def test_what_the_lock_does_not_know_is_told(locked, say, text, hint):
     assert "note[flags-unchecked]: flags were not checked: `srpo.lock`" in said.out
     assert hint in said.out
     assert "run `srpo-manifest lock`" in said.out
+
+
+FULL = HEAD + 'repo.ref = "main"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ('[stop]\nmax_hours = "3"\n[entry.set]\nlr = 3\n', ["wrong-type", "unknown-flag"]),
+        (
+            '[profile.p.stop]\nmax_hours = "3"\n[profile.p.entry.set]\nmax_train_stpes = 2\n',
+            ["wrong-type", "unknown-flag"],
+        ),
+        ('[entry.set]\n"--learning_rate" = 3\nmax_train_stpes = 2\n', ["invalid-value", "unknown-flag"]),
+        ('[resources]\nnode = 1\n[env]\nA = 1\nLD_PRELOAD = "x"\n', ["unknown-key", "wrong-type", "env-denied"]),
+        ("[entry]\nscrpt = 'x'\n[entry.set]\nlr = 3\n", ["unknown-key"]),
+    ],
+    ids=["key", "profile", "flag's name", "sanity", "a key that decides about others"],
+)
+def test_a_wrong_key_hides_no_flag(locked, say, text, codes):
+    """The rest is checked without it, where it decides about nothing else."""
+    locked(FULL + text)
+    said = say("validate", "--json")
+    found = said.json["files"][0]["findings"]
+    assert [one["code"] for one in found if one["level"] == "deny"] == codes
