@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+_UNITS = {
+    "byte", "kb", "mb", "gb", "tb", "kib", "mib", "gib", "tib", "ms", "sec", "second", "min", "minute", "hour", "day",
+    "week", "cpu", "gpu", "core", "node", "worker",
+}  # fmt: skip
+_LONG = 6
+"""A word of so many letters is still known with one of them wrong."""
+
 
 def plural(count: int, noun: str, many: str | None = None) -> str:
     """`1 file`, `2 files`; *many* for irregular nouns.
@@ -61,6 +68,50 @@ def did_you_mean(wanted: str, known: Iterable[str]) -> tuple[str, ...]:
     """The hint for a near miss, as a tuple that joins other hints."""
     found = nearest(wanted, known)
     return (f"did you mean {ticked(found)}?",) if found else ()
+
+
+def surely(wanted: str, meant: str, known: Iterable[str], words: Iterable[str] = ()) -> bool:
+    """Whether *wanted* is *meant* misspelt and can be nothing else, so that it may be rewritten unseen.
+
+    They differ in case and separators; or in one part between `_`: a plural, a swap of neighbours, or one letter of a
+    long word. That part is no unit and in none of the *known* and other *words*, and nothing else known is as near.
+    """
+    known = tuple(known)
+    folded, right = _folded(wanted), _folded(meant)
+    if folded.replace("_", "") == right.replace("_", ""):
+        return True
+    distance = _edits(folded, right)
+    if any(_edits(folded, _folded(other)) <= distance for other in known if other != meant):
+        return False
+    parts, others = folded.split("_"), right.split("_")
+    wrong = [(part, other) for part, other in zip(parts, others, strict=False) if part != other]
+    if len(parts) != len(others) or len(wrong) != 1:
+        return False
+    part, other = wrong[0]
+    if _singular(part) == _singular(other):
+        return True
+    taken = _UNITS.union(_singular(one) for word in (*known, *words) for one in _folded(word).split("_"))
+    swapped = sorted(part) == sorted(other)
+    return distance == 1 and _singular(part) not in taken and (swapped or len(right.replace("_", "")) >= _LONG)
+
+
+def related(wanted: str, known: Iterable[str]) -> str | None:
+    """The only known word that *wanted* is a part of, or that differs in its unit; None where there are several."""
+    folded = _folded(wanted)
+    head = folded.rpartition("_")[0]
+    others = [
+        word for word in known if head and _in_unit(folded) and _in_unit(word) and word.rpartition("_")[0] == head
+    ]
+    found = others or [word for word in known if f"_{folded}_" in f"_{word}_"]
+    return found[0] if len(found) == 1 else None
+
+
+def _in_unit(word: str) -> bool:
+    return _singular(word.rpartition("_")[2]) in _UNITS
+
+
+def _singular(word: str) -> str:
+    return word.removesuffix("s")
 
 
 def _folded(word: str) -> str:

@@ -95,7 +95,8 @@ class Expander:
             value = word(variable.default)
         if value is None:
             message = f"{ticked(self._script)} line {line} needs `${name}`, which has no value"
-            raise Undeliverable("variable-unset", message, "give it a value in `[env]`", observed=True)
+            hint = "set `resources.gpus_per_node`" if name == "HOST_GPU_NUM" else "give it a value in `[env]`"
+            raise Undeliverable("variable-unset", message, hint, observed=True)
         if not variable.quoted and value.text is not None and set(value.text) & set(" \t\n*?["):
             if self._runs:
                 return self._arrived(f"${name}", line, many=True)

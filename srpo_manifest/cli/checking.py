@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 WRONG = 2
-_LOOKED_AT_BYTES = 1 << 20
 
 
 def quick(arguments: list[str]) -> int | None:
@@ -57,13 +56,14 @@ def told(files: Sequence[tuple[str, Sequence[Finding]]], style: str) -> int:
 
 def _for_people(files: Sequence[tuple[str, Sequence[Finding]]], wrong: int) -> None:
     from srpo_manifest.cli.colours import paint_for  # noqa: PLC0415 - see `quick`
+    from srpo_manifest.reading.edits import edits_of  # noqa: PLC0415 - likewise
     from srpo_manifest.rendering import told as shown  # noqa: PLC0415 - likewise
     from srpo_manifest.wording import plural  # noqa: PLC0415 - likewise
 
     for _, findings in files:
         for finding in findings:
             print(shown(finding, paint_for(sys.stdout)), end="\n\n")
-    fixable = sum(finding.fix is not None for _, findings in files for finding in findings)
+    fixable = sum(bool(edits_of([finding], file)) for file, findings in files for finding in findings)
     verdict = f"{plural(wrong, 'error')} in {plural(len(files), 'manifest')}"
     more = f", {fixable} fixable with `--fix`" if fixable else ""
     print(f"{verdict}{more}" if wrong else f"{plural(len(files), 'manifest')} good", file=sys.stderr)
@@ -73,26 +73,11 @@ def _for_people(files: Sequence[tuple[str, Sequence[Finding]]], wrong: int) -> N
 
 
 def files_of(given: Iterable[str]) -> Iterable[str]:
-    """Files as they are; a folder means its `*.toml` with a top-level `schema`.
+    """Files as they are; a folder means the manifests in it.
 
-    A folder that cannot be listed counts as a file: who reads it tells why.
+    A folder without one, or that cannot be listed, counts as a file: who reads it tells why.
     """
+    from srpo_manifest.engine.files import manifests_in  # noqa: PLC0415 - see `quick`
+
     for path in given:
-        if not os.path.isdir(path):
-            yield path
-            continue
-        try:
-            names = sorted(os.listdir(path))
-        except OSError:
-            yield path
-            continue
-        for name in names:
-            if name.endswith(".toml") and _has_schema(os.path.join(path, name)):
-                yield os.path.join(path, name)
-
-
-def _has_schema(path: str) -> bool:
-    if not os.path.isfile(path):
-        return False
-    with open(path, "rb") as file:
-        return any(line.partition(b"=")[0].strip() == b"schema" for line in file.read(_LOOKED_AT_BYTES).splitlines())
+        yield from (manifests_in(path) if os.path.isdir(path) else ()) or (path,)

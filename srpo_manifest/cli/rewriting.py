@@ -87,7 +87,7 @@ def _sum(found: Sequence[Rewritten], word: str, good: str, *, writes: bool) -> N
         f"{plural(same, 'file')} {good}" if (same := len(found) - changed - wrong) else "",
         f"{plural(wrong, 'file')} left alone" if wrong else "",
     ]
-    say(", ".join(filter(None, parts)) or "no manifest is there")
+    say(", ".join(filter(None, parts)))
 
 
 def _row(one: Rewritten, *, diff: bool) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec.structs import replace
 
 from srpo_manifest.engine.files import is_file
@@ -15,14 +17,19 @@ from srpo_manifest.engine.loading import (
 )
 from srpo_manifest.engine.lockfiles import DEMO, find
 from srpo_manifest.errors import SrpoManifestError
-from srpo_manifest.finding import Finding
+from srpo_manifest.finding import Finding, Where
 from srpo_manifest.planning.lints import placed
 from srpo_manifest.planning.sanity import faults
+from srpo_manifest.reading.locate import Key
 from srpo_manifest.reading.overlay import MOST_PROFILES
+from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.said import Said
 from srpo_manifest.values.wanted import Wanted
-from srpo_manifest.wording import listed
+from srpo_manifest.wording import did_you_mean, listed, ticked
 
+_TOLD = ("deny", "warn")
+_APART = {(name,) for name in ("stop", "outputs", "end", "files", "resources", "env")}
+_FLAGS = ("entry", "set")
 _MANY = 100
 """A file with more mistakes is mended before each profile is asked for more."""
 
@@ -35,18 +42,48 @@ def findings(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:
     found = _findings(said, text)
     names = () if said.profiles or len(found) > _MANY else profiles(said, text)
     for name in names if len(names) <= MOST_PROFILES else ():
-        told = (one for one in _findings(replace(said, profiles=(name,)), text) if one.level in ("deny", "warn"))
+        told = (
+            one
+            for one in _findings(replace(said, profiles=(name,)), text)
+            if one.level in _TOLD or one.code == "flags-unchecked"
+        )
         hint = f"so it is with `--profile {name}`"
-        known = frozenset(found)
-        found += tuple(replace(one, hints=(*one.hints, hint)) for one in told if one not in known)
+        known = {_mistake(one) for one in found}
+        found += tuple(replace(one, hints=(*one.hints, hint)) for one in told if _mistake(one) not in known)
     return found
+
+
+def _mistake(found: Finding) -> tuple[object, ...]:
+    """What makes a finding the same as another: not its hints, nor its edit."""
+    return found.code, found.message, found.where
 
 
 def _findings(said: Said, text: bytes | None) -> tuple[Finding, ...]:
     try:
         return check(said, text)
     except SrpoManifestError as error:
-        return error.findings
+        return (*error.findings, *_beside(error.findings, said, text))
+
+
+def _beside(wrong: tuple[Finding, ...], said: Said, text: bytes | None) -> Iterator[Finding]:
+    """What is to be said of the rest of a manifest, where all that is wrong are keys that decide about nothing else."""
+    keys = {_key(one.where) for one in wrong}
+    if not all(key[:1] in _APART or (key[:2] == _FLAGS and len(key) > len(_FLAGS)) for key in keys):
+        return
+    try:
+        found = _checked(load(said, text, without=keys), said)
+    except SrpoManifestError:
+        return
+    for one in found:
+        told = _key(one.where)
+        if told and one.level in _TOLD and not any(told == key[: len(told)] or key == told[: len(key)] for key in keys):
+            yield one
+
+
+def _key(where: Where | None) -> Key:
+    """The key of a place in the merged manifest; none where the place has none."""
+    key: Key = tuple(where.key.split(".")) if where and where.key else ()
+    return key[2:] if key[:1] == ("profile",) else key
 
 
 def check(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:
@@ -55,20 +92,40 @@ def check(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:
     Raises: ManifestError where it does not decode; PluginError.
     """
     wanted = load(said, text)
-    if said.without_plugins:
-        return (*_checked(wanted, said), *_unread(wanted))
-    return _checked(wanted, said)
+    unread = _unread(wanted) if said.without_plugins else ()
+    return (*_checked(wanted, said), *_unknown_lints(wanted), *unread)
 
 
 def _checked(wanted: Wanted, said: Said) -> tuple[Finding, ...]:
     named = wanted.manifest.plugins and not said.without_plugins
     if not named and wanted.manifest.repo.url != DEMO and not is_file(find(wanted.folder, said.lock)):
         return tuple(placed(wanted, fault) for fault in faults(wanted))
-    from srpo_manifest.engine.deciding import manifest_faults  # noqa: PLC0415 - costs as much as all the rest
+    from srpo_manifest.engine.deciding import manifest_faults, unchecked  # noqa: PLC0415 - costs as much as all the rest
     from srpo_manifest.engine.repositories import Repositories  # noqa: PLC0415 - likewise
 
     registry = built_in_registry() if said.without_plugins else load_plugins(wanted)
-    return manifest_faults(wanted, Repositories(wanted, lock=said.lock).known(), registry)
+    repositories = Repositories(wanted, lock=said.lock)
+    found = manifest_faults(wanted, repositories.known(), registry)
+    if unknown := repositories.unknown():
+        why, hints, key = unknown
+        found = (*found, placed(wanted, unchecked(why, *hints, key=key)))
+    return found
+
+
+def _unknown_lints(wanted: Wanted) -> Iterator[Finding]:
+    """Codes that nobody of ours tells: a plugin may."""
+    given = {code: f"`--{level} {code}`" for code, level in wanted.lints.items() if code != "all"}
+    given |= {code: f"{ticked(code)} in `lints`" for code in wanted.manifest.lints}
+    if not given:
+        return
+    from srpo_manifest.engine.explaining import codes  # noqa: PLC0415 - most manifests have no lints
+
+    known = {*codes(), *(check.code for check in wanted.trainer.checks)}
+    for code in sorted(given.keys() - known):
+        message = f"{given[code]} has no effect: there is no such code"
+        hints = (*did_you_mean(code, sorted(known)), "correct it, unless it is a code of a plugin")
+        finding = Finding(code="unknown-lint", level="warn", message=message, hints=hints)
+        yield placed(wanted, Fault(finding=finding, key=f"lints.{code}" if code in wanted.manifest.lints else ""))
 
 
 def _unread(wanted: Wanted) -> tuple[Finding, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -13,13 +13,14 @@ from srpo_manifest.finding import Finding
 from srpo_manifest.planning import evidence
 from srpo_manifest.planning.diff import diff
 from srpo_manifest.planning.entry import script_of
+from srpo_manifest.planning.lints import placed
 from srpo_manifest.planning.planner import decide
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.values.base import Value
-from srpo_manifest.values.facts import Facts
+from srpo_manifest.values.facts import Facts, Known, Unknown
 from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.plan import Plan
-from srpo_manifest.values.planned import Planned
+from srpo_manifest.values.planned import Planned, Proposed
 from srpo_manifest.values.step import Check, JobStep, Proposal
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import ticked
@@ -81,18 +82,35 @@ def open_transport(wanted: Wanted, registry: Registry, facts: Facts) -> Transpor
 def manifest_faults(wanted: Wanted, facts: Facts, registry: Registry) -> tuple[Finding, ...]:
     """What `validate` can say: findings that no machine has to be asked for. *facts* hold at most the lock's pin.
 
-    Notes on upstream's own habits are the plan's; those on the lock are told here as well.
+    Notes on upstream's own habits are the plan's; those on the lock are told here as well, and why flags were not checked.
 
     Raises: PluginError.
     """
     wanted, notes = evidence.settled(wanted, facts, script_of(wanted) or "")
+    facts = Facts(facts=_STAND_IN | facts.facts)
+    told = propose(registry.parts(wanted), wanted, facts)
     proposed = [
         one
-        for one in propose(registry.parts(wanted), wanted, facts)
+        for one in told
         if (isinstance(one.proposal, Fault) and not one.proposal.observed) or _is_settled(one.proposal)
     ]
     found = decide(wanted, facts, proposed).findings
-    return (*(finding for finding in found if finding.level != "note"), *notes)
+    return (*(finding for finding in found if finding.level != "note"), *notes, *_unchecked(wanted, told))
+
+
+def _unchecked(wanted: Wanted, told: Sequence[Proposed]) -> Iterator[Finding]:
+    """Why there is no command whose flags could be checked, where only a machine can tell it."""
+    if any(isinstance(one.proposal, JobStep) for one in told):
+        return
+    for one in told:
+        if one.stage == "launch" and isinstance(one.proposal, Fault) and one.proposal.observed:
+            yield placed(wanted, unchecked(one.proposal.finding.message, *one.proposal.finding.hints))
+
+
+def unchecked(why: str, *hints: str, key: str = "entry.script") -> Fault:
+    """What `validate` says of flags that it could not check."""
+    message = f"flags were not checked: {why}"
+    return Fault(finding=Finding(code="flags-unchecked", level="note", message=message, hints=hints), key=key)
 
 
 def _is_settled(proposal: Proposal) -> bool:
@@ -135,6 +153,8 @@ def unfaithful(saved: Plan, again: Decision) -> None:
         )
 
 
+_STAND_IN: dict[str, Known | Unknown] = {"target.env.HOST_GPU_NUM": Known(value="8")}
+"""What every target has of its own: a script that reads it has a command whose flags can be checked without a machine."""
 _NOT_IN_ID = ("id:", "forecast", "options", "manifest", "warnings", "refusals", "notes", "repo.ref", "repo.url")
 
 

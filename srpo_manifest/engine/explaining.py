@@ -24,6 +24,11 @@ def areas() -> dict[str, Area]:
     return {name: msgspec.convert(_read(f"{name}.toml"), Area) for name in AREAS}
 
 
+def codes() -> list[str]:
+    """Every code word of ours."""
+    return [code for area in areas().values() for code in area.codes]
+
+
 def examples() -> dict[str, Any]:
     """A value for each key of a manifest, side by side: keys that exclude one another as well."""
     return _read("examples.toml")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+from itertools import takewhile
 
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.reading.toml import Source
-from srpo_manifest.wording import ticked
+from srpo_manifest.wording import nearest, ticked
 
 LIMIT_BYTES = 1 << 20
+_NUMBERED = re.compile(r"""\s*["']?([\w-]+)["']?\s*[=:]\s*["']?[0-9]""")
 CARRIED_BYTES = 64 << 20
 """Of a file that travels in the bundle."""
 
@@ -41,6 +44,30 @@ def read_source(
     if len(data) > limit_bytes:
         raise ManifestError("file-too-large", f"{ticked(name)} is larger than {limit_bytes:,} bytes", "make it smaller")
     return Source(file=name, data=data)
+
+
+def manifests_in(folder: str) -> list[str]:
+    """The manifests of a folder: `srpo.toml`, and each `*.toml` with a top-level `schema`, or nearly; none where it cannot be listed."""
+    try:
+        paths = [(name, os.path.join(folder, name)) for name in sorted(os.listdir(folder)) if name.endswith(".toml")]
+    except OSError:
+        return []
+    return [path for name, path in paths if name == "srpo.toml" or (is_file(path) and _has_schema(path))]
+
+
+def _has_schema(path: str) -> bool:
+    """Whether it is meant as a manifest: one with a mistake in that very line is not to be passed over."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(LIMIT_BYTES)
+    except OSError:
+        return True  # who reads it tells why not
+    wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    lines = data.decode("utf-16" if wide else "utf-8-sig", "replace").splitlines()
+    if any(line.partition("=")[0].strip().strip("\"'") == "schema" for line in lines):
+        return True
+    top = takewhile(lambda line: not line.lstrip().startswith("["), lines)
+    return any(nearest(found[1], ["schema"]) for line in top if (found := _NUMBERED.match(line)))
 
 
 def carried(folder: str, path: str) -> bytes:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from srpo_manifest.engine.checking import findings
 from srpo_manifest.finding import Finding
 from srpo_manifest.reading.edits import edited, edits_of
 from srpo_manifest.values.said import Said
 
 ROUNDS = 10
-"""An edit may bring to light what it hid; each round mends at least one mistake."""
+"""An edit may bring to light what it hid; each round mends at least one mistake, or is not made."""
 
 
 def mended(said: Said, data: bytes) -> tuple[bytes, int, tuple[Finding, ...]]:
@@ -22,6 +24,13 @@ def mended(said: Said, data: bytes) -> tuple[bytes, int, tuple[Finding, ...]]:
         edits = edits_of(found, said.manifest)
         if not edits:
             break
-        data, count = edited(data, edits), count + len(edits)
-        found = findings(said, data)
+        after = edited(data, edits)
+        left = findings(said, after)
+        if not _mistakes(one for one in found if edits_of([one], said.manifest)) - _mistakes(left):
+            break
+        data, count, found = after, count + len(edits), left
     return data, count, found
+
+
+def _mistakes(found: Iterable[Finding]) -> set[tuple[str, str]]:
+    return {(one.code, one.message) for one in found}

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from srpo_manifest import upstream
-from srpo_manifest.engine.files import read_source, root_of
+from srpo_manifest.engine.files import manifests_in, read_source, root_of
 from srpo_manifest.errors import ManifestError, PluginError
+from srpo_manifest.reading.locate import Key
 from srpo_manifest.reading.manifest import Document, Named, parse_manifest, read_manifest, remembered, with_overlays
 from srpo_manifest.reading.toml import Source
+from srpo_manifest.reading.tree import lacking
 from srpo_manifest.values.manifest import (
     DirectOptions,
     LauncherOptions,
@@ -25,7 +27,7 @@ from srpo_manifest.values.manifest import (
 from srpo_manifest.values.said import Said
 from srpo_manifest.values.trainer import GENERIC, Trainer
 from srpo_manifest.values.wanted import Wanted
-from srpo_manifest.wording import did_you_mean, listed, ticked
+from srpo_manifest.wording import did_you_mean, listed, nearest, ticked
 
 if TYPE_CHECKING:
     from srpo_manifest.engine.registry import Registry
@@ -36,8 +38,8 @@ _TRAINERS = os.path.join(os.path.dirname(upstream.__file__), "trainers")
 """Each description twice: TOML for people, and the same as JSON, generated, which is read in a seventh of the time."""
 
 
-def load(said: Said, text: bytes | None = None) -> Wanted:
-    """Read the manifest, or *text* in its place, and the files that it names, and type the whole once.
+def load(said: Said, text: bytes | None = None, *, without: Iterable[Key] = ()) -> Wanted:
+    """Read the manifest, or *text* in its place, and the files that it names, and type the whole once, *without* some keys.
 
     Raises: ManifestError; PluginError for a plugin that it names.
     """
@@ -50,7 +52,7 @@ def load(said: Said, text: bytes | None = None) -> Wanted:
                 "not-utf8", f"{ticked(what)} is not UTF-8, and a plan cannot hold it", "spell it in UTF-8"
             )
     document = parse_manifest(source_of(said) if text is None else Source(file=said.manifest, data=text))
-    document, extends = _beside(document, document.extends, folder, root, "extends")
+    document, extends = _beside(document, document.extends, said, root, "extends")
     document = with_overlays(
         document,
         extends=extends,
@@ -58,13 +60,27 @@ def load(said: Said, text: bytes | None = None) -> Wanted:
         profiles=said.profiles,
         sets=said.sets,
     )
-    document, args = _beside(document, document.named.args_file, folder, root, "entry.args_file")
+    for key in without:
+        document = document._replace(tree=lacking(document.tree, key))
+    document, args = _beside(document, document.named.args_file, said, root, "entry.args_file")
     return _typed(document, said, folder, args)
 
 
 def source_of(said: Said) -> Source:
-    """The manifest file itself, which must not lead out of its git root. Raises: ManifestError of `read_source`."""
+    """The manifest file itself, which must not lead out of its git root.
+
+    Raises: ManifestError `no-manifest` for a folder, and those of `read_source`.
+    """
     path = os.path.abspath(said.manifest)
+    if os.path.isdir(path) and os.access(path, os.R_OK):
+        found = manifests_in(said.manifest)
+        raise ManifestError(
+            "no-manifest",
+            f"{ticked(said.manifest)} is a folder" if found else f"no manifest is in {ticked(said.manifest)}",
+            f"name {listed(found)}"
+            if found
+            else "name a file: a manifest is `srpo.toml`, or a `*.toml` with `schema = 1`",
+        )
     return read_source(path, shown=said.manifest, root=root_of(os.path.dirname(path)))
 
 
@@ -220,11 +236,26 @@ def _is_text(what: str) -> bool:
     return True
 
 
-def _beside(document: Document, name: str | None, folder: str, root: str, key: str) -> tuple[Document, Source | None]:
-    """A file that the manifest names; where it cannot be read, that is noted."""
+def _beside(document: Document, name: str | None, said: Said, root: str, key: str) -> tuple[Document, Source | None]:
+    """A file that the manifest names, under its path from the current folder; where it cannot be read, that is noted."""
     if name is None:
         return document, None
+    path = os.path.join(os.path.dirname(said.manifest), name)
+    plain = os.path.normpath(path)
+    shown = plain if os.path.realpath(plain) == os.path.realpath(path) else path
     try:
-        return document, read_source(os.path.join(folder, name), shown=name, root=root)
+        return document, read_source(os.path.abspath(path), shown=shown, root=root)
     except ManifestError as error:
+        if error.code == "file-missing":
+            error = ManifestError(error.code, str(error), *_near(path, name), *error.findings[0].hints)
         return document.noted(error, document.place(tuple(key.split(".")))), None
+
+
+def _near(path: str, name: str) -> tuple[str, ...]:
+    """The file beside *path* that *name* may mean."""
+    try:
+        names = sorted(os.listdir(os.path.dirname(path) or "."))
+    except OSError:
+        return ()
+    near = nearest(os.path.basename(name), names)
+    return (f"did you mean {ticked(os.path.join(os.path.dirname(name), near))}?",) if near else ()

@@ -125,6 +125,9 @@ def propose(parts: Iterable[Part], wanted: Wanted, facts: Facts) -> list[Propose
     return found
 
 
+_BUILT_IN = {"backend.transport.kind": ("local",), "backend.launcher.kind": ("direct",)}
+
+
 class Registry:
     """Built-ins through pluggy like everybody else; entry points are looked up only when something is named."""
 
@@ -191,11 +194,17 @@ class Registry:
         found = list(entry_points(group=GROUP, name=name))
         if not found:
             names = sorted({entry.name for entry in entry_points(group=GROUP)})
+            ours = _BUILT_IN.get(key, ())
+            near = did_you_mean(name, (*ours, *names))
+            there = [f"built in: {listed(ours, 'and')}"] if ours else []
+            there += [f"installed: {listed(names, 'and')}"] if names else []
+            install = [] if near or names else [f"install one: `pip install srpo-manifest-{name}`"]
             raise PluginError(
                 "plugin-missing",
                 f"{ticked(key)} names {ticked(name)}, and no plugin of that name is installed",
-                *did_you_mean(name, names),
-                f"installed: {listed(names, 'and')}" if names else f"install one: `pip install srpo-manifest-{name}`",
+                *near,
+                *there,
+                *install,
             )
         if len(found) > 1:
             dists = listed(sorted(entry.dist.name if entry.dist else "?" for entry in found), "and")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from srpo_manifest.engine import lockfiles
+from srpo_manifest.engine.files import is_file
 from srpo_manifest.engine.home import cache_folder
 from srpo_manifest.engine.lockfiles import DEMO
 from srpo_manifest.errors import ManifestError, TransportError
@@ -20,7 +21,7 @@ from srpo_manifest.values.facts import Facts, Known
 from srpo_manifest.values.lock import READERS, Pin
 from srpo_manifest.values.upgrade import FileChange, Span
 from srpo_manifest.values.wanted import Wanted
-from srpo_manifest.wording import ticked
+from srpo_manifest.wording import did_you_mean, listed, ticked
 
 if TYPE_CHECKING:
     from srpo_manifest.engine.mirror import Mirror
@@ -64,6 +65,24 @@ class Repositories:
         if found is None or not self._fits(found, question):
             return Facts()
         return Facts(facts={PIN: Known(value=msgspec.to_builtins(self._narrowed(found, question)))})
+
+    def unknown(self) -> tuple[str, tuple[str, ...], str] | None:
+        """Why the lock knows no flags: the reason, hints, and the key that it is about. None where it does, or there is none."""
+        question, lock = self._question(), f"`{lockfiles.NAME}`"
+        if question.script is None or question.url == DEMO or not is_file(self.lock_path):
+            return None
+        found, again = self._found(question), "run `srpo-manifest lock`"
+        if found is None:
+            refs = [pin.ref for pin in lockfiles.read(self.lock_path).pins if pin.url == question.url]
+            has = (f"it has {listed(ref or 'the default branch' for ref in refs)}: set `repo.ref`",) if refs else ()
+            which = ticked(question.ref) if question.ref else "its default branch"
+            return f"{lock} has no entry for {ticked(question.url)} at {which}", (*has, again), "repo.ref"
+        if question.script not in found.entries:
+            near = did_you_mean(question.script, found.entries)
+            return f"{lock} does not know {ticked(question.script)}", (*near, again), "entry.script"
+        if not self._fits(found, question):
+            return f"{lock} was written by another version of srpo-manifest", (again,), "entry.script"
+        return None
 
     def renewed(self, *, upgrade: bool) -> Pin:
         """The manifest's pin as the mirror gives it now: of the locked commit, or with *upgrade* of the ref."""

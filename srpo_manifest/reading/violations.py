@@ -7,7 +7,7 @@ second mistake, and a rule over several keys is asked where each of them is righ
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from typing import Any
 
@@ -31,7 +31,7 @@ from srpo_manifest.reading.shapes import (
 )
 from srpo_manifest.reading.spanned import MOST_MISTAKES
 from srpo_manifest.reading.tree import BROKEN, Mark, Node, plain
-from srpo_manifest.wording import listed, nearest, plural, ticked
+from srpo_manifest.wording import listed, nearest, plural, related, surely, ticked
 
 _NAMED = re.compile(r"`([^`]*)`")
 _SUGGESTED = 3
@@ -75,6 +75,7 @@ class _Walk:
         known = {field.encode_name: field for field in wanted.fields}
         meant: dict[str, str] = {}
         slips: set[str] = set()
+        doubtful: set[str] = set()
         good = True
         for name in node.value:
             if name not in known and len(self.found) >= MOST_MISTAKES:
@@ -84,20 +85,31 @@ class _Walk:
                     continue
                 good = False
                 free = [other for other in known if not _is_written(node, other) and other not in slips]
-                near = nearest(name, free)
+                near = self._likely(name, free)
+                sure = near is not None and surely(name, near, known, _homes(self.kind))
                 if near:
                     meant[name] = near
                     slips.add(near)
+                if not sure and not isinstance(node.value[name].value, dict | list):
+                    doubtful.add(name)
                 if near or node.value[name].value is not BROKEN:
-                    self._unknown(node, wanted, key, name, near)
+                    self._unknown(node, wanted, key, name, near, sure=sure)
             else:
                 meant[name] = name
         missing = [name for name, field in known.items() if field.required and name not in meant.values()]
         for name in missing:
             self._missing(node, key, name)
         for name, field in meant.items():
-            good = self.visit(node.value[name], known[field].type, (*key, name)) and good
+            # of another key's value nobody knows whether it is wrong
+            good = name not in doubtful and self.visit(node.value[name], known[field].type, (*key, name)) and good
         return good and not missing and self._agrees(node, self.kind if not key else wanted.cls, key)
+
+    def _likely(self, name: str, known: Collection[str]) -> str | None:
+        """The key that is meant most likely: by its spelling where that can be nothing else, by what it is made of, or nearly."""
+        near = nearest(name, known)
+        if near and surely(name, near, known, _homes(self.kind)):
+            return near
+        return related(name, known) or near
 
     def _agrees(self, node: Node, kind: Any, key: Key) -> bool:
         """Whether the keys of a table, each of which is right, go together."""
@@ -124,14 +136,16 @@ class _Walk:
             good = self.visit(child, wanted.value_type, (*key, name)) and not bounds and good
         return good
 
-    def _unknown(self, node: Node, wanted: shape.StructType, key: Key, name: str, near: str | None) -> None:
+    def _unknown(
+        self, node: Node, wanted: shape.StructType, key: Key, name: str, near: str | None, *, sure: bool
+    ) -> None:
         known = {field.encode_name: field.type for field in wanted.fields}
         table = taker = self._told(key)
         if key[:1] == ("backend",) and "kind" in known:
             del known["kind"]
             taker = f"{key[1]} {ticked(plain(node).get('kind'))}"
         elsewhere = [] if near else _homes(self.kind).get(name, [])[:_SUGGESTED]
-        likely = near or nearest(name, known)
+        likely = near or self._likely(name, known)
         mark = node.value[name].mark
         self._tell(
             "unknown-key",
@@ -140,7 +154,7 @@ class _Walk:
             *([f"did you mean {ticked(likely)}?"] if likely else []),
             *([f"there is {listed(elsewhere)}"] if elsewhere and not likely else []),
             f"{taker} takes {listed(known)}",
-            fix=near,
+            fix=near if sure else None,
             places=mark.mentions if isinstance(mark, Mark) else (),
         )
 
@@ -179,7 +193,7 @@ class _Walk:
             message,
             node.where_value or self._around(key),
             *hints,
-            fix=f'"{near}"' if near and _is_editable(node) else None,
+            fix=f'"{near}"' if near and surely(value, near, words) and _is_editable(node) else None,
         )
         return False
 

@@ -124,3 +124,73 @@ def test_a_manifest_without_a_lock_needs_the_repository(place):
         said = place.run("plan", option, "--json", "flux.toml")
         assert said.status == 4
         assert code in [finding["code"] for finding in said.json["refusals"]]
+
+
+HEAD = 'schema = 1\nname = "a"\nmodel = { type = "flux-dev-srpo", base = "data/flux" }\n'
+TYPOS = "[entry.set]\nmax_train_stpes = 20\nlearning_rat_e = 5e-6\n"
+
+
+@pytest.fixture
+def locked(place):
+    """A folder with the shipped lock."""
+    shutil.copy(SHIPPED / "srpo.lock", place.folder)
+    return lambda text: place.write("srpo.toml", text)
+
+
+def test_flags_are_checked_whatever_gpus_the_target_has(locked, say):
+    """`validate` asks no machine for their number."""
+    locked(HEAD + 'repo.ref = "main"\n' + TYPOS)
+    said = say("validate")
+    assert said.status == 2
+    assert "did you mean `max_train_steps`?" in said.out
+    assert "did you mean `learning_rate`?" in said.out
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("", "it has `main`: set `repo.ref`"),
+        (
+            'repo.ref = "main"\nentry.script = "scripts/finetune/SRPO_training_hpsv3.sh"\n',
+            "did you mean `scripts/finetune/SRPO_training_hpsv2.sh`?",
+        ),
+        (
+            'repo.ref = "main"\n[profile.p.entry]\nscript = "scripts/finetune/SRPO_training_hpsv3.sh"\n',
+            "so it is with `--profile p`",
+        ),
+    ],
+    ids=["ref", "script", "profile"],
+)
+def test_what_the_lock_does_not_know_is_told(locked, say, text, hint):
+    """Nobody takes flags for checked that were not."""
+    locked(HEAD + text)
+    said = say("validate")
+    assert said.status == 0
+    assert "note[flags-unchecked]: flags were not checked: `srpo.lock`" in said.out
+    assert hint in said.out
+    assert "run `srpo-manifest lock`" in said.out
+
+
+FULL = HEAD + 'repo.ref = "main"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ('[stop]\nmax_hours = "3"\n[entry.set]\nlr = 3\n', ["wrong-type", "unknown-flag"]),
+        (
+            '[profile.p.stop]\nmax_hours = "3"\n[profile.p.entry.set]\nmax_train_stpes = 2\n',
+            ["wrong-type", "unknown-flag"],
+        ),
+        ('[entry.set]\n"--learning_rate" = 3\nmax_train_stpes = 2\n', ["invalid-value", "unknown-flag"]),
+        ('[resources]\nnode = 1\n[env]\nA = 1\nLD_PRELOAD = "x"\n', ["unknown-key", "wrong-type", "env-denied"]),
+        ("[entry]\nscrpt = 'x'\n[entry.set]\nlr = 3\n", ["unknown-key"]),
+    ],
+    ids=["key", "profile", "flag's name", "sanity", "a key that decides about others"],
+)
+def test_a_wrong_key_hides_no_flag(locked, say, text, codes):
+    """The rest is checked without it, where it decides about nothing else."""
+    locked(FULL + text)
+    said = say("validate", "--json")
+    found = said.json["files"][0]["findings"]
+    assert [one["code"] for one in found if one["level"] == "deny"] == codes

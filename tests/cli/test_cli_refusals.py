@@ -285,7 +285,7 @@ def test_manifests_that_cannot_be_read(place, say):
     }  # fmt: skip
     assert found["wide"]["message"] == "`wide.toml` is UTF-16, expected UTF-8"
     assert (found["twice"]["where"]["line"], found["unknown"]["hints"][0]) == (13, "did you mean `grace_seconds`?")
-    assert "error[file-unreadable]" in say("plan", "folder.toml").err
+    assert "error[no-manifest]: no manifest is in `folder.toml`" in say("plan", "folder.toml").err
 
 
 @pytest.mark.fault(42, "plan-unfaithful")

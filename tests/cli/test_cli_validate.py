@@ -47,10 +47,10 @@ def test_what_is_certain_is_mended(place, say):
     """Nothing else changes, and a second time nothing is left to mend."""
     file = place.write("a.toml", WRONG)
     said = say("validate", "--fix", "a.toml")
-    assert (said.status, said.err) == (2, "a.toml: 5 edits made\n1 error in 1 manifest\n")
+    assert (said.status, said.err) == (2, "a.toml: 5 edits made\n2 errors in 1 manifest\n")
     assert file.read_text() == RIGHT
     again = say("validate", "--fix", "a.toml")
-    assert again.err == "1 error in 1 manifest\n"
+    assert again.err == "2 errors in 1 manifest\n"  # the port, and what two nodes come to
     assert file.read_text() == RIGHT
 
 
@@ -171,3 +171,113 @@ def test_every_profile_is_checked_merged(place, say):
     place.write("a.toml", text + '[profile.good]\nname = "b"\n')
     assert say("validate", "a.toml").status == 0
     assert say("validate", "manifests", "a.toml").status == 2  # there is no such folder
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("[resources]\ngpus = 8\n", "did you mean `gpus_per_node`?"),
+        ("[resources]\nmemory_mib = 65536\n", "did you mean `memory_gib`?"),
+        ("[stop]\nstall_seconds = 600\n", "did you mean `stall_minutes`?"),
+        ("[stop]\ngrace_minutes = 2\n", "did you mean `grace_seconds`?"),
+        ('[entry]\ncode = "direct"\n', "did you mean `mode`?"),
+        ('[model]\ntype = "generic"\nvar = "a"\n', "did you mean `vae`?"),
+    ],
+)
+def test_no_edit_changes_a_meaning(place, say, wrong, hint):
+    """What may be another word, or another unit, is a question for whoever wrote it."""
+    model = "" if "[model]" in wrong else "model.type = 'generic'"
+    text = f'schema = 1\nname = "a"\n{model}\n{wrong}'
+    file = place.write("a.toml", text)
+    said = say("validate", "--fix", "a.toml")
+    assert said.status == 2
+    assert hint in said.out
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbfschema = 1\nnom = 1\n",
+        b"shcema = 1\nnom = 1\n",
+        b"schema: 1\nnom = 1\n",
+        "schema = 1\nnom = 1\n".encode("utf-16"),
+    ],
+    ids=["mark", "misspelt", "colon", "utf-16"],
+)
+def test_a_folder_passes_over_no_manifest(place, say, data):
+    """Whatever is wrong in the very line that makes it one."""
+    place.write("jobs/pyproject.toml", '[project]\nname = "a"\nschema_version = 1\n')
+    (place.folder / "jobs/a.toml").write_bytes(data)
+    said = say("validate", "jobs")
+    assert said.status == 2
+    assert "a.toml" in said.out
+    assert said.err.partition(" in ")[2].startswith("1 manifest")
+
+
+def test_a_file_of_that_name_is_always_a_manifest(place, say):
+    """And a folder without any is no success."""
+    place.write("jobs/srpo.toml", 'name = "a"\n')
+    assert "needs `schema`" in say("validate", "jobs").out
+    place.write("none/a.toml", 'name = "a"\n')
+    for verb in ("validate", "fmt", "migrate"):
+        said = say(verb, "none")
+        assert said.status == 2
+        assert "error[no-manifest]: no manifest is in `none`" in said.out + said.err
+
+
+def test_an_edit_is_of_its_own_file(place, say):
+    """A file of the same name beneath, a part, and `--set` are named by their paths, and left as they are."""
+    good = 'schema = 1\nname = "a"\nmodel.type = "generic"\n'
+    file = place.write(
+        "a/s.toml", good + 'extends = "a/s.toml"\nentry.args_file = "x.json"\n[stop]\ngrace_seconds = 7\n'
+    )
+    below = place.write("a/a/s.toml", "# beneath\n# it\n# is\n# here\n# and\n# there\nstop.max_hour = 3\n")
+    place.write("a/x.json", '{"argz": 1}')
+    before = file.read_text()
+    said = say("validate", "--fix", "a/s.toml", "--set", "resources.node=2")
+    assert said.status == 2
+    assert "--> a/a/s.toml:7:6" in said.out
+    assert "--> a/x.json" in said.out
+    assert file.read_text() == before
+    assert "max_hour " in below.read_text()
+    assert "fixable" not in say("validate", "a/s.toml", "--set", "resources.node=2").err
+    assert "file=a/a/s.toml,line=7" in say("validate", "--format", "github", "a/s.toml").out
+
+
+def test_a_lint_that_nobody_tells_is_warned_about(place, say):
+    """In the manifest and on the command line; a plugin may bring it, so it is no error."""
+    place.write("a.toml", 'schema = 1\nname = "a"\nmodel.type = "generic"\n[lints]\nunknown-flga = "deny"\n')
+    said = say("validate", "a.toml", "--deny", "nosuchcode")
+    assert said.status == 0
+    assert "warning[unknown-lint]: `unknown-flga` in `lints` has no effect" in said.out
+    assert "--> a.toml:5:1" in said.out
+    assert "did you mean `unknown-flag`?" in said.out
+    assert "`--deny nosuchcode` has no effect" in said.out
+    assert say("validate", "a.toml", "--deny", "all").status == 2
+
+
+def test_what_a_profile_shares_is_told_once(place, say):
+    """Though the profile has the key that was meant, and the hint is another."""
+    text = 'schema = 1\nname = "a"\nmodel.type = "generic"\n[stop]\nmax_hour = 3.0\n[profile.p.stop]\nmax_hours = 3.0\n'
+    place.write("a.toml", text)
+    assert say("validate", "a.toml").out.count("error[") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "near"),
+    [
+        ('entry.args_file = "argz.json"', "args.json"),
+        ('extends = "sub/bse.toml"', "sub/base.toml"),
+        ('backend.transport.kind = "locale"', "local"),
+        ('backend.launcher.kind = "dirct"', "direct"),
+    ],
+)
+def test_files_and_kinds_have_near_ones(place, say, line, near):
+    """As keys have."""
+    place.write("args.json", "{}")
+    place.write("sub/base.toml", "")
+    place.write("a.toml", f'schema = 1\nname = "a"\nmodel.type = "generic"\n{line}\n')
+    said = say("validate", "a.toml")
+    assert said.status == 2
+    assert f"did you mean `{near}`?" in said.out

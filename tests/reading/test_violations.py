@@ -120,7 +120,7 @@ model.type = 5
 [paths
 workspace = 7
 [resources]
-nodez = 0
+ndoes = 0
 port = 70000
 [entry]
 mod = "auto"
