@@ -81,7 +81,8 @@ def surely(wanted: str, meant: str, known: Iterable[str], words: Iterable[str] =
     if folded.replace("_", "") == right.replace("_", ""):
         return True
     distance = _edits(folded, right)
-    if any(_edits(folded, _folded(other)) <= distance for other in known if other != meant):
+    rivals = (other for other in known if other != meant and abs(len(other) - len(wanted)) <= distance)
+    if any(_edits(folded, _folded(other)) <= distance for other in rivals):
         return False
     parts, others = folded.split("_"), right.split("_")
     wrong = [(part, other) for part, other in zip(parts, others, strict=False) if part != other]
@@ -90,9 +91,12 @@ def surely(wanted: str, meant: str, known: Iterable[str], words: Iterable[str] =
     part, other = wrong[0]
     if _singular(part) == _singular(other):
         return True
-    taken = _UNITS.union(_singular(one) for word in (*known, *words) for one in _folded(word).split("_"))
     swapped = sorted(part) == sorted(other)
-    return distance == 1 and _singular(part) not in taken and (swapped or len(right.replace("_", "")) >= _LONG)
+    if distance != 1 or not (swapped or len(right.replace("_", "")) >= _LONG):
+        return False
+    return _singular(part) not in _UNITS.union(
+        _singular(one) for word in (*known, *words) for one in _folded(word).split("_")
+    )
 
 
 def related(wanted: str, known: Iterable[str]) -> str | None:
