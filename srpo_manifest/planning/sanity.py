@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from srpo_manifest.discretion import TOKEN
 from srpo_manifest.finding import Finding, Level
 from srpo_manifest.planning.names import secret_name
 from srpo_manifest.values.fault import Fault
@@ -17,7 +18,6 @@ _OURS = ("SRPO_BUNDLE", "SRPO_PYTHON", "SRPO_REPO_DIR", "SRPO_DRY_RUN")
 _DENIED = ("LD_PRELOAD", "LD_AUDIT", "BASH_ENV", "ENV", "PROMPT_COMMAND")
 _OF_BASH = ("SHELLOPTS", "BASHOPTS", "BASH_VERSINFO", "UID", "EUID", "PPID", "IFS")
 """Names that bash keeps for itself: setting them does nothing, or breaks every script of the job."""
-_TOKEN_PREFIXES = ("hf_", "ghp_", "gho_", "github_pat_", "sk-", "xoxb-", "AKIA", "glpat-")
 
 
 def faults(wanted: Wanted) -> Iterable[Fault]:
@@ -105,8 +105,7 @@ def _of_variable(name: str, value: str | Reference) -> Iterable[Fault]:
     if len(name) + 1 + size > LIMIT_BYTES:
         message = f"the value of {ticked(name)} is {size:,} bytes long; Linux takes {LIMIT_BYTES:,} with the name"
         yield _fault("env-too-long", message, "put it in a file", key)
-    looks = value.startswith(_TOKEN_PREFIXES) and len(value) >= 20
-    if looks or (value and secret_name(name)):
+    if TOKEN.match(value) or (value and secret_name(name)):
         message = f"the value of {ticked(name)} looks like a secret, and would be written into plan and record"
         yield _fault("secret-literal", message, f'refer to it: `{name} = {{ env = "{name}" }}`', key)
     if "${" in value or "{{" in value:

@@ -250,7 +250,7 @@ def _shown(key: Key, value: Any) -> str:
         return plural(len(value), "item")
     return (
         ticked(value)
-        if key[:1] != ("env",) and len(str(value)) <= _SHORT
+        if not is_secret(key) and len(str(value)) <= _SHORT
         else f"a text of {plural(len(str(value)), 'character')}"
     )
 

@@ -171,3 +171,30 @@ def test_every_profile_is_checked_merged(place, say):
     place.write("a.toml", text + '[profile.good]\nname = "b"\n')
     assert say("validate", "a.toml").status == 0
     assert say("validate", "manifests", "a.toml").status == 2  # there is no such folder
+
+
+SECRET = "hf_abcdefghijklmnopqrstuvwxyz"
+
+
+@pytest.mark.parametrize("style", ["human", "json", "github", "gitlab", "sarif", "junit"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"HF_TOKEN = {SECRET}",
+        f'HF_TOKEN = "{SECRET}',
+        f'entry.set.other = "{SECRET}" x',
+        f'entry.set.hub_token = "swordfish-{SECRET[3:]}" x',
+        f'repo.url = "https://me:{SECRET[3:]}@example.org/x" x',
+        f'end.comand = ["curl", "-H", "Authorization: Bearer {SECRET[3:]}"]',
+        f'resources.nodes = "{SECRET}"',
+        f'name = "ghp_{SECRET[3:]}"',
+        f'entry.mode = "github_pat_{SECRET[3:]}"',
+    ],
+)
+def test_a_secret_is_told_wherever_it_stands_as_stars(place, say, line, style):
+    """By its shape, and by the name of its key: neither the source line nor a message repeats it."""
+    base = "".join(one for one in ('name = "a"\n', 'model.type = "generic"\n') if line[:4] != one[:4])
+    place.write("a.toml", f"schema = 1\n{base}{line}\n")
+    said = say("validate", "--format", style, "a.toml")
+    assert said.status == 2
+    assert SECRET[3:] not in said.out + said.err
