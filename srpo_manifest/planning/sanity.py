@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from srpo_manifest.discretion import TOKEN
@@ -14,6 +15,7 @@ from srpo_manifest.wording import listed, ticked
 
 LIMIT_BYTES = 131_071
 """The longest word, or `NAME=value`, that Linux hands to a program: MAX_ARG_STRLEN, less the final NUL. Source: execve(2)."""
+_REFERENCE = re.compile(r"\$(?:\{(?:env[:.])?([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
 _OURS = ("SRPO_BUNDLE", "SRPO_PYTHON", "SRPO_REPO_DIR", "SRPO_DRY_RUN")
 _DENIED = ("LD_PRELOAD", "LD_AUDIT", "BASH_ENV", "ENV", "PROMPT_COMMAND")
 _OF_BASH = ("SHELLOPTS", "BASHOPTS", "BASH_VERSINFO", "UID", "EUID", "PPID", "IFS")
@@ -105,6 +107,11 @@ def _of_variable(name: str, value: str | Reference) -> Iterable[Fault]:
     if len(name) + 1 + size > LIMIT_BYTES:
         message = f"the value of {ticked(name)} is {size:,} bytes long; Linux takes {LIMIT_BYTES:,} with the name"
         yield _fault("env-too-long", message, "put it in a file", key)
+    if reference := _REFERENCE.fullmatch(value):
+        message = f"the value of {ticked(name)} is taken as it stands: nothing in it is expanded"
+        hint = f'a reference is a table: `{name} = {{ env = "{reference[1] or reference[2]}" }}`'
+        yield _fault("not-interpolated", message, hint, key, level="deny" if secret_name(name) else "warn")
+        return
     if TOKEN.match(value) or (value and secret_name(name)):
         message = f"the value of {ticked(name)} looks like a secret, and would be written into plan and record"
         yield _fault("secret-literal", message, f'refer to it: `{name} = {{ env = "{name}" }}`', key)

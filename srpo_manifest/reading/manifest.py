@@ -74,8 +74,10 @@ class Document(NamedTuple):
         )
 
     def place(self, key: Key) -> Where:
-        """Where *key*, or what is nearest around it, was written; the file alone where nothing is."""
-        return self.tree.place(key) or Where(file=self.file, key=dotted(key))
+        """Where the value of *key*, or the key that is nearest around it, was written; the file alone where nothing is."""
+        node = self.tree.at(key)
+        value = node.where_value if node else None
+        return value or self.tree.place(key) or Where(file=self.file, key=dotted(key))
 
     def _text(self, *key: str) -> str | None:
         node = self.tree.at(key)
@@ -184,6 +186,7 @@ def read_manifest(
         trainer=trainer,
         passthrough=tuple(passthrough),
         origins=Origins(document.tree),
+        values=Origins(document.tree, of_values=True),
         lints=dict(lints or {}),
         bash=bash,
         data=data,
@@ -217,6 +220,10 @@ def _known_schema(document: Document) -> Document:
         fault = None
     elif node is None and any(nearest(name, Manifest.__struct_fields__) == "schema" for name in document.tree.value):
         return document
+    elif node is None and (
+        found := next((name for name, one in document.tree.value.items() if "schema" in (one.table or {})), "")
+    ):
+        return _raised(document, found)
     elif node is None:
         fault = ManifestError(
             "missing-key", f"{WHOLE} needs `schema`", f"begin the file with `schema = {SCHEMA}`", where=where
@@ -230,6 +237,17 @@ def _known_schema(document: Document) -> Document:
         return document
     known = Node(SCHEMA, node.mark if node else None)
     return document._replace(tree=Node({"schema": known} | document.tree.value | {"schema": known})).noted(fault)
+
+
+def _raised(document: Document, name: str) -> Document:
+    """The document, as if the schema that stands in the table *name* stood above it, which is noted."""
+    table = document.tree.value[name]
+    rest = dict(table.value)
+    where = rest.pop("schema").where
+    tree = Node(document.tree.value | {"schema": Node(SCHEMA), name: Node(rest, table.mark)}, document.tree.mark)
+    message = f"`schema` stands in `[{name}]`, as it is below that header"
+    error = ManifestError("misplaced-key", message, "move it above the first header", where=where)
+    return document._replace(tree=tree).noted(error)
 
 
 def _complete(tree: Node) -> Node:

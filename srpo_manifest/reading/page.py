@@ -49,8 +49,9 @@ class Page:
         """What is wrong with the text itself, as it is told; without the line where that may hold a secret."""
         where, fix = self._bare(mistake.span), None
         if mistake.fix is not None:
-            exactly = replace(where, width=mistake.span.end - mistake.span.start, text="")
-            fix = Fix(replacement=mistake.fix, places=(exactly,))
+            spans = mistake.places or (mistake.span,)
+            exactly = (replace(self._bare(span), width=span.end - span.start, text="") for span in spans)
+            fix = Fix(replacement=mistake.fix, places=tuple(exactly))
         return Finding(
             code=mistake.code,
             level="deny",

@@ -173,22 +173,22 @@ def test_every_profile_is_checked_merged(place, say):
     assert say("validate", "manifests", "a.toml").status == 2  # there is no such folder
 
 
-SECRET = "hf_abcdefghijklmnopqrstuvwxyz"
+SPELLED = "hf_abcdefghijklmnopqrstuvwxyz"
 
 
 @pytest.mark.parametrize("style", ["human", "json", "github", "gitlab", "sarif", "junit"])
 @pytest.mark.parametrize(
     "line",
     [
-        f"HF_TOKEN = {SECRET}",
-        f'HF_TOKEN = "{SECRET}',
-        f'entry.set.other = "{SECRET}" x',
-        f'entry.set.hub_token = "swordfish-{SECRET[3:]}" x',
-        f'repo.url = "https://me:{SECRET[3:]}@example.org/x" x',
-        f'end.comand = ["curl", "-H", "Authorization: Bearer {SECRET[3:]}"]',
-        f'resources.nodes = "{SECRET}"',
-        f'name = "ghp_{SECRET[3:]}"',
-        f'entry.mode = "github_pat_{SECRET[3:]}"',
+        f"HF_TOKEN = {SPELLED}",
+        f'HF_TOKEN = "{SPELLED}',
+        f'entry.set.other = "{SPELLED}" x',
+        f'entry.set.hub_token = "swordfish-{SPELLED[3:]}" x',
+        f'repo.url = "https://me:{SPELLED[3:]}@example.org/x" x',
+        f'end.comand = ["curl", "-H", "Authorization: Bearer {SPELLED[3:]}"]',
+        f'resources.nodes = "{SPELLED}"',
+        f'name = "ghp_{SPELLED[3:]}"',
+        f'entry.mode = "github_pat_{SPELLED[3:]}"',
     ],
 )
 def test_a_secret_is_told_wherever_it_stands_as_stars(place, say, line, style):
@@ -197,4 +197,26 @@ def test_a_secret_is_told_wherever_it_stands_as_stars(place, say, line, style):
     place.write("a.toml", f"schema = 1\n{base}{line}\n")
     said = say("validate", "--format", style, "a.toml")
     assert said.status == 2
-    assert SECRET[3:] not in said.out + said.err
+    assert SPELLED[3:] not in said.out + said.err
+
+
+@pytest.mark.parametrize("style", ["human", "json", "github", "gitlab", "sarif", "junit"])
+def test_nothing_that_a_terminal_obeys_is_printed(place, say, style):
+    """Neither from a name in the file, nor from the file's own."""
+    place.write("b\x1b.toml", 'schema = 1\n"\\u001b[2J\\u0000\\u0001\\u202e" = 1\n')
+    said = say("validate", "--format", style, "b\x1b.toml")
+    assert said.status == 2
+    assert not set(said.out) & {"\x1b", "\0", "\x01"}
+    if style != "json":
+        assert "\u202e" not in said.out
+        assert "\\x1b[2J\\x00\\x01\\u202e" in said.out.replace("\\\\", "\\")
+
+
+@pytest.mark.parametrize("style", ["human", "github", "gitlab", "junit"])
+def test_a_file_whose_name_is_no_utf8_is_spelled_as_people_see_it(place, say, style):
+    """In every format the same."""
+    name = b"b\xff.toml".decode("utf-8", "surrogateescape")
+    (place.folder / name).write_bytes(b"schema = \n")
+    said = say("validate", "--format", style, name)
+    assert said.status == 2
+    assert "b\\xff.toml" in said.out.replace("\\\\", "\\")
