@@ -18,7 +18,7 @@ from srpo_manifest.finding import Finding, Where
 from srpo_manifest.reading.conversion import converted, unsound
 from srpo_manifest.reading.locate import Key, dotted
 from srpo_manifest.reading.overlay import merge, overlaid, profiled, tree_of
-from srpo_manifest.reading.toml import Source
+from srpo_manifest.reading.toml import Source, decoded
 from srpo_manifest.reading.tree import BROKEN, Node, Origins, grown, plain
 from srpo_manifest.reading.versions import known_schema
 from srpo_manifest.values.base import Value
@@ -87,9 +87,13 @@ class Document(NamedTuple):
 def parse_manifest(source: Source) -> Document:
     """The file alone, with a schema that is known here.
 
-    Raises: ManifestError `file-too-large`, `not-utf8`, `schema-newer`, or `schema-older`.
+    Raises: ManifestError `file-too-large`, `not-utf8`, `schema-newer`, or `schema-older`; those of `known_as_toml`.
     """
     tree, findings = tree_of(source)
+    if findings:
+        from srpo_manifest.reading.foreign import known_as_toml  # noqa: PLC0415 - only a wrong file pays
+
+        known_as_toml(decoded(source.data, source.file), source.file)
     return _known_schema(Document(tree, source.file, findings))
 
 
@@ -224,6 +228,10 @@ def _known_schema(document: Document) -> Document:
         found := next((name for name, one in document.tree.value.items() if "schema" in (one.table or {})), "")
     ):
         return _raised(document, found)
+    elif node is None and _is_older(document.tree.value):
+        message = f"{WHOLE} needs `schema`, and has keys of the older wrapper"
+        hint = "begin the file with `schema = 0`, and run `srpo-manifest migrate` on it"
+        raise ManifestError("missing-key", message, hint, where=where)
     elif node is None:
         fault = ManifestError(
             "missing-key", f"{WHOLE} needs `schema`", f"begin the file with `schema = {SCHEMA}`", where=where
@@ -237,6 +245,13 @@ def _known_schema(document: Document) -> Document:
         return document
     known = Node(SCHEMA, node.mark if node else None)
     return document._replace(tree=Node({"schema": known} | document.tree.value | {"schema": known})).noted(fault)
+
+
+def _is_older(table: Mapping[str, Node]) -> bool:
+    """Whether it has a key of the older wrapper."""
+    from srpo_manifest.reading.keys0 import MOVED  # noqa: PLC0415 - few files are so old
+
+    return any(name.startswith("srpo_") or name in MOVED for name in table)
 
 
 def _raised(document: Document, name: str) -> Document:

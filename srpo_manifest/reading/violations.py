@@ -39,7 +39,8 @@ _UNITS = {"_hours": "hours", "_minutes": "minutes", "_seconds": "seconds", "_gib
 _SUGGESTED = 3
 _MANY = 25
 """So many keys are no help to whoever has only misspelt one."""
-_FLAG = ("a flag of the trainer belongs to `[entry.set]`",)
+_FLAG = "a flag of the trainer belongs to `[entry.set]`"
+_VARIABLE = "a variable of the job belongs to `[env]`"
 _SHORT = 60
 
 
@@ -135,20 +136,26 @@ class _Walk:
         if key[:1] == ("backend",) and "kind" in known:
             del known["kind"]
             taker = f"{key[1]} {ticked(plain(node).get('kind'))}"
-        elsewhere = "" if near else _home(_homes(self.kind).get(name, [])[:_SUGGESTED])
         likely = near or nearest(name, known)
         mark = node.value[name].mark
         self._tell(
             "unknown-key",
             f"unknown key {ticked(displayed((name,)))} in {table}",
             node.value[name].where,
-            *([f"did you mean {ticked(likely)}?"] if likely else []),
-            *([f"{ticked(displayed((name,)))} belongs {elsewhere}"] if elsewhere and not likely else []),
-            *([] if likely or elsewhere or node.value[name].table is not None or self.kind is ArgsFile else _FLAG),
+            *([f"did you mean {ticked(likely)}?"] if likely else self._homes(name, node.value[name])),
             *([] if near and len(known) > _MANY else [f"{taker} takes {listed(known)}"]),
             fix=near,
             places=mark.mentions if isinstance(mark, Mark) else (),
         )
+
+    def _homes(self, name: str, child: Node) -> list[str]:
+        """Where a key belongs that nobody knows where it stands."""
+        if tables := _homes(self.kind).get(name, [])[:_SUGGESTED]:
+            home = "above the first header" if "" in tables else f"to {listed(f'[{table}]' for table in tables)}"
+            return [f"{ticked(displayed((name,)))} belongs {home}"]
+        if child.table is not None or shape_of(self.kind, ("entry", "set")) is None:
+            return []
+        return [_VARIABLE if name.isupper() else _FLAG]
 
     def _missing(self, node: Node, key: Key, name: str) -> None:
         wanted = shape_of(self.kind, (*key, name))
@@ -179,7 +186,13 @@ class _Walk:
         expected = listed(words) if words else next((text for text in bounds if text), "")
         shown = _shown(key, node.value)
         near = nearest(value, words) if words and isinstance(value, str) else None
-        hints = [f"did you mean {ticked(near)}?"] if near else [] if words else [*_meaning(wanted)]
+        hints = (
+            [f"did you mean {ticked(near)}?"]
+            if near
+            else []
+            if words
+            else [*_meaning(wanted), *_spelling(value, fitting)]
+        )
         message = f"{ticked(displayed(key))} is {shown}, expected {expected or 'another value'}"
         self._tell(
             "invalid-value",
@@ -256,6 +269,13 @@ def _shown(key: Key, value: Any) -> str:
     )
 
 
+def _spelling(value: Any, fitting: list[Shape]) -> tuple[str, ...]:
+    """The text in small letters and dashes, where that would do."""
+    plain = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-") if isinstance(value, str) else ""
+    fits = plain and plain != value and any(not _broken_bounds(one, plain) for one in fitting)
+    return (f"{ticked(plain)} would do",) if fits else ()
+
+
 def _meaning(wanted: Shape | None) -> tuple[str, ...]:
     """What a text is, in words, beside a pattern that few people read. A whole sentence tells of its key instead."""
     said = description(wanted)
@@ -306,13 +326,6 @@ def _homes(kind: Any) -> dict[str, list[str]]:
     for key in _walked(kind, ()):
         homes.setdefault(str(key[-1]), []).append(dotted(key[:-1]))
     return homes
-
-
-def _home(tables: list[str]) -> str:
-    """Where a key of these tables is to be written; the top has no name."""
-    if "" in tables:
-        return "above the first header"
-    return f"to {listed(f'[{table}]' for table in tables)}" if tables else ""
 
 
 def _walked(kind: Any, key: Key) -> Iterator[Key]:
