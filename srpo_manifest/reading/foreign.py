@@ -9,7 +9,7 @@ from srpo_manifest.finding import Where
 from srpo_manifest.reading.literals import STATEMENT
 from srpo_manifest.wording import ticked
 
-_YAML = re.compile(r"\s*(?:#[^\n]*\s+)*(?:---(?:\s|\Z)|[\w.-]+:(?:\s|\Z))")
+_YAML = re.compile(r"\s*+(?:#[^\n]*+\n\s*+)*+(?:---(?:\s|\Z)|[\w.-]+:(?:\s|\Z))")
 
 
 def known_as_toml(text: str, file: str) -> None:

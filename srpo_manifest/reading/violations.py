@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import msgspec.inspect as shape
 
+from srpo_manifest.discretion import hushed
 from srpo_manifest.finding import Finding, Fix, Where
 from srpo_manifest.reading.locate import Key, displayed, dotted
 from srpo_manifest.reading.page import is_secret
@@ -271,7 +272,9 @@ def _shown(key: Key, value: Any) -> str:
 
 def _spelling(value: Any, fitting: list[Shape]) -> tuple[str, ...]:
     """The text in small letters and dashes, where that would do."""
-    plain = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-") if isinstance(value, str) else ""
+    if not isinstance(value, str) or hushed(value) != value:
+        return ()
+    plain = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")
     fits = plain and plain != value and any(not _broken_bounds(one, plain) for one in fitting)
     return (f"{ticked(plain)} would do",) if fits else ()
 

@@ -405,7 +405,8 @@ error[invalid-value]: `name` is `A b`, expected text that matches `[a-z0-9-]{1,4
   --> srpo.toml:2:8
   |
 2 | name = 'A b'
-  |        ^^^^^""",
+  |        ^^^^^
+hint: `a-b` would do""",
 }
 
 

@@ -132,7 +132,7 @@ def joined(chosen: Iterable[Mistake], good: Iterable[str] = ()) -> str:
 
 
 def _opens_a_table(text: str) -> bool:
-    return re.search(r"^\[", text, re.MULTILINE) is not None
+    return re.search(r"^\[", _SIGNS.sub("", text), re.MULTILINE) is not None
 
 
 def indented(signed: str) -> str:
