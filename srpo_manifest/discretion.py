@@ -8,10 +8,12 @@ TOKEN = re.compile(
     r"(?<![A-Za-z0-9_])(?:(?:hf_|gh[oprsu]_|AKIA)[A-Za-z0-9]{12,}|(?:github_pat_|glpat-|sk-|xox[a-z]-)[\w-]{12,})"
 )
 """Tokens of Hugging Face, GitHub, AWS, GitLab, OpenAI and Slack, by how they begin."""
-_CARRIED = re.compile(r"(?i)(?:\bbearer[ \t]+|://[^\s/@:\"']*:)([^\s\"'`@/]{4,}|[^\s\"'`@/]+(?=@))")
-_NAME = r"(?i:[\w-]*(?:token|secret|password|passwd|credentials?)|[\w-]*(?:api|[_-])key)"
-_NAMED = re.compile(rf"(?<![\w-])[\"']?{_NAME}[\"']?[ \t]*[=:]+[ \t]*(?![\"']?\$|[{{…\s])(.+)")
-_A_NAME = re.compile(_NAME)
+_BEARER = re.compile(r"(?i)\bbearer[ \t]+([^\s\"'`]{4,})")
+_IN_URL = re.compile(r"://[^\s/@:\"'`]*:([^\s/@\"'`]+)(?=@)")
+_END = r"(?i:token|secret|password|passwd|credentials?|(?:api|[_-])key)"
+_NAMED = re.compile(rf"(?<![\w-])[\"']?[\w-]*{_END}[\"']?[ \t]*[=:]+[ \t]*(?![\"']?\$|[{{…\s])(.+)")
+_AT_END = re.compile(rf"{_END}\Z")
+_LONGEST_END = 16
 
 
 def names_secret(key: str) -> bool:
@@ -20,7 +22,7 @@ def names_secret(key: str) -> bool:
     >>> names_secret("hub_token"), names_secret("max_token_length"), names_secret("monkey")
     (True, False, False)
     """
-    return _A_NAME.fullmatch(key) is not None
+    return _AT_END.search(key[-_LONGEST_END:]) is not None
 
 
 def hushed(text: str) -> str:
@@ -29,7 +31,9 @@ def hushed(text: str) -> str:
     >>> hushed('["-H", "Authorization: Bearer abcdef"]')
     '["-H", "Authorization: Bearer ******"]'
     """
-    return _CARRIED.sub(_starred, TOKEN.sub(_starred, text))
+    for look in (TOKEN, _BEARER, _IN_URL):
+        text = look.sub(_starred, text)
+    return text
 
 
 def hushed_line(line: str) -> str:
@@ -42,6 +46,6 @@ def hushed_line(line: str) -> str:
 
 
 def _starred(found: re.Match[str]) -> str:
-    secret = found[found.re.groups]
+    secret = found[found.re.groups]  # the whole, where there is no group
     start = len(found[0]) - len(secret)
     return found[0][:start] + "*" * len(secret)
