@@ -24,6 +24,13 @@ class Spot(Where, frozen=True, kw_only=True):
     width: int = 1
     text: str = ""
 
+    def __post_init__(self) -> None:
+        """Tell no secret."""
+        if self.text:
+            from srpo_manifest.discretion import hushed_line  # noqa: PLC0415 - only a wrong file pays
+
+            msgspec.structs.force_setattr(self, "text", hushed_line(self.text))
+
 
 class Related(msgspec.Struct, frozen=True, kw_only=True):
     """Another place that belongs to a finding."""
@@ -51,6 +58,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     where: Where | None = None
     related: tuple[Related, ...] = ()
     fix: Fix | None = None
+
+    def __post_init__(self) -> None:
+        """Tell no secret."""
+        from srpo_manifest.discretion import hushed  # noqa: PLC0415 - only a wrong file pays
+
+        msgspec.structs.force_setattr(self, "message", hushed(self.message))
+        msgspec.structs.force_setattr(self, "hints", tuple(map(hushed, self.hints)))
 
 
 def bare(finding: Finding) -> Finding:

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "srpo_manifest"
 FLOORS = (
-    ("errors", "finding", "rendering", "wording", "__init__"),
+    ("discretion", "errors", "finding", "rendering", "wording", "__init__"),
     ("values",),
     ("reading", "bundling", "upstream"),
     ("planning", "ports"),

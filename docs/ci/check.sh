@@ -8,10 +8,11 @@ read -ra arguments <<<"${ARGUMENTS:-}"
 srpo-manifest validate "${arguments[@]}" --format sarif "${manifests[@]}" >"${SARIF:-srpo-manifest.sarif}"
 srpo-manifest validate "${arguments[@]}" --format github "${manifests[@]}"
 status=$?
+fence='````````````' # longer than what a snippet may hold
 {
   echo '### srpo-manifest'
-  echo '```'
+  echo "$fence"
   srpo-manifest validate "${arguments[@]}" "${manifests[@]}" 2>&1
-  echo '```'
+  echo "$fence"
 } >>"${GITHUB_STEP_SUMMARY:-/dev/null}"
 exit "$status"

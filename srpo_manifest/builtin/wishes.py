@@ -43,7 +43,9 @@ def wishes_of(wanted: Wanted, contract: ArgumentContract, own: Sequence[Word]) -
         wish_of(contract, name, setting, origin="entry.set", key=f"entry.set.{name}")
         for name, setting in entry.set.items()
     ]
-    manifest += [Wish(name=name, away=True, origin="entry.unset", key="entry.unset") for name in entry.unset]
+    manifest += [
+        Wish(name=name, away=True, origin="entry.unset", key=f"entry.unset.{at}") for at, name in enumerate(entry.unset)
+    ]
     faults += _read_into(manifest, contract, entry.extra_args, "entry.extra_args")
     seen: dict[str, Wish] = {}
     for wish in manifest:

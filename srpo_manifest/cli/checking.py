@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from srpo_manifest.values.said import Said
 
 FORMAT = 1
+_LOOKED_AT_BYTES = 1 << 20
+STDIN = "-"
 WRONG = 2
 
 
@@ -70,6 +72,15 @@ def _for_people(files: Sequence[tuple[str, Sequence[Finding]]], wrong: int) -> N
     if wrong and sys.stderr.isatty():
         first = next(finding.code for _, findings in files for finding in findings if finding.level == "deny")
         print(f"hint: `srpo-manifest explain {first}` tells more", file=sys.stderr)
+
+
+def piped(verb: str) -> bytes:
+    """All of stdin, up to what a manifest may have. Raises: UsageError where it is closed."""
+    from srpo_manifest.errors import UsageError  # noqa: PLC0415 - see `quick`
+
+    if sys.stdin is None:
+        raise UsageError("usage", "`-` is stdin, which is closed", f"give it a text: `srpo-manifest {verb} - < FILE`")
+    return sys.stdin.buffer.read(_LOOKED_AT_BYTES + 1)
 
 
 def files_of(given: Iterable[str]) -> Iterable[str]:

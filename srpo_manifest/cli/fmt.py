@@ -6,14 +6,12 @@ import sys
 
 import click
 
-from srpo_manifest.cli.checking import files_of
+from srpo_manifest.cli.checking import STDIN, files_of, piped
 from srpo_manifest.cli.rewriting import ended, rewriting_options
 from srpo_manifest.engine.rewriting import Rewritten, rewritten
 from srpo_manifest.errors import UsageError
 from srpo_manifest.reading.formatting import formatted
-from srpo_manifest.reading.toml import LIMIT_BYTES, Source
-
-STDIN = "-"
+from srpo_manifest.reading.toml import Source
 
 
 @click.command("fmt")
@@ -32,9 +30,7 @@ def command(*, files: tuple[str, ...], check: bool, diff: bool, as_json: bool) -
         raise UsageError(
             "usage", "`-` stands alone, and its text is all of the output", "give `--json` with `--check` or `--diff`"
         )
-    if sys.stdin is None:
-        raise UsageError("usage", "`-` is stdin, which is closed", "give it a text: `srpo-manifest fmt - < FILE`")
-    given = Source(file=STDIN, data=sys.stdin.buffer.read(LIMIT_BYTES + 1))
+    given = Source(file=STDIN, data=piped("fmt"))
     one = rewritten(STDIN, _formatted, source=given)
     if not (check or diff) and one.after is not None:
         if sys.stdout is not None:

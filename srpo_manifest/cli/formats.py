@@ -61,7 +61,7 @@ def gitlab(files: Sequence[Checked]) -> str:
                 "check_name": finding.code,
                 "fingerprint": _fingerprint(where, finding, seen),
                 "severity": severities.get(finding.level, "info"),
-                "location": {"path": where.file, "positions": positions},
+                "location": {"path": _path(where), "positions": positions},
             }
         )
     return json.dumps(issues, indent=2, ensure_ascii=False)
@@ -86,14 +86,13 @@ def sarif(files: Sequence[Checked]) -> str:
         }
         if finding.related:
             result["relatedLocations"] = [
-                _location(one.where) | {"message": {"text": one.message}} for one in finding.related
+                _location(one.where) | {"message": {"text": visible(one.message)}} for one in finding.related
             ]
         if finding.fix and where.line:
+            inserted = {"insertedContent": {"text": finding.fix.replacement}}
             change = {
                 "artifactLocation": _artifact(where),
-                "replacements": [
-                    {"deletedRegion": _region(where), "insertedContent": {"text": finding.fix.replacement}}
-                ],
+                "replacements": [{"deletedRegion": _region(one)} | inserted for one in finding.fix.places or (where,)],
             }
             result["fixes"] = [
                 {"description": {"text": f"write `{finding.fix.replacement}`"}, "artifactChanges": [change]}
@@ -144,14 +143,19 @@ def _end(where: Where) -> int:
 
 
 def _message(finding: Finding) -> str:
-    return "\n".join([finding.message, *(f"hint: {hint}" for hint in finding.hints)])
+    return "\n".join(map(visible, [finding.message, *(f"hint: {hint}" for hint in finding.hints)]))
 
 
 def _commanded(text: str, more: str = "") -> str:
     """*text* as a workflow command holds it: nothing in it ends the command or begins another."""
     for character in "%\r\n" + more:
         text = text.replace(character, f"%{ord(character):02X}")
-    return text
+    return visible(text)
+
+
+def _path(where: Where) -> str:
+    """The file's name; of one that is no UTF-8, what is none is spelled as people see it."""
+    return where.file.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _fingerprint(where: Where, finding: Finding, seen: Counter[str]) -> str:
@@ -187,7 +191,7 @@ def _location(where: Where) -> dict[str, Any]:
     physical: dict[str, Any] = {"artifactLocation": _artifact(where)}
     if where.line:
         physical["region"] = _region(where)
-    named = {"logicalLocations": [{"fullyQualifiedName": where.key}]} if where.key else {}
+    named = {"logicalLocations": [{"fullyQualifiedName": visible(where.key)}]} if where.key else {}
     return {"physicalLocation": physical} | named
 
 

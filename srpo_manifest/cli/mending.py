@@ -8,7 +8,7 @@ import msgspec
 
 from srpo_manifest.cli.checking import WRONG
 from srpo_manifest.cli.output import say, tell
-from srpo_manifest.cli.patch import patch
+from srpo_manifest.cli.patch import show
 from srpo_manifest.engine.fixing import mended
 from srpo_manifest.engine.loading import source_of
 from srpo_manifest.engine.rewriting import write
@@ -43,8 +43,7 @@ def difference(said: Said, files: Iterable[str]) -> int:
             status = WRONG
             continue
         after, _, findings = mended(one, before)
-        for line in patch(before, after, file):
-            print(line)
+        show(before, after, file)
         wrong = before != after or any(finding.level == "deny" for finding in findings)
         status = WRONG if wrong else status
     return status

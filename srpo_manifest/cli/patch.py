@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterator
 
 from srpo_manifest.finding import visible
@@ -11,20 +12,29 @@ _NO_END = "\\ No newline at end of file"
 
 
 def patch(before: bytes, after: bytes, file: str) -> Iterator[str]:
-    """Its lines; what a terminal would obey is spelled out, and so are line ends of which a file has two kinds."""
-    old, new = (data.decode("utf-8", "replace").split("\n") for data in (before, after))
-    if _ends(old) == _ends(new):
-        old, new = ([line.removesuffix("\r") for line in lines] for lines in (old, new))
+    """Its lines, each as the files have it: a carriage return at its end belongs to it."""
+    old, new = (data.decode("utf-8", "surrogateescape").split("\n") for data in (before, after))
     shown = visible(file)
     for line in difflib.unified_diff(_closed(old), _closed(new), shown, shown, lineterm=""):
         text, mark, _ = line.partition("\n")
-        yield "\t".join(map(visible, text.split("\t")))
+        yield text
         if mark:
             yield _NO_END
 
 
-def _ends(lines: list[str]) -> set[bool]:
-    return {line.endswith("\r") for line in lines[:-1]}
+def show(before: bytes, after: bytes, file: str) -> None:
+    """Print it: byte for byte into a pipe or a file; for a terminal, what that would obey is spelled out."""
+    if sys.stdout is None:
+        return
+    lines = patch(before, after, file)
+    if not sys.stdout.isatty():
+        sys.stdout.flush()
+        sys.stdout.buffer.writelines(f"{line}\n".encode("utf-8", "surrogateescape") for line in lines)
+        return
+    plain = all(data.count(b"\r\n") in (0, data.count(b"\n")) for data in (before, after))
+    same = plain and (b"\r\n" in before) == (b"\r\n" in after)
+    for line in lines:
+        print("\t".join(map(visible, (line.removesuffix("\r") if same else line).split("\t"))))
 
 
 def _closed(lines: list[str]) -> list[str]:

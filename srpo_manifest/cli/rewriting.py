@@ -10,7 +10,7 @@ import msgspec
 
 from srpo_manifest.cli.checking import FORMAT, WRONG
 from srpo_manifest.cli.output import data, say, tell
-from srpo_manifest.cli.patch import patch
+from srpo_manifest.cli.patch import patch, show
 from srpo_manifest.engine.rewriting import Rewritten, write
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.finding import visible
@@ -64,7 +64,7 @@ def _tell(one: Rewritten, word: str, *, writes: bool, diff: bool) -> None:
     if not one.changed:
         return
     if diff:
-        print(*patch(one.before, one.after or b"", one.file), sep="\n")
+        show(one.before, one.after or b"", one.file)
     elif writes:
         say(f"{visible(one.file)}: {word}")
     else:

@@ -7,9 +7,10 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
-from srpo_manifest.cli.checking import files_of, report, told
+from srpo_manifest.cli.checking import STDIN, files_of, piped, report, told
 from srpo_manifest.cli.formats import FORMATS
 from srpo_manifest.cli.options import said, shared_options
+from srpo_manifest.errors import UsageError
 
 
 @click.command("validate")
@@ -41,9 +42,19 @@ def command(
     no_plugins: bool,
     **given: Any,
 ) -> int:
-    """Check each MANIFEST, or those in a folder: its form, and its trainer's flags where srpo.lock knows them."""
+    """Check each MANIFEST, or those in a folder, or stdin (`-`): its form, and its trainer's flags where srpo.lock knows them."""
+    if diff and (fix or as_json or style != "human"):
+        raise UsageError(
+            "usage", "`--diff` prints a patch, and nothing else", "leave `--fix`, `--format` and `--json` out beside it"
+        )
     style = "json" if as_json else style
     wanted, files = replace(said(context, given), without_plugins=no_plugins), manifests or ("srpo.toml",)
+    if STDIN in files:
+        if len(files) > 1 or fix or diff:
+            raise UsageError("usage", "`-` stands alone, and is only checked", "name a file for `--fix` and `--diff`")
+        from srpo_manifest.engine.checking import findings  # noqa: PLC0415 - most files have a name
+
+        return told([(STDIN, findings(replace(wanted, manifest=STDIN), piped("validate")))], style)
     if not (fix or diff):
         return report(wanted, files, style=style)
     from srpo_manifest.cli.mending import difference, mend  # noqa: PLC0415 - most files are only checked

@@ -70,14 +70,14 @@ def _anchored(wanted: Wanted, path: str, key: str, base: Word) -> Word:
             "windows-path",
             f"{ticked(key)} is the Windows path {ticked(path)}, but jobs run on Linux",
             "give the path as the target sees it, such as `~/srpo`",
-            where=wanted.where(key),
+            where=wanted.where_value(key),
         )
     if not is_local(wanted) and not path.startswith(("/", "~/")) and path != "~":
         raise ManifestError(
             "relative-path",
             f"{ticked(key)} is the relative path {ticked(path)}, which has no meaning on another machine",
             "write an absolute path or one that begins with `~/`",
-            where=wanted.where(key),
+            where=wanted.where_value(key),
         )
     return beneath(base, path)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from srpo_manifest.finding import Finding, Level
+from srpo_manifest.finding import Finding, Level, Where
 from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.wanted import Wanted
 
@@ -22,11 +22,19 @@ def level_of(wanted: Wanted, code: str, level: Level) -> Level:
     return level
 
 
+_OF_VALUES = ("flag-type", "flag-value", "method-unavailable", "path-outside", "hub-unsupported")
+"""Codes that blame a value, not its key."""
+
+
 def placed(wanted: Wanted, fault: Fault) -> Finding:
     """The fault as a finding, with the level that holds and the place of its key in the file."""
     finding = fault.finding
     return replace(
         finding,
         level=finding.level if fault.final else level_of(wanted, finding.code, finding.level),
-        where=finding.where or (wanted.where(fault.key) if fault.key else None),
+        where=finding.where or (_place(wanted, fault) if fault.key else None),
     )
+
+
+def _place(wanted: Wanted, fault: Fault) -> Where | None:
+    return (wanted.where_value if fault.finding.code in _OF_VALUES else wanted.where)(fault.key)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+from srpo_manifest.discretion import TOKEN
 from srpo_manifest.finding import Finding, Level
 from srpo_manifest.planning.names import secret_name
 from srpo_manifest.values.fault import Fault
@@ -13,11 +15,11 @@ from srpo_manifest.wording import listed, ticked
 
 LIMIT_BYTES = 131_071
 """The longest word, or `NAME=value`, that Linux hands to a program: MAX_ARG_STRLEN, less the final NUL. Source: execve(2)."""
+_REFERENCE = re.compile(r"\$(?:\{(?:env[:.])?([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
 _OURS = ("SRPO_BUNDLE", "SRPO_PYTHON", "SRPO_REPO_DIR", "SRPO_DRY_RUN")
 _DENIED = ("LD_PRELOAD", "LD_AUDIT", "BASH_ENV", "ENV", "PROMPT_COMMAND")
 _OF_BASH = ("SHELLOPTS", "BASHOPTS", "BASH_VERSINFO", "UID", "EUID", "PPID", "IFS")
 """Names that bash keeps for itself: setting them does nothing, or breaks every script of the job."""
-_TOKEN_PREFIXES = ("hf_", "ghp_", "gho_", "github_pat_", "sk-", "xoxb-", "AKIA", "glpat-")
 
 
 def faults(wanted: Wanted) -> Iterable[Fault]:
@@ -105,8 +107,12 @@ def _of_variable(name: str, value: str | Reference) -> Iterable[Fault]:
     if len(name) + 1 + size > LIMIT_BYTES:
         message = f"the value of {ticked(name)} is {size:,} bytes long; Linux takes {LIMIT_BYTES:,} with the name"
         yield _fault("env-too-long", message, "put it in a file", key)
-    looks = value.startswith(_TOKEN_PREFIXES) and len(value) >= 20
-    if looks or (value and secret_name(name)):
+    if reference := _REFERENCE.fullmatch(value):
+        message = f"the value of {ticked(name)} is taken as it stands: nothing in it is expanded"
+        hint = f'a reference is a table: `{name} = {{ env = "{reference[1] or reference[2]}" }}`'
+        yield _fault("not-interpolated", message, hint, key, level="deny" if secret_name(name) else "warn")
+        return
+    if TOKEN.match(value) or (value and secret_name(name)):
         message = f"the value of {ticked(name)} looks like a secret, and would be written into plan and record"
         yield _fault("secret-literal", message, f'refer to it: `{name} = {{ env = "{name}" }}`', key)
     if "${" in value or "{{" in value:

@@ -37,10 +37,25 @@ def _widened(line: Line, width: int) -> Line:
 
 
 def _commented(lines: Sequence[Line]) -> list[str]:
-    """Each line with its comment: one blank before it, but where several stood in one column.
+    """Each line with its comment: one blank before it, but where several stood in one column of a run.
 
     Those stand in one again, as far behind the longest code as it was.
     """
+    return [text for run in _runs(lines) for text in _aligned(run)]
+
+
+def _runs(lines: Sequence[Line]) -> Iterable[list[Line]]:
+    """Lines up to a blank one or a header, before which a column of comments ends."""
+    run: list[Line] = []
+    for line in lines:
+        if run and (line.blank or (line.code.startswith("[") and not line.key)):
+            yield run
+            run = []
+        run.append(line)
+    yield run
+
+
+def _aligned(lines: Sequence[Line]) -> list[str]:
     columns: dict[int, list[Line]] = {}
     for line in lines:
         if line.comment and line.code.strip() and "\n" not in line.code:

@@ -10,13 +10,16 @@ from typing import Any, TypeVar
 import msgspec
 
 from srpo_manifest.errors import ManifestErrors
-from srpo_manifest.finding import Finding
+from srpo_manifest.finding import Finding, Fix
 from srpo_manifest.reading.locate import Key, displayed
+from srpo_manifest.reading.page import is_secret
 from srpo_manifest.reading.tree import Node
 from srpo_manifest.wording import ticked
 
 A = TypeVar("A")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_ESCAPED_PATH = re.compile(r"[A-Za-z]:(?:[\b\t\n\f\r]|[\\/].*?[\b\t\n\f\r])\w")
+_SPELLED = {ord(character): f"\\{letter}" for character, letter in zip("\b\t\n\f\r", "btnfr", strict=True)}
 _LONGEST = 1 << 63
 
 
@@ -51,6 +54,17 @@ def unsound(node: Node, key: Key = (), around: Node | None = None) -> Iterator[F
                     continue
                 near = node if node.mark else around
                 yield from unsound(child, (*key, step), near if child.mark is None else None)
+        case str() if _ESCAPED_PATH.match(node.value):
+            path = f"'{node.value.translate(_SPELLED)}'"
+            hint = "put it in single quotes"
+            yield Finding(
+                code="bad-escape",
+                level="deny",
+                message=f"{ticked(displayed(key))} is a Windows path, and in double quotes a backslash escapes",
+                hints=(hint if is_secret(key) else f"{hint}: {ticked(path)}",),
+                where=node.where_value or (around and around.where),
+                fix=Fix(replacement=path) if node.is_editable and path.count("'") == 2 else None,
+            )
         case str() if found := _CONTROL.search(node.value):
             yield Finding(
                 code="invalid-value",
@@ -80,4 +94,6 @@ def _is_plain(value: Any) -> bool:
     """Whether nothing can be said against it, as against nearly every value: no generator is made for it."""
     if type(value) is int:
         return -_LONGEST <= value < _LONGEST
-    return type(value) is bool or (isinstance(value, str) and _CONTROL.search(value) is None)
+    return type(value) is bool or (
+        isinstance(value, str) and _CONTROL.search(value) is None and _ESCAPED_PATH.match(value) is None
+    )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from srpo_manifest.errors import ManifestErrors
 from srpo_manifest.reading.columns import written
+from srpo_manifest.reading.foreign import known_as_toml
 from srpo_manifest.reading.layout import laid_out
 from srpo_manifest.reading.lineends import as_in
 from srpo_manifest.reading.page import Page
@@ -45,6 +46,7 @@ def read_text(source: Source) -> Text:
     bounded(text, source.file)
     root, mistakes = parse(text)
     if mistakes:
+        known_as_toml(text, source.file)
         page = Page(text, source.file)
         raise ManifestErrors(map(page.finding, mistakes))
     return Text(text, root, tokens(text, root))

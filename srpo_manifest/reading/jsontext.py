@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NoReturn
 
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.finding import Where
+from srpo_manifest.reading.locate import Key
+from srpo_manifest.reading.spanned import Span
 from srpo_manifest.reading.toml import LIMIT_BYTES, decoded
 from srpo_manifest.wording import ticked
 
@@ -43,6 +46,32 @@ def read_json(data: bytes, file: str, *, limit_bytes: int = LIMIT_BYTES) -> Any:
         raise ManifestError(
             "json-syntax", f"{ticked(file)} holds an integer of thousands of digits", "write a shorter number"
         ) from None
+
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{},:]|[^\s\[\]{},:"]+')
+
+
+def spans_of(text: str) -> dict[Key, Span]:
+    """Where a good JSON text has each name of an object, and each item of an array."""
+    found: dict[Key, Span] = {}
+    inside: list[str | int | None] = []
+    for token in _TOKEN.finditer(text):
+        mark, last = token[0], inside[-1] if inside else 0
+        if mark == ",":
+            inside[-1] = last + 1 if isinstance(last, int) else None
+        elif mark in ("]", "}"):
+            inside.pop()
+        elif last is None:
+            inside[-1] = json.loads(mark)
+            found[_key(inside)] = Span(*token.span())
+        elif mark != ":":
+            found.setdefault(_key(inside), Span(*token.span()))
+            inside += [0] if mark == "[" else [None] if mark == "{" else []
+    return found
+
+
+def _key(inside: list[str | int | None]) -> Key:
+    return tuple(step for step in inside if step is not None)
 
 
 def _hints(error: json.JSONDecodeError) -> tuple[str, ...]:

@@ -28,7 +28,9 @@ PLAIN = re.compile(
 PLAIN_HEADER = re.compile(rf"\[([A-Za-z0-9_-]++)\]{_END}")
 """Likewise, of a header."""
 _TRIVIA = re.compile(rf"(?:[ \t\n]++|#{_PRINTED}]*+(?=\n|\Z))*+")
-_WORD = re.compile(r"""[^; \x00-\x1f\x7f,\[\]{}#"'=]+""")
+_WORD = re.compile(r"""\$\{\w+\}|[^; \x00-\x1f\x7f,\[\]{}#"'=]+""")
+_CURLY = r"\u2018-\u201f\u00ab\u00bb"
+_TYPOGRAPHIC = re.compile(rf'[{_CURLY}]([^{_CURLY}"\\\n]*)[{_CURLY}]')
 _QUOTED = re.compile(rf""""{_IN_QUOTES}"|'[^'\n]*+'""")
 _BASIC = re.compile(_IN_QUOTES)
 _LITERAL = re.compile(r"[^'\n]*+")
@@ -152,6 +154,8 @@ class Literals:
                 return self._basic_lines() if self.peek(3) == '"""' else self._basic()
             case "'":
                 return self._literal_lines() if self.peek(3) == "'''" else self._literal()
+        if found := _TYPOGRAPHIC.match(self.text, self.at):
+            return self._typographic(found)
         found = _WORD.match(self.text, self.at)
         if found is None:
             if self.peek() in ("", "\n", "#"):
@@ -162,6 +166,15 @@ class Literals:
         if DAY.fullmatch(found[0]) and (clock := CLOCK.match(self.text, self.at + 1)) and self.peek() == " ":
             self.at = _WORD.match(self.text, clock.start()).end()  # type: ignore[union-attr] # digits are a word
         return scalar(self.text[start : self.at], Span(start, self.at), self.note)
+
+    def _typographic(self, found: re.Match[str]) -> Item:
+        """A text in quotes that a word processor made, which is told."""
+        self.at = found.end()
+        span, (before, behind) = Span(*found.span()), found.span(1)
+        message = f"{ticked(found[0][0])} is a typographic quote: strings stand in straight ones"
+        quotes = (Span(span.start, before), Span(behind, span.end))
+        self.note(Mistake("not-a-value", message, span, ('write `"` before and behind it',), fix='"', places=quotes))
+        return Item(None, span, "broken")
 
     def _string(self, body: re.Pattern[str], mark: str) -> tuple[Span, Span]:
         """The spans of a string and of what is in it."""

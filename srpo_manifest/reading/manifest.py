@@ -18,7 +18,7 @@ from srpo_manifest.finding import Finding, Where
 from srpo_manifest.reading.conversion import converted, unsound
 from srpo_manifest.reading.locate import Key, dotted
 from srpo_manifest.reading.overlay import merge, overlaid, profiled, tree_of
-from srpo_manifest.reading.toml import Source
+from srpo_manifest.reading.toml import Source, decoded
 from srpo_manifest.reading.tree import BROKEN, Node, Origins, grown, plain
 from srpo_manifest.reading.versions import known_schema
 from srpo_manifest.values.base import Value
@@ -74,8 +74,10 @@ class Document(NamedTuple):
         )
 
     def place(self, key: Key) -> Where:
-        """Where *key*, or what is nearest around it, was written; the file alone where nothing is."""
-        return self.tree.place(key) or Where(file=self.file, key=dotted(key))
+        """Where the value of *key*, or the key that is nearest around it, was written; the file alone where nothing is."""
+        node = self.tree.at(key)
+        value = node.where_value if node else None
+        return value or self.tree.place(key) or Where(file=self.file, key=dotted(key))
 
     def _text(self, *key: str) -> str | None:
         node = self.tree.at(key)
@@ -85,9 +87,13 @@ class Document(NamedTuple):
 def parse_manifest(source: Source) -> Document:
     """The file alone, with a schema that is known here.
 
-    Raises: ManifestError `file-too-large`, `not-utf8`, `schema-newer`, or `schema-older`.
+    Raises: ManifestError `file-too-large`, `not-utf8`, `schema-newer`, or `schema-older`; those of `known_as_toml`.
     """
     tree, findings = tree_of(source)
+    if findings:
+        from srpo_manifest.reading.foreign import known_as_toml  # noqa: PLC0415 - only a wrong file pays
+
+        known_as_toml(decoded(source.data, source.file), source.file)
     return _known_schema(Document(tree, source.file, findings))
 
 
@@ -184,6 +190,7 @@ def read_manifest(
         trainer=trainer,
         passthrough=tuple(passthrough),
         origins=Origins(document.tree),
+        values=Origins(document.tree, of_values=True),
         lints=dict(lints or {}),
         bash=bash,
         data=data,
@@ -217,6 +224,14 @@ def _known_schema(document: Document) -> Document:
         fault = None
     elif node is None and any(nearest(name, Manifest.__struct_fields__) == "schema" for name in document.tree.value):
         return document
+    elif node is None and (
+        found := next((name for name, one in document.tree.value.items() if "schema" in (one.table or {})), "")
+    ):
+        return _raised(document, found)
+    elif node is None and _is_older(document.tree.value):
+        message = f"{WHOLE} needs `schema`, and has keys of the older wrapper"
+        hint = "begin the file with `schema = 0`, and run `srpo-manifest migrate` on it"
+        raise ManifestError("missing-key", message, hint, where=where)
     elif node is None:
         fault = ManifestError(
             "missing-key", f"{WHOLE} needs `schema`", f"begin the file with `schema = {SCHEMA}`", where=where
@@ -230,6 +245,24 @@ def _known_schema(document: Document) -> Document:
         return document
     known = Node(SCHEMA, node.mark if node else None)
     return document._replace(tree=Node({"schema": known} | document.tree.value | {"schema": known})).noted(fault)
+
+
+def _is_older(table: Mapping[str, Node]) -> bool:
+    """Whether it has a key of the older wrapper."""
+    from srpo_manifest.reading.keys0 import MOVED  # noqa: PLC0415 - few files are so old
+
+    return any(name.startswith("srpo_") or name in MOVED for name in table)
+
+
+def _raised(document: Document, name: str) -> Document:
+    """The document, as if the schema that stands in the table *name* stood above it, which is noted."""
+    table = document.tree.value[name]
+    rest = dict(table.value)
+    where = rest.pop("schema").where
+    tree = Node(document.tree.value | {"schema": Node(SCHEMA), name: Node(rest, table.mark)}, document.tree.mark)
+    message = f"`schema` stands in `[{name}]`, as it is below that header"
+    error = ManifestError("misplaced-key", message, "move it above the first header", where=where)
+    return document._replace(tree=tree).noted(error)
 
 
 def _complete(tree: Node) -> Node:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from msgspec.structs import replace
 
+from srpo_manifest.discretion import names_secret
 from srpo_manifest.finding import Finding, Fix, Related, Spot
 from srpo_manifest.reading.locate import Key, displayed
 from srpo_manifest.reading.spanned import Mistake, Span
@@ -48,8 +49,9 @@ class Page:
         """What is wrong with the text itself, as it is told; without the line where that may hold a secret."""
         where, fix = self._bare(mistake.span), None
         if mistake.fix is not None:
-            exactly = replace(where, width=mistake.span.end - mistake.span.start, text="")
-            fix = Fix(replacement=mistake.fix, places=(exactly,))
+            spans = mistake.places or (mistake.span,)
+            exactly = (replace(self._bare(span), width=span.end - span.start, text="") for span in spans)
+            fix = Fix(replacement=mistake.fix, places=tuple(exactly))
         return Finding(
             code=mistake.code,
             level="deny",
@@ -101,7 +103,9 @@ class Page:
 
 
 def is_secret(key: Key) -> bool:
-    """Whether *key* is one of an environment."""
+    """Whether *key* is one of an environment, or named like a secret."""
+    if any(isinstance(step, str) and names_secret(step) for step in key):
+        return True
     return key[:1] in (("env",), ("srpo_extra_env",)) or (key[:1] == ("profile",) and key[2:3] == ("env",))
 
 

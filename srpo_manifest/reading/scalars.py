@@ -26,6 +26,8 @@ _ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "\\
 _ESCAPE = re.compile(r"\\(?:(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})|([btnfr\"\\])|([ \t]*\n[ \t\n]*)|)")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 LOOKS = (
+    (re.compile(r"\$\{?([A-Za-z_]\w*)\}?"), r'nothing is expanded: `[env]` refers to a variable with `{ env = "\1" }`', None),
+    (re.compile(r"\$.*"), 'nothing is expanded: `[env]` refers to a variable with `{ env = "NAME" }`', None),
     (re.compile(r"(?i)true|yes|on"), "booleans are written `true` and `false`", "true"),
     (re.compile(r"(?i)false|no|off"), "booleans are written `true` and `false`", "false"),
     (re.compile(r"(?i)null|none|nil|~"), "TOML has no null: leave the key out", None),
@@ -34,6 +36,7 @@ LOOKS = (
     (re.compile(r"[+-]?[0-9_]+\.(?:[eE].*)?"), "a number has a digit behind its point", None),
     (re.compile(r"0[XOB].*"), "the letter of a base is a small one", None),
     (re.compile(r"(?i)[+-]?(?:inf|nan|infinity)"), "they are written `inf` and `nan`", None),
+    (re.compile(r"([+-]?[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?![xobXOB])[A-Za-z%]{1,7}"), r"a number has no unit or letter behind it: write `\1`; a text needs quotes", None),
     (re.compile(r"\(.*"), "an array stands between `[` and `]`", None),
     (re.compile(r"[A-Za-z~/.].*|.*[A-Za-z/\\].*|.*[^\x00-\x7f\d].*"), "a string needs quotes", None),
 )  # fmt: skip
@@ -53,7 +56,8 @@ def scalar(word: str, span: Span, note: Callable[[Mistake], None]) -> Item:
         return Item(float(word.replace("_", "")), span)
     if _DATED.match(word):
         return _moment(word, span, note)
-    hint, fix = next(((hint, fix) for look, hint, fix in LOOKS if look.fullmatch(word)), (None, None))
+    looks = ((found.expand(hint), fix) for look, hint, fix in LOOKS if (found := look.fullmatch(word)))
+    hint, fix = next(looks, (None, None))
     note(Mistake("not-a-value", "this is no value", span, (hint,) if hint else (), fix=fix))
     return Item(None, span, "broken")
 

@@ -6,7 +6,7 @@ import json
 
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.finding import Where
-from srpo_manifest.reading.locate import undotted
+from srpo_manifest.reading.locate import Key, displayed, undotted
 from srpo_manifest.reading.overlay import tree_of
 from srpo_manifest.reading.toml import Source
 from srpo_manifest.reading.tree import Node
@@ -32,13 +32,25 @@ def setting(argument: str) -> Node:
 
     accepted = kinds(shape_of(AnyManifest, key))
     bare = f"{spelled}={json.dumps(value, ensure_ascii=False)}"
-    tree, wrong = tree_of(Source(file=FILE, data=argument.encode("utf-8", "surrogatepass")))
+    file = f"{FILE} {displayed(key)}"
+    tree, wrong = tree_of(Source(file=file, data=argument.encode("utf-8", "surrogatepass")))
+    if not _sets_alone(tree, key):
+        raise _unreadable(argument, "one `--set` sets one key: give another one for the next")
     if wrong and (value.lstrip()[:1] in ('"', "'", "[", "{") or (accepted and "string" not in accepted)):
         raise _unreadable(argument, f"a value is written as in the manifest: {_example(accepted)}")
     found = tree.at(key)
     if wrong or (found and "string" in accepted and kind_of(found.value) not in accepted):
-        return tree_of(Source(file=FILE, data=bare.encode("utf-8", "surrogatepass"))).tree
+        return tree_of(Source(file=file, data=bare.encode("utf-8", "surrogatepass"))).tree
     return tree
+
+
+def _sets_alone(tree: Node, key: Key) -> bool:
+    """Whether nothing beside *key* is there."""
+    for step in key:
+        if tree.table is None or set(tree.table) - {step}:
+            return False
+        tree = tree.table.get(str(step), Node(None))
+    return True
 
 
 def _unreadable(argument: str, hint: str) -> ManifestError:

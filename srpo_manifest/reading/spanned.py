@@ -53,6 +53,8 @@ class Mistake(NamedTuple):
     related: tuple[tuple[str, Span], ...] = ()
     fix: str | None = None
     """What to write in place of the span."""
+    places: tuple[Span, ...] = ()
+    """What it takes the place of, where that is not the span."""
 
 
 class SlipError(Exception):

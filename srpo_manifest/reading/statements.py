@@ -21,6 +21,8 @@ from srpo_manifest.reading.spanned import (
 from srpo_manifest.wording import ticked
 
 _LONG = re.compile("\"{3}|'{3}")
+_TRAILING = re.compile(r"([;,]+)[ \t]*(?:#.*)?")
+_COMMA_IN_NUMBER = re.compile(r"=[ \t]*([+-]?[0-9]+),([0-9]+)[ \t]*(?:#.*)?\Z")
 _NEWER = "this is TOML of a later version; manifests are TOML 1.0"
 
 
@@ -90,12 +92,21 @@ class _Document(Literals):
         begins = self.text.rfind("\n", 0, self.at) + 1
         is_behind = any(one.span.start >= begins for one in self.mistakes[told:])
         if not is_behind and self.clean(span, "this line"):
-            message, hint = (
-                "there is text behind the end of the statement",
-                "begin a new line, or write `#` before a comment",
-            )
-            self.note(Mistake("text-after", message, span, (hint,)))
+            self.note(self._after(begins, span))
         self.at = span.end
+
+    def _after(self, begins: int, span: Span) -> Mistake:
+        """What is wrong with the text behind a statement of the line that *begins* there."""
+        if mark := _TRAILING.fullmatch(self.text, *span):
+            message = f"no {ticked(mark[1][0])} ends a statement: its line does"
+            return Mistake("text-after", message, Span(*mark.span(1)), ("take it away",), fix="")
+        message, hint = (
+            "there is text behind the end of the statement",
+            "begin a new line, or write `#` before a comment",
+        )
+        if number := _COMMA_IN_NUMBER.search(self.text, begins, span.end):
+            hint = f"a number has a decimal point: write {ticked(number[1] + '.' + number[2])}"
+        return Mistake("text-after", message, span, (hint,))
 
     def _plainly(self) -> bool:
         """Over a line of the simplest form, where nothing of its name is there yet: what comes of it is what `_pair` makes."""
@@ -133,6 +144,11 @@ class _Document(Literals):
         closed = self.take(close)
         lacks = "]" if not closed and several and self.take("]") else close
         span = Span(start, self.at)
+        if lacks != close and [part.name for part in parts] != ["files"]:
+            hint = "write one bracket at both ends; two open an item of a list"
+            message = "this header begins with two brackets and ends with one"
+            self.note(Mistake("header-open", message, Span(start, start + 1), (hint,), fix=""))
+            several, closed = False, True
         if not any(part.broken for part in parts):
             self.table = self._opened(parts, span, several=several)
         if not closed:
@@ -185,17 +201,8 @@ class _Document(Literals):
         if any(part.broken for part in parts):
             table = Item({}, Span(start, self.at), "broken")
         if not self.take("="):
-            if self.peek() == ":":
-                self.note(
-                    Mistake(
-                        "no-equals",
-                        "a key and its value stand apart by `=`, not by `:`",
-                        Span(self.at, self.at + 1),
-                        (f"write {ticked(parts[-1].name + ' = …')}",),
-                        fix=" =",
-                    )
-                )
-                self.at += 1
+            if mark := next((mark for mark in (":=", ":") if self.take(mark)), ""):
+                self._unequal(mark, parts)
             else:
                 self._broken(table, parts)
                 span = self.here()
@@ -204,6 +211,8 @@ class _Document(Literals):
                 raise self.slip(
                     "no-equals", "this key has no `=`", span, "a setting is written `key = value`, a table `[name]`"
                 )
+        elif self.take("="):
+            self._unequal("==", parts)
         self.blanks()
         broken = Item(None, Span(self.at, self.at), "broken")
         home = self._home(table, parts)
@@ -215,6 +224,13 @@ class _Document(Literals):
             home.value[parts[-1].name] = item
         elif home:
             self._twice(parts, parts[-1], home)
+
+    def _unequal(self, mark: str, parts: list[Part]) -> None:
+        """Tell of what was taken in place of `=`."""
+        message = f"a key and its value stand apart by `=`, not by {ticked(mark)}"
+        span = Span(self.at - len(mark), self.at)
+        hint = f"write {ticked(parts[-1].name + ' = …')}"
+        self.note(Mistake("no-equals", message, span, (hint,), fix=" =" if mark == ":" else "="))
 
     def _home(self, table: Item, parts: list[Part]) -> Item | None:
         """The table that a dotted key leads into; None where something else is in the way, which is told."""

@@ -57,6 +57,12 @@ class Node(NamedTuple):
         return self.mark.where_value if isinstance(self.mark, Mark) else self.mark
 
     @property
+    def is_editable(self) -> bool:
+        """Whether the place of the value is the value, in one line."""
+        mark = self.mark
+        return isinstance(mark, Mark) and not is_secret(mark.key) and mark.page.is_in_one_line(mark.value)
+
+    @property
     def table(self) -> dict[str, Node] | None:
         """The table that this is, or None."""
         return self.value if isinstance(self.value, dict) else None
@@ -132,10 +138,10 @@ def lacking(node: Node, key: Key) -> Node:
 
 
 class Origins(Mapping[str, Where]):
-    """The place of every key by its dotted spelling; keys that nobody wrote are absent. Made when somebody asks."""
+    """The place of every key, or of its value, by its dotted spelling; keys that nobody wrote are absent. Made when somebody asks."""
 
-    def __init__(self, tree: Node) -> None:
-        self._tree = tree
+    def __init__(self, tree: Node, *, of_values: bool = False) -> None:
+        self._tree, self._of_values = tree, of_values
 
     def __getitem__(self, key: str) -> Where:
         return self._places[key]
@@ -148,11 +154,11 @@ class Origins(Mapping[str, Where]):
 
     @cached_property
     def _places(self) -> dict[str, Where]:
-        return dict(_origins(self._tree, ()))
+        return dict(_origins(self._tree, (), of_values=self._of_values))
 
 
-def _origins(node: Node, key: Key) -> Iterator[tuple[str, Where]]:
-    if key and (where := node.where):
+def _origins(node: Node, key: Key, *, of_values: bool) -> Iterator[tuple[str, Where]]:
+    if key and (where := node.where_value if of_values else node.where):
         yield dotted(key), where
     children = (
         node.value.items()
@@ -162,4 +168,4 @@ def _origins(node: Node, key: Key) -> Iterator[tuple[str, Where]]:
         else ()
     )
     for step, child in children:
-        yield from _origins(child, (*key, step))
+        yield from _origins(child, (*key, step), of_values=of_values)

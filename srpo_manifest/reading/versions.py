@@ -42,9 +42,11 @@ def known_schema(schema: object, where: Where) -> None:
             "update srpo-manifest: `pip install -U srpo-manifest`",
             where=where,
         )
+    from shlex import quote  # noqa: PLC0415 - few files are so old
+
     raise ManifestError(
         "schema-older",
         f"this file has schema {schema}; this srpo-manifest reads schema {SCHEMA}",
-        f"run `srpo-manifest migrate {where.file}`: it rewrites the file, and tells what it does",
+        f"run `srpo-manifest migrate {quote(where.file)}`: it rewrites the file, and tells what it does",
         where=where,
     )

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import msgspec.inspect as shape
 
+from srpo_manifest.discretion import hushed
 from srpo_manifest.finding import Finding, Fix, Where
 from srpo_manifest.reading.locate import Key, displayed, dotted
 from srpo_manifest.reading.page import is_secret
@@ -31,10 +32,16 @@ from srpo_manifest.reading.shapes import (
 )
 from srpo_manifest.reading.spanned import MOST_MISTAKES
 from srpo_manifest.reading.tree import BROKEN, Mark, Node, plain
+from srpo_manifest.values.manifest import ArgsFile
 from srpo_manifest.wording import listed, nearest, plural, related, surely, ticked
 
 _NAMED = re.compile(r"`([^`]*)`")
+_UNITS = {"_hours": "hours", "_minutes": "minutes", "_seconds": "seconds", "_gib": "GiB"}
 _SUGGESTED = 3
+_MANY = 25
+"""So many keys are no help to whoever has only misspelt one."""
+_FLAG = "a flag of the trainer belongs to `[entry.set]`"
+_VARIABLE = "a variable of the job belongs to `[env]`"
 _SHORT = 60
 
 
@@ -144,19 +151,26 @@ class _Walk:
         if key[:1] == ("backend",) and "kind" in known:
             del known["kind"]
             taker = f"{key[1]} {ticked(plain(node).get('kind'))}"
-        elsewhere = [] if near else _homes(self.kind).get(name, [])[:_SUGGESTED]
         likely = near or self._likely(name, known)
         mark = node.value[name].mark
         self._tell(
             "unknown-key",
             f"unknown key {ticked(displayed((name,)))} in {table}",
             node.value[name].where,
-            *([f"did you mean {ticked(likely)}?"] if likely else []),
-            *([f"there is {listed(elsewhere)}"] if elsewhere and not likely else []),
-            f"{taker} takes {listed(known)}",
+            *([f"did you mean {ticked(likely)}?"] if likely else self._homes(name, node.value[name])),
+            *([] if near and len(known) > _MANY else [f"{taker} takes {listed(known)}"]),
             fix=near if sure else None,
             places=mark.mentions if isinstance(mark, Mark) else (),
         )
+
+    def _homes(self, name: str, child: Node) -> list[str]:
+        """Where a key belongs that nobody knows where it stands."""
+        if tables := _homes(self.kind).get(name, [])[:_SUGGESTED]:
+            home = "above the first header" if "" in tables else f"to {listed(f'[{table}]' for table in tables)}"
+            return [f"{ticked(displayed((name,)))} belongs {home}"]
+        if child.table is not None or shape_of(self.kind, ("entry", "set")) is None:
+            return []
+        return [_VARIABLE if name.isupper() else _FLAG]
 
     def _missing(self, node: Node, key: Key, name: str) -> None:
         wanted = shape_of(self.kind, (*key, name))
@@ -173,7 +187,8 @@ class _Walk:
         expected = kinds(wanted)
         message = f"{ticked(displayed(key)) if key else self.whole} is {_a(found)}, expected {_or(expected)}"
         hints, fix = _cure(key, node.value, found, expected)
-        fix = fix if _is_editable(node) else None
+        hints = () if "table" in expected and self.kind is ArgsFile else hints
+        fix = fix if node.is_editable else None
         self._tell("wrong-type", message, node.where_value or self._around(key), *hints, fix=fix)
         return False
 
@@ -186,14 +201,20 @@ class _Walk:
         expected = listed(words) if words else next((text for text in bounds if text), "")
         shown = _shown(key, node.value)
         near = nearest(value, words) if words and isinstance(value, str) else None
-        hints = [f"did you mean {ticked(near)}?"] if near else [] if words else [*_meaning(wanted)]
+        hints = (
+            [f"did you mean {ticked(near)}?"]
+            if near
+            else []
+            if words
+            else [*_meaning(wanted), *_spelling(value, fitting)]
+        )
         message = f"{ticked(displayed(key))} is {shown}, expected {expected or 'another value'}"
         self._tell(
             "invalid-value",
             message,
             node.where_value or self._around(key),
             *hints,
-            fix=f'"{near}"' if near and surely(value, near, words) and _is_editable(node) else None,
+            fix=f'"{near}"' if near and surely(value, near, words) and node.is_editable else None,
         )
         return False
 
@@ -220,12 +241,6 @@ class _Walk:
 def _is_written(node: Node, name: str) -> bool:
     """Whether somebody wrote that key: what is filled in has no place."""
     return name in node.value and node.value[name].mark is not None
-
-
-def _is_editable(node: Node) -> bool:
-    """Whether the place of the value is the value, in one line."""
-    mark = node.mark
-    return isinstance(mark, Mark) and not is_secret(mark.key) and mark.page.is_in_one_line(mark.value)
 
 
 def _takes(one: Shape, found: str) -> bool:
@@ -264,9 +279,18 @@ def _shown(key: Key, value: Any) -> str:
         return plural(len(value), "item")
     return (
         ticked(value)
-        if key[:1] != ("env",) and len(str(value)) <= _SHORT
+        if not is_secret(key) and len(str(value)) <= _SHORT
         else f"a text of {plural(len(str(value)), 'character')}"
     )
+
+
+def _spelling(value: Any, fitting: list[Shape]) -> tuple[str, ...]:
+    """The text in small letters and dashes, where that would do."""
+    if not isinstance(value, str) or hushed(value) != value:
+        return ()
+    plain = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")
+    fits = plain and plain != value and any(not _broken_bounds(one, plain) for one in fitting)
+    return (f"{ticked(plain)} would do",) if fits else ()
 
 
 def _meaning(wanted: Shape | None) -> tuple[str, ...]:
@@ -279,8 +303,7 @@ def _meaning(wanted: Shape | None) -> tuple[str, ...]:
 def _cure(key: Key, value: Any, found: str, expected: list[str]) -> tuple[tuple[str, ...], str | None]:
     """What to do about a value of another kind, and what to write in its place where that is certain."""
     if found == "string" and {"integer", "number", "boolean"} & {*expected}:
-        plainly = re.fullmatch(r"[+-]?[0-9]+(?:\.[0-9]+)?|true|false", value) if isinstance(value, str) else None
-        return ("take the quotes away",), plainly[0] if plainly else None
+        return _unquoted(key, value, expected)
     if "string" in expected and found in ("integer", "number", "boolean", "date or time"):
         return ("put it in quotes",), None
     if expected == ["array"]:
@@ -288,6 +311,20 @@ def _cure(key: Key, value: Any, found: str, expected: list[str]) -> tuple[tuple[
     if "table" in expected:
         return (f"write its keys under `[{displayed(key)}]`",), None
     return (), None
+
+
+def _unquoted(key: Key, value: str, expected: list[str]) -> tuple[tuple[str, ...], str | None]:
+    """What a string stands for, where a number or a boolean is expected."""
+    if re.fullmatch(r"true|false" if "boolean" in expected else r"[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", value):
+        return ("take the quotes away",), value
+    number = re.match(r"[ \t]*([+-]?[0-9]+(?:\.[0-9]+)?)[ \t]*([A-Za-z]*)", value)
+    if number is None or "boolean" in expected:
+        return (f"write {_or(expected)}, without quotes",), None
+    unit = next((said for end, said in _UNITS.items() if str(key[-1]).endswith(end)), "")
+    if not unit:
+        return (f"write the number alone: {ticked(number[1])}",), None
+    same = number[2][:1].lower() in ("", unit[0].lower())
+    return (f"write a number of {unit}" + (f": {ticked(number[1])}" if same else ""),), None
 
 
 def _or(expected: list[str]) -> str:
@@ -301,16 +338,15 @@ def _a(noun: str) -> str:
 
 @cache
 def _homes(kind: Any) -> dict[str, list[str]]:
-    """The tables' keys of the whole type by their last name."""
+    """The tables that have a key, by its name."""
     homes: dict[str, list[str]] = {}
     for key in _walked(kind, ()):
-        homes.setdefault(str(key[-1]), []).append(dotted(key))
+        homes.setdefault(str(key[-1]), []).append(dotted(key[:-1]))
     return homes
 
 
 def _walked(kind: Any, key: Key) -> Iterator[Key]:
     for step, node in known_keys(shape_of(kind, key)).items():
-        if key:
-            yield (*key, step)
+        yield (*key, step)
         if known_keys(node):
             yield from _walked(kind, (*key, step))

@@ -11,9 +11,12 @@ from srpo_manifest.upstream.flags import arity, dashed, misread, spelled, tokens
 from srpo_manifest.upstream.misfits import UNPROVEN, Misfit, effects_of, fault_of, missing, place
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import ArgumentContract, Flag, Scalar, Setting
+from srpo_manifest.values.manifest import Done, Outputs, Paths, Repo, Resources, Stop
 from srpo_manifest.values.plan import Option
 from srpo_manifest.values.words import Arrived, Text, Word, word
 from srpo_manifest.wording import did_you_mean, listed, plural, ticked
+
+_TABLES = {"stop": Stop, "resources": Resources, "done": Done, "outputs": Outputs, "paths": Paths, "repo": Repo}
 
 
 class Wish(Value):
@@ -64,17 +67,20 @@ def wish_of(contract: ArgumentContract, name: str, setting: Setting, *, origin: 
 def read_tokens(
     contract: ArgumentContract, tokens: Sequence[str], origin: str, key: str
 ) -> tuple[list[Wish], list[Misfit]]:
-    """Read command-line tokens of a person (`--seed 7 --x=3`) as wishes."""
+    """Read command-line tokens of a person (`--seed 7 --x=3`) as wishes. In a list of the manifest, *key* and a number is a token's own.
+
+    A flag's own place is that of its first token.
+    """
     wishes: list[Wish] = []
     misfits: list[Misfit] = []
     position = 0
     while position < len(tokens):
-        token = tokens[position]
+        token, at = tokens[position], key if key == "--" else f"{key}.{position}"
         position += 1
         if not token.startswith("-"):
-            misfits.append(
-                Misfit(code="stray-argument", message=f"argument {ticked(token)} belongs to no flag", key=key)
-            )
+            hint = f"write `--{token}`" if "=" in token else "write the flag before it"
+            message = f"argument {ticked(token)} belongs to no flag"
+            misfits.append(Misfit(code="stray-argument", message=message, hints=(hint,), key=at))
             continue
         found = _spelled_as(contract, token)
         if found is None:
@@ -82,12 +88,12 @@ def read_tokens(
             while position < len(tokens) and not tokens[position].startswith("--"):
                 position += 1
             name, equals, value = token.partition("=")
-            misfit = _unknown(contract, name.lstrip("-"), key)
+            misfit = _unknown(contract, name.lstrip("-"), at, written=name)
             if misfit.code != UNPROVEN:
                 misfits.append(misfit)
                 continue
             values = ([value] if equals else []) + list(tokens[start:position])
-            wishes.append(Wish(name=name.lstrip("-"), values=tuple(values), origin=origin, key=key))
+            wishes.append(Wish(name=name.lstrip("-"), values=tuple(values), origin=origin, key=at))
             continue
         flag, spelling, glued = found
         values = [] if glued is None else [glued]
@@ -98,7 +104,7 @@ def read_tokens(
             values.append(tokens[position])
             position += 1
         on = flag.action != "boolean" or not spelling.startswith("--no-")
-        wishes.append(Wish(name=flag.name, values=tuple(values), on=on, origin=origin, key=key))
+        wishes.append(Wish(name=flag.name, values=tuple(values), on=on, origin=origin, key=at))
     return wishes, misfits
 
 
@@ -231,7 +237,10 @@ def _looks_like_flag(contract: ArgumentContract, token: str) -> bool:
     return token.startswith("--") or _spelled_as(contract, token) is not None
 
 
-def _unknown(contract: ArgumentContract, name: str, key: str) -> Misfit:
+def _unknown(contract: ArgumentContract, name: str, key: str, *, written: str = "") -> Misfit:
+    if written in ("-h", "--help"):
+        message = f"{ticked(written)} prints the help of {ticked(contract.path)}, which trains nothing"
+        return Misfit(code="unknown-flag", message=message, hints=("take it away",), key=key)
     names = [flag.name for flag in contract.flags if not flag.positional]
     longer = [known for known in names if known != name and known.startswith(name)] if name else []
     if len(longer) == 1:
@@ -258,9 +267,17 @@ def _unknown(contract: ArgumentContract, name: str, key: str) -> Misfit:
     return Misfit(
         code="unknown-flag",
         message=f"unknown flag {ticked(name)}: {ticked(contract.path)} has {plural(len(names), 'flag')} and would end with status 2",
-        hints=did_you_mean(name, names) or ("`srpo-manifest plan --origin` lists the flags that there are",),
+        hints=did_you_mean(name, names)
+        or _home(name)
+        or ("`srpo-manifest plan --origin` lists the flags that there are",),
         key=key,
     )
+
+
+def _home(name: str) -> tuple[str, ...]:
+    """What to do with a key of the manifest that stands where flags do."""
+    table = next((table for table, kind in _TABLES.items() if name in kind.__struct_fields__), None)
+    return (f"{ticked(name)} belongs to `[{table}]`",) if table else ()
 
 
 def _unremovable(wish: Wish) -> Misfit:

@@ -41,6 +41,9 @@ def fault_of_values(flag: Flag, values: tuple[Scalar, ...]) -> str | None:
     least, most = arity(flag)
     if len(values) < least or (most is not None and len(values) > most):
         wanted = str(least) if least == most else f"at least {least}" if most is None else f"{least} to {most}"
+        if flag.action in SWITCHES and len(values) == 1 and str(values[0]).lower() in ("true", "false"):
+            plain = str(values[0]).lower()
+            return f"flag {ticked(flag.name)} is a switch, and a text is no value of it: write `{plain}` without quotes"
         return f"flag {ticked(flag.name)} takes {wanted} value{'' if wanted == '1' else 's'}, {len(values)} given"
     for value in values:
         if fault := _fault_of_type(flag, value):

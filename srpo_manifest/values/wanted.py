@@ -26,12 +26,18 @@ class Wanted(Value):
     """The description that `model.type` names."""
     passthrough: tuple[str, ...] = ()
     origins: Mapping[str, Where] = {}
+    values: Mapping[str, Where] = {}
+    """Where the value itself stands, likewise."""
     lints: dict[str, str] = {}
     """Levels that `--allow`, `--warn` and `--deny` gave, by code or `all`: they beat the manifest's table."""
     bash: str | None = None
     """What `--bash` gave; concerns the local transport alone."""
     data: dict[str, Any] = {}
     """The merged manifest as plain data: what its digest and a saved plan are made of."""
+
+    def where_value(self, key: str) -> Where | None:
+        """Where the value of *key* was written, or what `where` tells."""
+        return self.values.get(key) or self.where(key)
 
     def where(self, key: str) -> Where | None:
         """Where *key* was written, or the nearest table around it in a file."""

@@ -88,7 +88,7 @@ def test_what_upstream_never_reads_is_warned_about(flux):
     """With file and line of the manifest."""
     said = flux("--set", "entry.set.ema_decay=0.9")
     assert [finding["code"] for finding in said.json["warnings"]] == ["flag-never-read"]
-    assert said.json["warnings"][0]["where"]["file"] == "--set"
+    assert said.json["warnings"][0]["where"]["file"] == "--set entry.set.ema_decay"
 
 
 def test_what_the_trainer_needs_is_looked_for(flux, place):

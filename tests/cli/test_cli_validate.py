@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -281,3 +283,143 @@ def test_files_and_kinds_have_near_ones(place, say, line, near):
     said = say("validate", "a.toml")
     assert said.status == 2
     assert f"did you mean `{near}`?" in said.out
+
+
+SPELLED = "hf_abcdefghijklmnopqrstuvwxyz"
+
+
+@pytest.mark.parametrize("style", ["human", "json", "github", "gitlab", "sarif", "junit"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"HF_TOKEN = {SPELLED}",
+        f'HF_TOKEN = "{SPELLED}',
+        f'entry.set.other = "{SPELLED}" x',
+        f'entry.set.hub_token = "swordfish-{SPELLED[3:]}" x',
+        f'repo.url = "https://me:{SPELLED[3:]}@example.org/x" x',
+        f'end.comand = ["curl", "-H", "Authorization: Bearer {SPELLED[3:]}"]',
+        f'resources.nodes = "{SPELLED}"',
+        f'name = "ghp_{SPELLED[3:]}"',
+        f'entry.mode = "github_pat_{SPELLED[3:]}"',
+    ],
+)
+def test_a_secret_is_told_wherever_it_stands_as_stars(place, say, line, style):
+    """By its shape, and by the name of its key: neither the source line nor a message repeats it."""
+    base = "".join(one for one in ('name = "a"\n', 'model.type = "generic"\n') if line[:4] != one[:4])
+    place.write("a.toml", f"schema = 1\n{base}{line}\n")
+    said = say("validate", "--format", style, "a.toml")
+    assert said.status == 2
+    assert SPELLED[3:] not in said.out + said.err
+
+
+@pytest.mark.parametrize("style", ["human", "json", "github", "gitlab", "sarif", "junit"])
+def test_nothing_that_a_terminal_obeys_is_printed(place, say, style):
+    """Neither from a name in the file, nor from the file's own."""
+    place.write("b\x1b.toml", 'schema = 1\n"\\u001b[2J\\u0000\\u0001\\u202e" = 1\n')
+    said = say("validate", "--format", style, "b\x1b.toml")
+    assert said.status == 2
+    assert not set(said.out) & {"\x1b", "\0", "\x01"}
+    if style != "json":
+        assert "\u202e" not in said.out
+        assert "\\x1b[2J\\x00\\x01\\u202e" in said.out.replace("\\\\", "\\")
+
+
+@pytest.mark.parametrize("style", ["human", "github", "gitlab", "junit"])
+def test_a_file_whose_name_is_no_utf8_is_spelled_as_people_see_it(place, say, style):
+    """In every format the same."""
+    name = b"b\xff.toml".decode("utf-8", "surrogateescape")
+    (place.folder / name).write_bytes(b"schema = \n")
+    said = say("validate", "--format", style, name)
+    assert said.status == 2
+    assert "b\\xff.toml" in said.out.replace("\\\\", "\\")
+
+
+GOOD = 'schema = 1\nname = "a"\nmodel.type = "generic"\n'
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b'{"schema": 1,\n"name": "x"}\n', "not-toml"),
+        (b"# hi\nschema: 1\nmodel:\n  type: flux\n", "not-toml"),
+        (b"---\nname: x\n", "not-toml"),
+        (GOOD.encode("utf-16-le"), "not-utf8"),
+        (GOOD.encode("utf-16-be"), "not-utf8"),
+        (GOOD.replace("\n", "\r").encode(), "control-character"),
+        (b'model_type = "FLUX_SRPO_DEV"\nsrpo_seed = 3\n', "missing-key"),
+    ],
+)
+def test_a_file_of_another_kind_is_one_error(place, say, data, code):
+    """It says what the file is, and nothing about its lines."""
+    (place.folder / "a.toml").write_bytes(data)
+    said = say("validate", "--json", "a.toml")
+    assert [one["code"] for one in said.json["files"][0]["findings"]] == [code]
+
+
+@pytest.mark.parametrize("words", [("--fix", "--diff"), ("--diff", "--json"), ("--diff", "--format", "github")])
+def test_what_would_be_passed_over_is_refused(say, words):
+    """No option is silently another's."""
+    said = say("validate", *words, "srpo.toml")
+    assert (said.status, said.out) == (2, "")
+    assert said.err.startswith("error[usage]: `--diff` prints a patch, and nothing else")
+
+
+def test_stdin_is_checked(place, say):
+    """As `fmt` reads it."""
+    command = [sys.executable, "-m", "srpo_manifest", "validate", "-"]
+    for text, status in ((GOOD, 0), ("schema = ", 2)):
+        done = subprocess.run(
+            command, cwd=place.folder, env=place.env, input=text, text=True, check=False, capture_output=True
+        )
+        assert done.returncode == status, done
+    assert "  --> -:1:10" in done.stdout
+    assert say("validate", "-", "--fix").err.startswith("error[usage]: `-` stands alone")
+
+
+def test_a_second_line_is_no_setting(place, say):
+    """One `--set`, one key; and a mistake says in which."""
+    place.write("a.toml", GOOD)
+    said = say("validate", "--set", 'stop.max_hours=1\nname="y"', "--set", "stop.stall_minutes=0", "a.toml")
+    assert said.out.count("error[") == 2
+    assert "hint: one `--set` sets one key" in said.out
+    assert "  --> --set stop.stall_minutes:1:20" in said.out
+
+
+def test_a_name_that_would_do_is_shown(place, say):
+    """Beside the pattern."""
+    place.write("a.toml", GOOD.replace('"a"', '"Flux HPS"'))
+    assert "hint: `flux-hps` would do" in say("validate", "a.toml").out
+
+
+def test_a_variable_as_a_shell_writes_it_is_one_finding(place, say):
+    """It is no secret, and it is not expanded."""
+    place.write("a.toml", GOOD + 'env.HF_TOKEN = "${HF_TOKEN}"\n')
+    said = say("validate", "a.toml")
+    assert said.out.count("error[") == 1
+    assert "error[not-interpolated]" in said.out
+    assert '`HF_TOKEN = { env = "HF_TOKEN" }`' in said.out
+
+
+def test_mistakes_in_flags_stand_at_what_is_wrong(place, say):
+    """The value, or the element; a key of the manifest's own points home."""
+    demo = 'schema = 1\nname = "d"\nrepo.url = "demo:"\nmodel = { type = "demo", base = "builtin" }\n[entry]\n'
+    place.write(
+        "a.toml",
+        demo
+        + 'unset = ["seeed"]\nextra_args = ["learning_rate=3", "-h", "--seed", "abc"]\n[entry.set]\nmax_train_steps = "x"\n'
+        + 'max_hours = 3\ngradient_checkpointing = "true"\n',
+    )
+    said = say("validate", "--json", "a.toml")
+    found = [(one["code"], one["where"]["line"], one["where"]["column"]) for one in said.json["files"][0]["findings"]]
+    assert found == [
+        ("unknown-flag", 6, 10),
+        ("stray-argument", 7, 15),
+        ("unknown-flag", 7, 34),
+        ("flag-type", 7, 40),
+        ("flag-type", 9, 19),
+        ("unknown-flag", 10, 1),
+        ("flag-value", 11, 26),
+    ]
+    assert "`max_hours` belongs to `[stop]`" in said.out
+    assert "write `true` without quotes" in said.out
+    assert "`-h` prints the help" in said.out

@@ -35,7 +35,7 @@ def test_what_is_written_is_what_is_read(args: list[str], env: dict[str, str], f
             '{"args": [],\n "arg": 1}',
             (
                 "error[unknown-key]: unknown key `arg` in the args file\n"
-                "  --> args.json (arg)\n"
+                '  --> args.json:2:2\n  |\n2 |  "arg": 1}\n  |  ^^^^^\n'
                 "hint: did you mean `args`?\n"
                 "hint: the args file takes `args`, `env`, or `working_dir`"
             ),
@@ -44,13 +44,13 @@ def test_what_is_written_is_what_is_read(args: list[str], env: dict[str, str], f
             '{"args": ["--seed", 7]}',
             (
                 "error[wrong-type]: `args.1` is an integer, expected a string\n"
-                "  --> args.json (args.1)\n"
+                '  --> args.json:1:21\n  |\n1 | {"args": ["--seed", 7]}\n  |                     ^\n'
                 "hint: put it in quotes"
             ),
         ),
         (
             '{"env": {"A": {"env": "B"}}}',
-            "error[wrong-type]: `env.A` is a table, expected a string\n  --> args.json (env.A)",
+            "error[wrong-type]: `env.A` is a table, expected a string\n  --> args.json:1:10",
         ),
         (
             '["--seed"]',
@@ -73,7 +73,7 @@ def test_what_is_written_is_what_is_read(args: list[str], env: dict[str, str], f
             '{"args": ["a\\u0000"]}',
             (
                 "error[invalid-value]: `args.0` holds the control character U+0000\n"
-                "  --> args.json (args.0)\n"
+                '  --> args.json:1:11\n  |\n1 | {"args": ["a\\u0000"]}\n  |           ^^^^^^^^^\n'
                 "hint: take it out: no argument, variable or path of ours holds one"
             ),
         ),

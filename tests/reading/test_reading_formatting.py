@@ -173,7 +173,11 @@ def test_the_house_form(before: str, after: str):
         ("a  = 1\nb  = 2\n", "a = 1\nb = 2\n"),
         ("a = 1    # x\nlonger = 2 # y\n", "a = 1 # x\nlonger = 2 # y\n"),
         ("a=1        # x\nlonger=2   # y\n", "a = 1        # x\nlonger = 2   # y\n"),
-        ("a = 1   # x\n\n[b]     # y\n", "a = 1   # x\n\n[b]     # y\n"),
+        ("a = 1   # x\n\n[b]     # y\n", "a = 1 # x\n\n[b] # y\n"),
+        (
+            "a=1   # x\nbb=2  # y\n[b]\nlong=1 # z\nl=1    # w\n",
+            "a = 1   # x\nbb = 2  # y\n[b]\nlong = 1 # z\nl = 1    # w\n",
+        ),
     ],
 )
 def test_columns_stay_where_somebody_made_some(before: str, after: str):

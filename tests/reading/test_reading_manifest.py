@@ -143,7 +143,7 @@ error[unknown-key]: unknown key `grace_seconds` in `entry`
   |
 5 | grace_seconds = 5
   | ^^^^^^^^^^^^^
-hint: there is `stop.grace_seconds`
+hint: `grace_seconds` belongs to `[stop]`
 hint: `entry` takes `script`, `command`, `mode`, `launch`, `args_file`, `extra_args`, `unset`, or `set`""",
     "[backend.transport]\nkind = 'ssh'\nhostt = 'gpu-1'": """\
 error[unknown-key]: unknown key `hostt` in `backend.transport`
@@ -169,10 +169,10 @@ error[missing-key]: `backend.transport` needs `kind`
 hint: write `kind = …`""",
     "[backend.transport]\nkind = 'shh'": """\
 error[unknown-kind]: there is no transport of kind `shh` here
-  --> srpo.toml:5:1
+  --> srpo.toml:5:8
   |
 5 | kind = 'shh'
-  | ^^^^
+  |        ^^^^^
 hint: did you mean `ssh`?
 hint: there is `local` and `ssh`; others come with a plugin of that name""",
     "[[files]]\npath = 'a'\n[[files]]\nsha256 = 'x'": """\
@@ -405,7 +405,8 @@ error[invalid-value]: `name` is `A b`, expected text that matches `[a-z0-9-]{1,4
   --> srpo.toml:2:8
   |
 2 | name = 'A b'
-  |        ^^^^^""",
+  |        ^^^^^
+hint: `a-b` would do""",
 }
 
 

@@ -179,6 +179,7 @@ def test_mistakes_of_every_file_are_told(reading) -> None:
         ("misplaced-key", "part.toml"),
         ("wrong-type", "srpo.toml"),
         ("invalid-value", "part.toml"),
-        ("invalid-value", "--set"),
+        ("invalid-value", "--set stop.grace_seconds"),
+        ("invalid-value", "--set entry.mode"),
     }
     assert len(caught.value.findings) == 6

@@ -5,7 +5,7 @@
     !! code: words that are said => what `--fix` writes
 
 The mistake's text stands behind BASE, without the keys of BASE that it sets itself. `…` is some text, which variants
-replace by one of another script; `␀`, `␛`, `␍` and their like are the characters that they picture. A line before
+replace by one of another script; `␀`, `␛`, `␍` and their like are the characters that they picture, and `∅` is nothing. A line before
 the text says what it is: `-- whole` (nothing before it), `-- part`, `-- extends`, `-- set`, or `-- profile NAME`.
 """
 
@@ -108,7 +108,7 @@ def _read(file: Path) -> Iterator[Mistake]:
         raise ValueError(f"{file.name}: a mistake cannot be read")
     for one in found:
         says, _, fix = one["says"].partition(" => ")
-        written = fix.translate(_PICTURES) if fix else None
+        written = fix.removeprefix("∅").translate(_PICTURES) if fix else None
         yield Mistake(
             file.stem, one["title"], one["what"] or "", one["name"] or "", one["text"], one["code"], says, written
         )
@@ -132,7 +132,7 @@ def joined(chosen: Iterable[Mistake], good: Iterable[str] = ()) -> str:
 
 
 def _opens_a_table(text: str) -> bool:
-    return re.search(r"^\[", text, re.MULTILINE) is not None
+    return re.search(r"^\[", _SIGNS.sub("", text), re.MULTILINE) is not None
 
 
 def indented(signed: str) -> str:
