@@ -158,7 +158,7 @@ def test_profiles_that_nobody_asked_for_are_not_looked_at(reading) -> None:
             {"profiles": ["long"]},
             (
                 "error[unknown-drop]: `resources.prt` is dropped, and is not set\n"
-                "  --> srpo.toml:11:9\n"
+                "   --> srpo.toml:11:9\n"
                 "   |\n"
                 '11 | drop = ["resources.prt"]\n'
                 "   |         ^^^^^^^^^^^^^^^\n"

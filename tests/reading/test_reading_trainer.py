@@ -85,7 +85,7 @@ CHECK = "[[checks]]\ncode = 'c'\nmessage = 'm'\n"
             f"{RULES}[[log]]\nevent = 'warning.raised'\npattern = 'x'\nrule = 'loop'",
             (
                 "error[rule-without-evidence]: `log.0.rule` names `loop`, which has no evidence\n"
-                "  --> own.toml:12:1\n"
+                "   --> own.toml:12:1\n"
                 "   |\n"
                 "12 | rule = 'loop'\n"
                 "   | ^^^^\n"
@@ -120,7 +120,7 @@ CHECK = "[[checks]]\ncode = 'c'\nmessage = 'm'\n"
             CHECK + "flag = 'steps'\nwhen = ['!steps=1']",
             (
                 "error[bad-condition]: `checks.0.when.0` is `!steps=1`, which is no condition\n"
-                "  --> own.toml:10:9\n"
+                "   --> own.toml:10:9\n"
                 "   |\n"
                 "10 | when = ['!steps=1']\n"
                 "   |         ^^^^^^^^^^\n"
