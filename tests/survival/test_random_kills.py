@@ -16,7 +16,7 @@ PLANTED = {
         ('    if read_slots(node.path("slots"))[0][IDENTITY] is None:\n        raise Refused(\n            "not-started"', '    if False:\n        raise Refused(\n            "not-started"'),
     ),
     "no adoption of a recorded exit": (
-        ('    if end is None:\n        message = "the inner', '    if end is None and ended:\n        return\n    if end is None:\n        message = "the inner'),
+        ("    if end is None:\n        Supervisor(job, found)", "    if end is None and ended:\n        return\n    if end is None:\n        Supervisor(job, found)"),
     ),
     "only the group is killed": (
         ("        left = self._tree()\n", "        left = [one for one in self._tree() if self.leader and one.group == self.leader[0]]\n"),
