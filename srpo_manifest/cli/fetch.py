@@ -12,7 +12,8 @@ from srpo_manifest.cli.bringing import brought, home_of
 from srpo_manifest.cli.output import data, say
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
-from srpo_manifest.engine.fetching import Fetched, patiently
+from srpo_manifest.engine.fetching import Fetched
+from srpo_manifest.engine.link import patiently
 from srpo_manifest.ports.following import Chunk
 
 FORMAT = 1

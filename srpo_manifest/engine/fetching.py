@@ -6,16 +6,16 @@ import contextlib
 import errno
 import hashlib
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
 from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.engine.home import cache_folder
+from srpo_manifest.engine.link import Link
 from srpo_manifest.engine.locks import held
 from srpo_manifest.errors import LaunchError, TransportError
 from srpo_manifest.finding import Finding
@@ -27,28 +27,19 @@ from srpo_manifest.ports.fetching import (
     node_of,
     parse_digests,
     parse_listing,
-    reading,
     safe,
     together,
 )
-from srpo_manifest.ports.probes import Answer
 from srpo_manifest.reading.canonical import digest
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.run import Checkpoint, Status
 from srpo_manifest.wording import ticked
 
-LEAST_BYTES, MOST_BYTES = 64 << 10, 16 << 20
-"""What one answer holds: a fast link gets more, a slow one less."""
-_QUICK_SECONDS = 4.0
-_ASK_SECONDS = 60.0
 _HASH_SECONDS = 3600.0
-_PAUSES = (0.5, 2.0, 5.0, 10.0, 30.0)
-"""Between tries while the target cannot be reached."""
 _NAMES = 100
 """So many at once: a command line is bounded."""
 _KEPT = ".fetched.json"
 _WHOLE_DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
-A = TypeVar("A")
 Kind = Literal["logs", "images", "checkpoints"]
 
 
@@ -111,10 +102,14 @@ class _Fetch:
     """One call of `fetched`: what came, what did not, and what is known of earlier ones."""
 
     def __init__(self, contact: Contact, status: Status, home: Path) -> None:
-        self._contact, self._status, self._home = contact, status, home
+        self._link, self._node, self._status, self._home = (
+            Link(contact.transport),
+            node_of(contact.folder),
+            status,
+            home,
+        )
         self.found: list[Fetched] = []
         self.faults: list[Finding] = []
-        self._bytes = 1 << 20
         self._kept: dict[str, _Kept] = {}
         with contextlib.suppress(OSError, msgspec.DecodeError):
             self._kept = msgspec.json.decode((home / _KEPT).read_bytes(), type=dict[str, _Kept])
@@ -123,7 +118,7 @@ class _Fetch:
         """Logs, images, checkpoints; one that cannot come keeps no other from it."""
         if wanted & {"logs", "images"}:
             with self._noted():
-                self._node(wanted)
+                self._of_node(wanted)
         whole = [found for found in self._status.checkpoints if found.whole]
         names: set[str] = set()
         for checkpoint in whole if "checkpoints" in wanted else whole[-1:] if "last-checkpoint" in wanted else []:
@@ -143,10 +138,10 @@ class _Fetch:
             aside.write_bytes(data)
             aside.replace(self._home / _KEPT)
 
-    def _node(self, wanted: frozenset[str]) -> None:
-        node = node_of(self._contact.folder)
+    def _of_node(self, wanted: frozenset[str]) -> None:
+        node = self._node
         names = (*(LOGS if "logs" in wanted else ()), *(("images",) if "images" in wanted else ()))
-        files = parse_listing(self._asked(listing(node, names)))
+        files = parse_listing(self._link.ask(listing(node, names)))
         pieces = [
             _Piece(kind=_kind(file), path=f"{node}/{quote(file.name)}", home=file.name, remote=file) for file in files
         ]
@@ -159,7 +154,7 @@ class _Fetch:
     def _checkpoint(self, checkpoint: Checkpoint, home: str) -> None:
         told = {file.path: file.digest for file in checkpoint.files}
         place = quote(checkpoint.path)
-        files = parse_listing(self._asked(listing(place)))
+        files = parse_listing(self._link.ask(listing(place)))
         for name in told.keys() - {file.name for file in files}:
             message = f"{ticked(f'{checkpoint.path}/{name}')}, which the run told of, is not there any more"
             self.faults.append(Finding(code="outputs-gone", level="deny", message=message))
@@ -215,7 +210,7 @@ class _Fetch:
                     lacking.append(piece)
         for first in range(0, len(lacking), _NAMES):
             some = self._with_digests(lacking[first : first + _NAMES])
-            few = [piece for piece in some if piece.remote.bytes <= self._bytes // _NAMES]
+            few = [piece for piece in some if piece.remote.bytes <= self._link.bytes // _NAMES]
             came = self._together(few) if len(few) > 1 else {}
             for piece in some:
                 with self._noted():
@@ -226,14 +221,14 @@ class _Fetch:
         if not unknown:
             return pieces
         with contextlib.suppress(LaunchError):
-            found = parse_digests(self._asked(digests(piece.path for piece in unknown), _HASH_SECONDS))
+            found = parse_digests(self._link.ask(digests(piece.path for piece in unknown), _HASH_SECONDS))
             known = dict(zip((piece.home for piece in unknown), found, strict=True))
             return [msgspec.structs.replace(piece, digest=piece.digest or known[piece.home]) for piece in pieces]
         return pieces
 
     def _together(self, pieces: list[_Piece]) -> dict[str, bytes]:
         """By home, in one answer; nothing where one of them has changed meanwhile."""
-        answer = self._asked(together(piece.path for piece in pieces))
+        answer = self._link.ask(together(piece.path for piece in pieces))
         if answer.status != 0 or len(answer.output) != sum(piece.remote.bytes for piece in pieces):
             return {}
         found, at = {}, 0
@@ -265,7 +260,7 @@ class _Fetch:
         """Append what is missing."""
         with part.open("ab") as file:
             while (at := file.tell()) < piece.remote.bytes:
-                answer = self._read(piece, at)
+                answer = self._link.read(piece.path, at, piece.remote.bytes - at)
                 if answer.status != 0 or not answer.output:
                     why = answer.complaint if answer.error else "it was cut, or is gone"
                     raise LaunchError("outputs-unreadable", f"{ticked(piece.remote.name)} cannot be read there: {why}")
@@ -273,28 +268,12 @@ class _Fetch:
                 file.flush()
             os.fsync(file.fileno())
 
-    def _read(self, piece: _Piece, at: int) -> Answer:
-        """A part of the file, as large as the link takes in a few seconds."""
-        while True:
-            began = time.monotonic()
-            script = reading(piece.path, at, min(self._bytes, piece.remote.bytes - at))
-            try:
-                answer = self._contact.transport.exec(script, timeout_seconds=_ASK_SECONDS)
-            except TransportError as error:
-                if error.code != "command-timeout" or self._bytes <= LEAST_BYTES:
-                    return self._asked(script)
-                self._bytes = max(LEAST_BYTES, self._bytes // 8)
-                continue
-            quick = time.monotonic() - began < _QUICK_SECONDS
-            self._bytes = min(MOST_BYTES, self._bytes * 2) if quick else max(LEAST_BYTES, self._bytes // 2)
-            return answer
-
     def _keeps(self, piece: _Piece, part: Path, home: Path) -> bool:
         """Whether the bytes are the target's: then they have their last name, and are known.
 
         Raises: LaunchError `outputs-unreadable` where the target tells no digest.
         """
-        there = piece.digest or parse_digests(self._asked(digests([piece.path]), _HASH_SECONDS))[0]
+        there = piece.digest or parse_digests(self._link.ask(digests([piece.path]), _HASH_SECONDS))[0]
         with part.open("rb") as file:
             here = hashlib.file_digest(file, "sha256").hexdigest()
         if here != there:
@@ -328,19 +307,6 @@ class _Fetch:
                 raise
             message = f"{ticked(str(error.filename))} cannot be written: {error.strerror}"
             self.faults.append(Finding(code="fetch-unwritable", level="deny", message=message))
-
-    def _asked(self, script: str, timeout_seconds: float = _ASK_SECONDS) -> Answer:
-        return patiently(lambda: self._contact.transport.exec(script, timeout_seconds=timeout_seconds))
-
-
-def patiently(ask: Callable[[], A]) -> A:
-    """What *ask* answers. Raises: TransportError where the target stays out of reach."""
-    for pause in _PAUSES:
-        try:
-            return ask()
-        except TransportError:
-            time.sleep(pause)
-    return ask()
 
 
 def _kind(file: Remote) -> Kind:

@@ -1,10 +1,4 @@
-"""The real program, as a plugin's tests call it.
-
-def test_mine(tmp_path):
-program = Program(tmp_path)
-program.manifest('plugins = ["mine"]')
-assert program.say("apply").status == 0
-"""
+"""The real program, as a plugin's tests call it: `Program(tmp_path).say("apply")`."""
 
 from __future__ import annotations
 
@@ -43,7 +37,7 @@ class Program:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SRPO_", "GIT_"))}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SRPO_", "GIT_", "DEMO_"))}
         own = {"SRPO_MANIFEST_HOME": f"{folder}/.home", "SRPO_MANIFEST_CACHE": f"{folder}/.cache", "NO_COLOR": "1"}
         self.env = kept | own
 
@@ -59,17 +53,21 @@ class Program:
         path.write_text(text, encoding="utf-8")
         return path
 
-    def say(self, *arguments: str, **env: str) -> Said:
-        """Call it, with variables of *env* beside, and wait."""
-        process = subprocess.run(  # noqa: S603 - the program itself
+    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        """Call it, with variables of *env* beside."""
+        return subprocess.Popen(  # noqa: S603 - the program itself
             [sys.executable, "-m", "srpo_manifest", *arguments],
             cwd=self.folder,
             env=self.env | env,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
         )
-        assert "Traceback" not in process.stderr, process.stderr
-        return Said(process.returncode, process.stdout, process.stderr)
+
+    def say(self, *arguments: str, **env: str) -> Said:
+        """Call it, and wait."""
+        process = self.start(*arguments, **env)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        assert "Traceback" not in err, err
+        return Said(process.returncode, out, err)

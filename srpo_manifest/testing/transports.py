@@ -1,12 +1,4 @@
-"""What every transport promises.
-
-A plugin's test module names its transport, and has these tests:
-
-class TestMine(TransportSuite):
-@pytest.fixture
-def transport(self):
-return MyTransport(...)
-"""
+"""What every transport promises: a plugin inherits the suite, and names its transport."""
 
 from __future__ import annotations
 
@@ -34,7 +26,7 @@ def awkward(seed: int, count: int) -> list[str]:
 
 
 class TransportSuite:
-    """Inherit it, and give a fixture `transport`."""
+    """Inherit it in a `Test…` class that overrides the fixture `transport`."""
 
     @pytest.fixture
     def transport(self) -> Transport:

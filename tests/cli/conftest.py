@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 import upstream_target
 
 from manifests import demo
+from srpo_manifest.testing import Program, Said
 
 
-class Said(NamedTuple):
-    """What a command answered."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        assert self.out, f"nothing on stdout, exit status {self.status}: {self.err}"
-        return json.loads(self.out)
-
-    @property
-    def events(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-class Place:
+class Place(Program):
     """A folder with a manifest, a home and a cache of its own."""
 
+    run = Program.say
+
     def __init__(self, folder: Path, cache: Path) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.home = folder / "home"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SRPO_", "GIT_", "DEMO_"))}
-        self.env = kept | {"SRPO_MANIFEST_HOME": str(self.home), "SRPO_MANIFEST_CACHE": str(cache), "NO_COLOR": "1"}
+        self.env |= {"SRPO_MANIFEST_HOME": str(self.home), "SRPO_MANIFEST_CACHE": str(cache)}
         self.write("srpo.toml", demo())
 
     def write(self, name: str, text: str) -> Path:
@@ -54,18 +34,6 @@ class Place:
         path = self.write(f"bin/{name}", text)
         path.chmod(0o755)
         return path
-
-    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "srpo_manifest", *arguments],
-            cwd=self.folder, env=self.env | env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    def run(self, *arguments: str, **env: str) -> Said:
-        process = self.start(*arguments, **env)
-        out, err = process.communicate(timeout=120)
-        assert "Traceback" not in err, err
-        return Said(process.returncode, out, err)
 
 
 @pytest.fixture(scope="session")

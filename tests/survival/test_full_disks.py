@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import pytest
+from disks import fill, small_disk
 from kills import Doing
 from shapes import Shape
 from trials import Act, Trial
@@ -79,24 +79,6 @@ def test_a_disk_that_fails_from_any_write_on(tmp_path, supervise, need, many):
         faults = [fault for fault in found if fault]
     print(f"\n{len(chosen)} of {len(cases)} points")
     assert not faults, "\n".join(faults)
-
-
-@contextlib.contextmanager
-def small_disk(at: Path, kilobytes: int) -> Iterator[Path]:
-    """A file system of that size."""
-    at.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", at], check=True)
-    try:
-        yield at
-    finally:
-        subprocess.run(["umount", "-l", at], check=True)
-
-
-def fill(disk: Path) -> None:
-    """To the last byte."""
-    with (disk / "ballast").open("wb", 0) as ballast, contextlib.suppress(OSError):
-        while ballast.write(b"x" * 4096):
-            pass
 
 
 @pytest.mark.slow

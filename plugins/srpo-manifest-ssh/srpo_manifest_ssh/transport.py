@@ -70,9 +70,11 @@ class SshTransport(PipedTransport):
 
     def _leave(self) -> None:
         """A shared login that is dead is left: the next command makes its own. Others may still use one that lives."""
-        shared = ssh(self._options, control=self._control)
-        if self._control is not None and _said(*shared, "--", self._options.host, "exit").status == _FAILED:
-            _said(*shared, "-O", "exit", self._options.host)
+        if self._control is None:
+            return
+        shared, host = ssh(self._options, control=self._control), self._options.host
+        if _said(*shared, "-O", "check", host).status == 0 and _said(*shared, "--", host, "exit").status == _FAILED:
+            _said(*shared, "-O", "exit", host)
 
     def _why(self, said: bytes, status: int, *, began: bool) -> TransportError:
         text = said.decode("utf-8", "replace")

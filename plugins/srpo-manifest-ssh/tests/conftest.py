@@ -11,16 +11,16 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 from srpo_manifest_ssh.options import SshOptions
 from srpo_manifest_ssh.transport import SshTransport
+
+from srpo_manifest.testing import Program
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 PATIENCE_SECONDS = 30.0
@@ -141,6 +141,18 @@ class Sshd:
         return SshTransport(self.options(**more))
 
 
+def give_up(why: str) -> None:
+    """Skip where somebody tries it by hand; what runs in CI must not be left out."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
+
+
+@pytest.fixture
+def mounts() -> None:
+    """File systems of a test's own."""
+    if os.geteuid() != 0:
+        give_up("mounting needs root")
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A short path: sockets lie there."""
@@ -152,7 +164,6 @@ def folder() -> Iterator[Path]:
 def sshd(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
     """One that runs; shared logins are its own."""
     if SSHD is None:
-        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
         give_up("there is no sshd here: install openssh-server")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
@@ -209,32 +220,14 @@ grace_seconds = 5
 [lints]
 not-interpolated = "allow"
 """
-CI_SECONDS = 90
 
 
-class Said(NamedTuple):
-    """What a command answered."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        assert self.out, f"nothing on stdout, exit status {self.status}: {self.err}"
-        return json.loads(self.out)
-
-
-class Desk:
+class Desk(Program):
     """Where a person sits: a folder with a manifest, and memories of its own."""
 
-    def __init__(self, folder: Path, sshd) -> None:
-        self.folder, self.sshd = folder, sshd
-        self.env = os.environ | {
-            "SRPO_MANIFEST_HOME": f"{folder}/memory",
-            "SRPO_MANIFEST_CACHE": f"{folder}/cache",
-            "NO_COLOR": "1",
-        }
+    def __init__(self, folder: Path, sshd: Sshd) -> None:
+        super().__init__(folder)
+        self.sshd = sshd
 
     def demo(self, *, steps: int = 10, seconds: float = 0.05, more: str = "") -> None:
         text = MANIFEST.format(steps=steps, seconds=seconds) + more + FAR.format(config=self.sshd.config)
@@ -246,18 +239,6 @@ class Desk:
         said = json.dumps(words) + (f'\nargs_file = "{args_file}"' if args_file else "")
         text = GENERIC.format(command=said, workspace=workspace) + more
         (self.folder / "srpo.toml").write_text(text + (FAR.format(config=self.sshd.config) if far else ""))
-
-    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "srpo_manifest", *arguments],
-            cwd=self.folder, env=self.env | env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    def say(self, *arguments: str, **env: str) -> Said:
-        process = self.start(*arguments, **env)
-        out, err = process.communicate(timeout=CI_SECONDS)
-        assert "Traceback" not in err, err
-        return Said(process.returncode, out, err)
 
     def node(self) -> Path:
         (found,) = self.sshd.home.glob("far/.srpo/runs/far-*/attempt-1/node-0")

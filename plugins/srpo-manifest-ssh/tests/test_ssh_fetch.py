@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
 import subprocess
 import time
 from pathlib import Path
-
-import pytest
 
 
 def home_of(desk) -> Path:
@@ -227,8 +224,7 @@ def test_links_of_a_checkpoint_are_files_of_it(desk):
     assert (home_of(desk) / "checkpoints" / whole[-1].name / weights.name).read_bytes() == blob.read_bytes()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
-def test_a_disk_here_that_is_full(desk):
+def test_a_disk_here_that_is_full(desk, mounts):
     """It is told, and the next fetch goes on."""
     large(desk, 6)
     full = desk.folder / "runs"

@@ -120,8 +120,7 @@ def test_a_client_that_is_killed_is_not_missed(desk):
 
 
 @pytest.mark.fault(62, "the slot keeps the outcome")
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
-def test_a_disk_there_that_is_full(desk):
+def test_a_disk_there_that_is_full(desk, mounts):
     """What could not be written is told; the outcome is known all the same."""
     full = desk.sshd.folder / "full"
     full.mkdir()

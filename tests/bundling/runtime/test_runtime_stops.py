@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -10,10 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from disks import fill, small_disk
 
 from .conftest import RUNTIME
 
@@ -210,29 +208,12 @@ def test_a_signal_to_the_outer_supervisor_is_kept_while_no_inner_one_lives(eithe
     assert (ended["outcome"], ended["reason"]) == ("stopped", "signal 15 to the supervisor")
 
 
-@contextlib.contextmanager
-def full_disk(at: Path) -> Iterator[Path]:
-    """A small one, for a run that fills it to the last byte with `fill`."""
-    at.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", at], check=True)
-    try:
-        yield at
-    finally:
-        subprocess.run(["umount", "-l", at], check=True)
-
-
-def fill(disk: Path) -> None:
-    with (disk / "ballast").open("wb", 0) as ballast, contextlib.suppress(OSError):
-        while ballast.write(b"x" * 4096):
-            pass
-
-
 @pytest.mark.parametrize("way", ["verb", "outer", "inner", "outer-while-inner-dies", "outer-before-inner-dies"])
 def test_a_stop_on_a_full_disk(either, tmp_path, need, way):
     """The request cannot be written: the signal itself is the request, and whoever decides next learns of it."""
     need("root", "mount")
     either.rules["stop"]["grace_seconds"] = 2
-    with full_disk(tmp_path / "disk") as disk:
+    with small_disk(tmp_path / "disk", 2048) as disk:
         either.workspace = disk / "work"
         run = either.start("deaf", "worker:say:one", "say:ready", "forever")
         run.until_said("one")
