@@ -217,7 +217,7 @@ def test_two_machines_of_one_address_share_no_login(sshd, folder):
     other = SshTransport(SshOptions(kind="ssh", host="other", config=str(sshd.config)))
     assert refused(other).code == "host-unknown"
     sshd.configure(f"ProxyCommand {sshd.folder}/nobody %h")
-    assert refused(sshd.transport()).code != "contact-lost"
+    assert refused(sshd.transport()).code in ("host-unreachable", "contact-lost", "ssh-failed")
     assert transport.exec("echo still", timeout_seconds=30).output == b"still\n"
 
 
