@@ -11,8 +11,8 @@ from srpo_manifest import __version__
 from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.cli.colours import paint_for
 from srpo_manifest.cli.output import data, say
+from srpo_manifest.engine.inventory import installed
 from srpo_manifest.engine.loading import built_in_trainers
-from srpo_manifest.engine.registry import installed
 from srpo_manifest.engine.scaffolding import KINDS, scaffold
 from srpo_manifest.rendering import told
 

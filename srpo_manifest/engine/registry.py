@@ -30,8 +30,18 @@ from srpo_manifest.builtin import (
     supervisor,
     trainer_checks,
 )
-from srpo_manifest.engine.patience import Hung, bounded, patience_seconds
-from srpo_manifest.errors import PluginError, SrpoManifestError
+from srpo_manifest.engine.patience import Hung, bounded
+from srpo_manifest.engine.plugin_faults import (
+    broken,
+    distribution,
+    guarded,
+    hung,
+    said,
+    tell_authors,
+    told,
+    wrong_answer,
+)
+from srpo_manifest.errors import PluginError
 from srpo_manifest.planning.order import BUILTIN
 from srpo_manifest.ports import hookspecs
 from srpo_manifest.ports.backend import LauncherKind, TransportKind
@@ -41,7 +51,6 @@ from srpo_manifest.ports.launcher import Launcher
 from srpo_manifest.ports.probes import ControllerProbe, Probe, TargetProbe
 from srpo_manifest.ports.stage import StageHandler
 from srpo_manifest.ports.transport import Transport
-from srpo_manifest.values.base import Value
 from srpo_manifest.values.facts import Facts
 from srpo_manifest.values.manifest import LauncherOptions, TransportOptions
 from srpo_manifest.values.plan import STAGES, Provider, Stage
@@ -100,16 +109,16 @@ class Part:
         return found
 
     def _misnamed(self, name: str, why: str) -> PluginError:
-        message = f"{ticked(name)}, which plugin {_said(self.provider)} answered stage {self.stage} with, {why}"
-        return PluginError("plugin-answer", message, _tell_authors(self.provider.name))
+        message = f"{ticked(name)}, which plugin {said(self.provider)} answered stage {self.stage} with, {why}"
+        return PluginError("plugin-answer", message, tell_authors(self.provider.name))
 
     def _call(self, what: str, call: Callable[[], A]) -> A:
-        return _guarded(self.provider, f"{what}() of stage {self.stage}", call)
+        return guarded(self.provider, f"{what}() of stage {self.stage}", call)
 
     def _typed(self, found: list[A], types: tuple[type, ...], what: str) -> list[A]:
         for one in found:
             if not isinstance(one, types):
-                raise _wrong_answer(self.provider, f"stage {self.stage}", what, one)
+                raise wrong_answer(self.provider, f"stage {self.stage}", what, one)
         return found
 
 
@@ -155,7 +164,7 @@ class Registry:
         name = entry.name
         if name == BUILTIN:
             raise PluginError(
-                "plugin-kind", f"a plugin is named {ticked(name)}, as the built-in parts are", _tell_authors(name)
+                "plugin-kind", f"a plugin is named {ticked(name)}, as the built-in parts are", tell_authors(name)
             )
         provider = Provider(name=name, version=entry.dist.version if entry.dist else "")
         fits = False
@@ -166,17 +175,17 @@ class Registry:
             self._manager.check_pending()
             fits = True
         except Hung:
-            raise _hung(provider, "its import") from None
+            raise hung(provider, "its import") from None
         except (ImportError, pluggy.PluginValidationError) as error:
             if isinstance(error, ImportError) and not (error.name or "").startswith("srpo_manifest"):
-                raise _broken(provider, error) from error
+                raise broken(provider, error) from error
             raise PluginError(
                 "plugin-incompatible",
-                f"plugin {_said(provider)} does not fit srpo-manifest {__version__}: {type(error).__name__}: {_told(error)}",
-                f"update {_distribution(name)}, or take it out of the manifest",
+                f"plugin {said(provider)} does not fit srpo-manifest {__version__}: {type(error).__name__}: {told(error)}",
+                f"update {distribution(name)}, or take it out of the manifest",
             ) from error
         except (Exception, SystemExit) as error:
-            raise _broken(provider, error) from error
+            raise broken(provider, error) from error
         finally:
             # One that fits in part would be heard, and taken for a built-in part.
             if not fits and self._manager.has_plugin(name):
@@ -260,10 +269,10 @@ class Registry:
         """Description files that the loaded plugins bring. Raises: PluginError."""
         found: list[bytes] = []
         for provider, answer in self._answers("srpo_trainer"):
-            files: list[Any] = _guarded(provider, "srpo_trainer", partial(list, answer))
+            files: list[Any] = guarded(provider, "srpo_trainer", partial(list, answer))
             for data in files:
                 if not isinstance(data, bytes):
-                    raise _wrong_answer(provider, "srpo_trainer", "the bytes of a description", data)
+                    raise wrong_answer(provider, "srpo_trainer", "the bytes of a description", data)
             found += files
         return found
 
@@ -285,7 +294,7 @@ class Registry:
             if provider.name in self._silent:
                 continue
             try:
-                _guarded(provider, "srpo_observe", partial(impl.function, *([event] if impl.argnames else [])))
+                guarded(provider, "srpo_observe", partial(impl.function, *([event] if impl.argnames else [])))
             except PluginError as error:
                 if error.code == "plugin-hung":
                     self._silent.add(provider.name)
@@ -299,25 +308,25 @@ class Registry:
             provider = self._provider(table["kind"])
             raise PluginError(
                 "plugin-incompatible",
-                f"plugin {_said(provider)} no longer takes the options that the run has on record: {error}",
-                f"install the version of {_distribution(provider.name)} that started the run",
+                f"plugin {said(provider)} no longer takes the options that the run has on record: {error}",
+                f"install the version of {distribution(provider.name)} that started the run",
             ) from error
 
     def _opened(self, kind: str, opened: Callable[[], A], needed: tuple[str, ...]) -> A:
         provider = self._provider(kind)
-        found = _guarded(provider, "open()", opened)
+        found = guarded(provider, "open()", opened)
         if any(not hasattr(found, name) for name in needed):
-            raise _wrong_answer(provider, "open()", f"something with {listed(needed, 'and')}", found)
+            raise wrong_answer(provider, "open()", f"something with {listed(needed, 'and')}", found)
         return found
 
     def _kind(self, hook: str, kind: str, parent: type) -> Any:
         for provider, answer in self._answers(hook):
             if provider.name == kind:
                 if not hasattr(answer, "options") or not callable(getattr(answer, "open", None)):
-                    raise _wrong_answer(provider, hook, "a kind with `options` and `open`", answer)
+                    raise wrong_answer(provider, hook, "a kind with `options` and `open`", answer)
                 if not isinstance(answer.options, type) or not issubclass(answer.options, parent):
                     wanted = f"a subclass of {parent.__name__} as its `options`"
-                    raise _wrong_answer(provider, hook, wanted, answer.options)
+                    raise wrong_answer(provider, hook, wanted, answer.options)
                 return answer
         raise PluginError(
             "unknown-kind", f"plugin {ticked(kind)} brings no {hook.removeprefix('srpo_')}", "name another kind"
@@ -328,60 +337,12 @@ class Registry:
         for impl in getattr(self._manager.hook, hook).get_hookimpls():
             provider = self._provider(impl.plugin_name)
             given = [arguments[name] for name in impl.argnames]
-            answer = _guarded(provider, hook, partial(impl.function, *given))
+            answer = guarded(provider, hook, partial(impl.function, *given))
             if answer is not None:
                 yield provider, answer
 
     def _provider(self, name: str) -> Provider:
         return self._providers.get(name) or Provider(name=BUILTIN, version=__version__)
-
-
-def backends() -> tuple[dict[str, type[TransportOptions]], dict[str, type[LauncherOptions]], list[PluginError]]:
-    """Options of every transport and launcher that is installed, the built-in ones first; and what cannot be loaded."""
-    registry = Registry()
-    transports: dict[str, type[TransportOptions]] = {"local": registry.transport("local").options}
-    launchers: dict[str, type[LauncherOptions]] = {"direct": registry.launcher("direct").options}
-    faults: list[PluginError] = []
-    for name in registry.names():
-        try:
-            registry.load(name, key="plugins")
-            hooks = registry.hooks(name)
-            if "srpo_transport" in hooks:
-                transports[name] = registry.transport(name).options
-            if "srpo_launcher" in hooks:
-                launchers[name] = registry.launcher(name).options
-        except PluginError as error:
-            faults.append(error)
-    return transports, launchers, faults
-
-
-class Installed(Value):
-    """An entry point of our group, as `plugins list` shows it. `fault` says why it cannot be loaded."""
-
-    name: str
-    distribution: str
-    version: str
-    provides: tuple[str, ...] = ()
-    fault: str | None = None
-
-
-def installed() -> list[Installed]:
-    """Every plugin that is installed, each loaded to see what it provides."""
-    from importlib.metadata import entry_points  # noqa: PLC0415 - only `plugins list` pays for it
-
-    found = []
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        registry = Registry()
-        try:
-            registry.load(entry.name, key="plugins")
-            provides, fault = registry.hooks(entry.name), None
-        except PluginError as error:
-            provides, fault = (), str(error)
-        distribution, version = (entry.dist.name, entry.dist.version) if entry.dist else ("", "")
-        found.append(
-            Installed(name=entry.name, distribution=distribution, version=version, provides=provides, fault=fault)
-        )
-    return found
 
 
 def _stays_inside(name: str) -> bool:
@@ -394,67 +355,4 @@ def _stays_inside(name: str) -> bool:
 def _handler(provider: Provider, hook: str, answer: Any) -> StageHandler:
     if callable(getattr(answer, "probes", None)) and callable(getattr(answer, "steps", None)):
         return answer  # type: ignore[no-any-return]
-    raise _wrong_answer(provider, hook, "a StageHandler", answer)
-
-
-def _wrong_answer(provider: Provider, where: str, wanted: str, found: object) -> PluginError:
-    return PluginError(
-        "plugin-answer",
-        f"plugin {_said(provider)} answered {where} with {ticked(type(found).__name__)}, expected {wanted}",
-        _tell_authors(provider.name),
-    )
-
-
-def _guarded(provider: Provider, what: str, call: Callable[[], A]) -> A:
-    """Built-ins speak for themselves; a plugin's surprise, or its silence, becomes a fault with its name."""
-    if provider.name == BUILTIN:
-        return call()
-    try:
-        with bounded():
-            return call()
-    except SrpoManifestError:
-        raise
-    except Hung:
-        raise _hung(provider, what) from None
-    except (Exception, SystemExit) as error:
-        raise PluginError(
-            "plugin-failed",
-            f"plugin {_said(provider)} failed in {what}: {type(error).__name__}: {error}",
-            f"{_tell_authors(provider.name)}, or take it out of the manifest",
-        ) from error
-
-
-def _broken(provider: Provider, error: BaseException) -> PluginError:
-    return PluginError(
-        "plugin-broken",
-        f"plugin {_said(provider)} cannot be loaded: {type(error).__name__}: {error}",
-        f"update {_distribution(provider.name)}, or take it out of the manifest",
-    )
-
-
-def _hung(provider: Provider, what: str) -> PluginError:
-    return PluginError(
-        "plugin-hung",
-        f"plugin {_said(provider)} did not answer within {patience_seconds():g} seconds in {what}",
-        f"hooks answer at once, long work is a step's: tell the authors of {_distribution(provider.name)}, or take it out of the manifest",
-    )
-
-
-def _tell_authors(name: str) -> str:
-    return f"this is a fault of the plugin: tell the authors of {_distribution(name)}"
-
-
-def _told(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-def _distribution(name: str) -> str:
-    """Who brings the plugin *name*, for a hint."""
-    from importlib.metadata import entry_points  # noqa: PLC0415 - only a fault asks
-
-    found = [entry.dist.name for entry in entry_points(group=GROUP, name=name) if entry.dist]
-    return listed(sorted(found), "and") if found else ticked(name)
-
-
-def _said(provider: Provider) -> str:
-    return f"{ticked(provider.name)} {provider.version}".strip()
+    raise wrong_answer(provider, hook, "a StageHandler", answer)
