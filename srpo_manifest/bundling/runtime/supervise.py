@@ -1021,9 +1021,9 @@ class LogIndex:
         """Append a line where the log has grown; a log that was cut gets a new index."""
         if not last and time.monotonic() - self.noted < INDEX_SECONDS:
             return
-        moment = int(time.time())
         with contextlib.suppress(OSError):
             size = os.stat(self.log).st_size
+            moment = math.ceil(time.time())  # rounded up: it had no more before
             if size != self.size:
                 anew = os.O_TRUNC if size < self.size else os.O_APPEND
                 file = opened(self.path, os.O_WRONLY | os.O_CREAT | anew)

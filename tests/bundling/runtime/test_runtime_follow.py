@@ -145,6 +145,18 @@ def test_times_of_the_log_are_noted_while_it_grows(bundle):
     assert len((run.node / "log.index").read_text().splitlines()) < 9
 
 
+def test_what_came_within_a_second_after_a_moment_is_not_before_it(tmp_path, supervise):
+    """Whole seconds are rounded up: a log that grew right after the moment had not grown at it."""
+    index = supervise.LogIndex(supervise.Node(str(tmp_path)))
+    for _ in range(3):
+        (tmp_path / "log").write_text("early\n")
+        index.note(last=True)
+        moment = time.time()
+        (tmp_path / "log").write_text("early\nlate\n")
+        index.note(last=True)
+        assert supervise.size_at(str(tmp_path / "log.index"), moment) <= len("early\n")
+
+
 @pytest.mark.parametrize(
     ("index", "moment", "size"),
     [
