@@ -42,10 +42,10 @@ def until(holds, seconds: float = PATIENCE_SECONDS) -> None:
 
 
 class Sshd:
-    """One, with keys of its own; `config` is the configuration of who reaches it as `box`."""
+    """One, with keys of its own; `config` is the configuration of who reaches it as *name*."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.config, self.log = folder, folder / "ssh_config", folder / "log"
+    def __init__(self, folder: Path, name: str = "box") -> None:
+        self.folder, self.config, self.log, self.name = folder, folder / "ssh_config", folder / "log", name
         self.home = folder / "home"
         self.home.mkdir()
         (self.home / ".bashrc").touch()
@@ -80,7 +80,7 @@ class Sshd:
             "IdentitiesOnly yes", "IdentityAgent none", f"UserKnownHostsFile {self.folder / 'known_hosts'}",
             "GlobalKnownHostsFile /dev/null",
         )  # fmt: skip
-        self.config.write_text("\n  ".join(["Host box", *lines, *mine]) + "\n")
+        self.config.write_text("\n  ".join([f"Host {self.name}", *lines, *mine]) + "\n")
 
     def start(self, key: str = "host") -> None:
         """With *key* as its own; its users have a home of their own."""
@@ -161,14 +161,19 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def sshd(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
-    """One that runs; shared logins are its own."""
+def logins(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An sshd can be started, and shared logins are the test's own."""
     if SSHD is None:
         give_up("there is no sshd here: install openssh-server")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     (folder / "run").mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
+
+
+@pytest.fixture
+def sshd(folder: Path, logins: None) -> Iterator[Sshd]:
+    """One that runs."""
     found = Sshd(folder)
     found.start()
     yield found
@@ -222,6 +227,48 @@ not-interpolated = "allow"
 """
 
 
+FLEET = """
+[resources]
+nodes = {count}
+gpus_per_node = 1
+[backend.transport]
+kind = "ssh"
+hosts = {hosts}
+config = "{config}"
+silent_seconds = 3
+connect_seconds = 5
+"""
+
+
+class Fleet(Program):
+    """A desk before several machines, the first of them the chief: each an sshd with a home of its own."""
+
+    def __init__(self, folder: Path, machines: list[Sshd]) -> None:
+        super().__init__(folder)
+        self.machines, self.config = machines, folder / "ssh_config"
+        self.config.write_text("".join(machine.config.read_text() for machine in machines))
+
+    @property
+    def tables(self) -> str:
+        """What the manifest says of them."""
+        hosts = json.dumps([machine.name for machine in self.machines])
+        return FLEET.format(count=len(self.machines), hosts=hosts, config=self.config)
+
+    def demo(self, *, steps: int = 10, seconds: float = 0.05, more: str = "") -> None:
+        text = MANIFEST.format(steps=steps, seconds=seconds) + more + self.tables
+        (self.folder / "srpo.toml").write_text(text)
+
+    def command(self, *words: str, more: str = "") -> None:
+        """Every node runs the same."""
+        text = GENERIC.format(command=json.dumps(words), workspace="~/far") + more
+        (self.folder / "srpo.toml").write_text(text + self.tables)
+
+    def node(self, index: int) -> Path:
+        """Its folder of the only run."""
+        (found,) = self.machines[index].home.glob(f"far/.srpo/runs/far-*/attempt-1/node-{index}")
+        return found
+
+
 class Desk(Program):
     """Where a person sits: a folder with a manifest, and memories of its own."""
 
@@ -243,6 +290,29 @@ class Desk(Program):
     def node(self) -> Path:
         (found,) = self.sshd.home.glob("far/.srpo/runs/far-*/attempt-1/node-0")
         return found
+
+
+@pytest.fixture
+def fleet(folder, logins):
+    """Three machines; what was started there is ended."""
+    machines = []
+    for number in range(3):
+        (folder / f"m{number}").mkdir()
+        machines.append(Sshd(folder / f"m{number}", f"gpu-{number}"))
+    (folder / "desk").mkdir()
+    found = Fleet(folder / "desk", machines)
+    for machine in machines:
+        machine.start()
+    yield found
+    for machine in machines:
+        if machine.process is None:
+            machine.start()
+    for run in found.say("runs", "--refresh", "--json").json["runs"]:
+        if run["state"] != "ended":
+            found.say("stop", run["id"], "--grace", "0")
+    for machine in machines:
+        machine.cut()
+        machine.stop()
 
 
 @pytest.fixture
