@@ -44,6 +44,17 @@ def test_the_demo_trains_on_three_machines(fleet):
     assert (fetched / "node-2/log").read_text() == (fleet.node(2) / "log").read_text()
 
 
+def test_a_script_that_runs_itself_hands_over_on_each_machine(fleet):
+    """The ranks are those of the plan, whoever starts them; a dry run of all nodes comes before."""
+    fleet.demo(more='[entry]\nmode = "shim"\n')
+    dry = fleet.say("apply", "--dry-run")
+    assert dry.status == 0, dry.err
+    said = fleet.say("apply")
+    assert said.status == 0, said.err
+    logs = fleet.say("logs").out
+    assert all(f"[gpu-{number}] node {number} of 3, workers: 1" in logs for number in range(3))
+
+
 def test_each_node_gets_its_number_and_all_the_same_meeting_point(fleet):
     """Here as variables; the demo's script reads the platform's own."""
     fleet.command("bash", "-c", 'echo "$SRPO_RUN_INDEX $SRPO_RUN_CHIEF $SRPO_RUN_PORT"')
