@@ -103,6 +103,28 @@ def test_a_stop_reaches_all(fleet):
     client.communicate()
 
 
+def test_the_plan_asks_every_machine(fleet):
+    """What one of them lacks is told with its name, and a saved plan knows it as well; one that is not alike is refused."""
+    for machine in fleet.machines[:2]:
+        (machine.home / "far").mkdir()
+        (machine.home / "far/weights.bin").write_text("here")
+    fleet.command("true", more='\n[[files]]\npath = "weights.bin"\n')
+    said = fleet.say("plan", "--out", "plan.json")
+    assert said.status == 4
+    assert "error[file-missing]: on `gpu-2`: " in said.err + said.out
+    assert "gpu-1" not in said.err + said.out
+    (fleet.machines[2].home / "far").mkdir()
+    (fleet.machines[2].home / "far/weights.bin").write_text("here")
+    assert fleet.say("plan").status == 0
+    vendor = fleet.machines[1].home / "far/third_party/srpo/vendor"
+    vendor.mkdir(parents=True)
+    (vendor / "mine.txt").write_text("a folder of my own")
+    said = fleet.say("plan", "--json")
+    assert said.status == 4
+    assert any("`gpu-1`" in one["message"] for one in said.json["refusals"])
+    assert fleet.say("apply").status == 4
+
+
 def test_what_cannot_start_everywhere_starts_nowhere(fleet):
     """The machine is named; what had begun elsewhere is ended, and no record is left."""
     (fleet.machines[1].home / "far").mkdir()
