@@ -207,6 +207,7 @@ class Runner:
         Raises: PlanRefused; ManifestError for a secret or carried file without value; LaunchError; TransportError.
         """
         from srpo_manifest.engine import launching, meeting, records, rollout  # noqa: PLC0415 - a plan launches nothing
+        from srpo_manifest.engine.locks import held  # noqa: PLC0415 - likewise
 
         decision.refuse()
         plan = decision.plan
@@ -221,6 +222,7 @@ class Runner:
         record = self._record(decision.wanted, run, plan.id, started, self._proven_bash(transport))
         self.sent = record
         records.save(record, msgspec.json.encode(plan))
+        pending = Status(format=FORMAT, run=run, state="pending")
         launcher = self.registry.open_launcher(backend.launcher)
         folder = launching.folder_of(decision.planned, run)
         several = machines(transport)
@@ -228,15 +230,19 @@ class Runner:
             if several[1:]:
                 given = decision.planned.env.get("CHIEF_IP")
                 chief = given.text if isinstance(given, Word) else None
-                ranks = meeting.meet(several, chief=chief, port=decision.planned.port)
-                rollout.roll_out(stream, folder, values, several, ranks, launcher, dry_run=dry_run, given_up=given_up)
+                with held(records.coming(run), code="launch-busy", patience_seconds=0.0):
+                    ranks = meeting.meet(several, chief=chief, port=decision.planned.port)
+                    rollout.roll_out(
+                        stream, folder, values, several, ranks, launcher, dry_run=dry_run, given_up=given_up
+                    )
+                    records.saw(record, pending)
             else:
                 launching.launch(stream, folder, values, transport, launcher, dry_run=dry_run, given_up=given_up)
         except SrpoManifestError as error:
             if error.code != "launch-unsure":
                 records.discard(record)
             raise
-        records.saw(record, Status(format=FORMAT, run=run, state="pending"))
+        records.saw(record, pending)
         self.emit("step.finished", run=run, step="launch", action="run")
         return record
 

@@ -11,6 +11,8 @@ from typing import TypeVar
 import msgspec
 
 from srpo_manifest.bundling.quoting import shell
+from srpo_manifest.engine import records
+from srpo_manifest.engine.locks import is_held
 from srpo_manifest.engine.node import DECODING, START, WAIT_SECONDS, Node
 from srpo_manifest.engine.registry import Registry
 from srpo_manifest.engine.several import at_once
@@ -20,7 +22,7 @@ from srpo_manifest.ports.following import Chunk, Offsets
 from srpo_manifest.ports.transport import machines
 from srpo_manifest.reading.words import parse_word
 from srpo_manifest.values.facts import Facts
-from srpo_manifest.values.run import Mark, Record, Status
+from srpo_manifest.values.run import FORMAT, Mark, Record, Status
 from srpo_manifest.wording import listed
 
 A = TypeVar("A")
@@ -74,7 +76,10 @@ class Contact:
         """
         if not self.nodes[1:]:
             return self.nodes[0].status()
+        is_coming = records.seen_briefly(self.record.id).state is None and is_held(records.coming(self.record.id))
         seen = self._seen()
+        if is_coming:
+            return merged([_pending(one) for one in seen])
         if (why := reason_to_end(seen)) and self._end(seen, why):
             seen = self._seen()
         return merged(seen)
@@ -171,3 +176,11 @@ class Contact:
         for answer in at_once(calls):
             if isinstance(answer, SrpoManifestError):
                 raise answer
+
+
+def _pending(seen: Seen) -> Seen:
+    """A node as it is while the run is being started: what is not there comes."""
+    if seen.status is None or seen.status.outcome != "lost" or seen.status.started is not None:
+        return seen
+    waiting = Status(format=FORMAT, run=seen.status.run, state="pending", unfinished=False)
+    return msgspec.structs.replace(seen, status=waiting)

@@ -144,6 +144,40 @@ def test_what_cannot_start_everywhere_starts_nowhere(fleet):
         ]
 
 
+SLOW = "sleep 4\n"
+
+
+def test_whoever_asks_while_it_starts_ends_nothing(fleet):
+    """One machine is slow to begin, and another terminal is impatient."""
+    (fleet.machines[1].home / ".bashrc").write_text(SLOW)
+    fleet.command("sleep", "20")
+    client = fleet.start("apply", "--detach")
+    fleet.machines[0].until(lambda: list(fleet.machines[0].home.glob("far/.srpo/runs/far-*/attempt-1/node-0/slots")))
+    assert not list(fleet.machines[1].home.glob("far/.srpo/runs/far-*"))
+    asked = fleet.say("status", "--json").json
+    assert asked["state"] in ("pending", "preparing", "running")
+    _, err = client.communicate(timeout=60)
+    assert client.returncode == 0, err
+    (fleet.machines[1].home / ".bashrc").write_text("")
+    assert fleet.say("wait").status == 0, fleet.say("status").out
+
+
+def test_a_client_that_is_killed_while_it_starts_leaves_nothing_that_waits(fleet):
+    """What had begun is ended by the next command."""
+    (fleet.machines[1].home / ".bashrc").write_text(SLOW)
+    fleet.command("sleep", "600")
+    client = fleet.start("apply")
+    fleet.machines[0].until(lambda: list(fleet.machines[0].home.glob("far/.srpo/runs/far-*/attempt-1/node-0/slots")))
+    client.send_signal(signal.SIGKILL)
+    client.communicate()
+    fleet.machines[1].cut()
+    (fleet.machines[1].home / ".bashrc").write_text("")
+    fleet.machines[0].until(lambda: fleet.say("status", "--json").json["state"] == "ended")
+    status = fleet.say("status", "--json").json
+    assert status["outcome"] == "lost"
+    assert status["nodes"][0]["outcome"] == "stopped"
+
+
 def test_a_machine_out_of_reach_keeps_all_from_starting(fleet):
     """It is named, and nothing was sent."""
     fleet.machines[2].stop()
