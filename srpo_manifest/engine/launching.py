@@ -96,6 +96,15 @@ def read_secrets(planned: Planned, folder: str) -> dict[str, str]:
     return values
 
 
+def receiving(folder: str, start: str, *, beside: bool = False) -> str:
+    """Bash that takes secrets and a bundle from its standard input into *folder*, and goes on with the text *start*.
+
+    *beside* others of the same run, whose machines may share the folder: then each brings the same bundle.
+    """
+    there = '[ -d "$run/bundle" ]' if beside else "false"
+    return _RECEIVE.format(folder=folder, last=LAST, beside=there, start=start)
+
+
 def launch(
     stream: Iterator[bytes],
     folder: str,
@@ -123,11 +132,7 @@ def launch(
                 return
             yield chunk
 
-    # machines of one run may share the folder, and each brings the same bundle
-    beside = '[ -d "$run/bundle" ]' if rank else "false"
-    script = _RECEIVE.format(
-        folder=folder, last=LAST, beside=beside, start=launcher.start(folder, dry_run=dry_run, rank=rank)
-    )
+    script = receiving(folder, launcher.start(folder, dry_run=dry_run, rank=rank), beside=rank is not None)
     try:
         answer = transport.exec(
             script, chain((json.dumps(values).encode() + b"\n",), sent()), timeout_seconds=LAUNCH_SECONDS

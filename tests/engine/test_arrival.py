@@ -81,7 +81,7 @@ def run(tmp_path: Path) -> Path:
 def killed_launch(run: Path, tmp_path: Path, start: str, *, after_start: bool) -> None:
     """A launch whose bash is killed: while it unpacks, or when the bundle is there and its supervisor is not."""
     start = f"echo $PPID >{quote(str(tmp_path / 'begun'))}\n{start}\n"
-    script = launching._RECEIVE.format(folder=quote(str(run)), last=launching.LAST, beside="false", start=start)
+    script = launching.receiving(quote(str(run)), start)
     process = subprocess.Popen(
         ["bash", "--noprofile", "--norc", "-c", script], stdin=subprocess.PIPE, start_new_session=True
     )
