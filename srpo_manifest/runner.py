@@ -26,7 +26,7 @@ from srpo_manifest.engine.deciding import (
 from srpo_manifest.engine.loading import load, load_plugins, unsaved
 from srpo_manifest.engine.lockfiles import DEMO
 from srpo_manifest.engine.repositories import Repositories
-from srpo_manifest.errors import ManifestError, SrpoManifestError, TransportError
+from srpo_manifest.errors import ManifestError, PluginError, SrpoManifestError, TransportError
 from srpo_manifest.planning.anchors import RUNS_FOLDER, workspace
 from srpo_manifest.planning.runs import RUNS, runs_probe, started_of
 from srpo_manifest.values.base import Value
@@ -214,6 +214,7 @@ class Runner:
         self.lock(decision)
         backend = decision.wanted.manifest.backend
         transport = open_transport(decision.wanted, self.registry, decision.facts)
+        launcher = self.registry.open_launcher(backend.launcher)
         run = records.new_id(plan.name)
         started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         record = self._record(decision.wanted, run, plan.id, started, self._proven_bash(transport))
@@ -225,12 +226,13 @@ class Runner:
                 launching.folder_of(decision.planned, run),
                 values,
                 transport,
-                self.registry.open_launcher(backend.launcher),
+                launcher,
                 dry_run=dry_run,
                 given_up=given_up,
             )
         except SrpoManifestError as error:
-            if error.code != "launch-unsure":
+            # what a plugin broke off may have started all the same
+            if error.code != "launch-unsure" and not isinstance(error, PluginError):
                 records.discard(record)
             raise
         records.saw(record, Status(format=FORMAT, run=run, state="pending"))

@@ -12,7 +12,7 @@ import msgspec
 from srpo_manifest import piped
 from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.engine.files import beside, carried
-from srpo_manifest.engine.registry import Part
+from srpo_manifest.engine.parts import Part
 from srpo_manifest.errors import FactError, SrpoManifestError, TransportError
 from srpo_manifest.planning.runs import runs_probe
 from srpo_manifest.ports.probes import (

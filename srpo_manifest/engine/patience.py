@@ -24,9 +24,10 @@ def patience_seconds() -> float:
 
 
 @contextmanager
-def bounded() -> Iterator[None]:
+def bounded(seconds: float | None) -> Iterator[None]:
     """Raises Hung in what takes longer; where no timer is at hand (Windows, other threads) Ctrl-C is the way out."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+    main = threading.current_thread() is threading.main_thread()
+    if seconds is None or not hasattr(signal, "setitimer") or not main:
         yield
         return
 
@@ -34,7 +35,7 @@ def bounded() -> Iterator[None]:
         raise Hung
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, patience_seconds())
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
