@@ -219,14 +219,11 @@ class Registry:
 
     def trainers(self) -> list[bytes]:
         """Description files that the loaded plugins bring. Raises: PluginError."""
-        found: list[bytes] = []
-        for provider, answer in self._answers("srpo_trainer"):
-            files: list[Any] = guarded(provider, "srpo_trainer", partial(list, answer))
-            for data in files:
-                if not isinstance(data, bytes):
-                    raise wrong_answer(provider, "srpo_trainer", "the bytes of a description", data)
-            found += files
-        return found
+        return self._files("srpo_trainer", "the bytes of a description")
+
+    def explanations(self) -> list[bytes]:
+        """Files about codes that the loaded plugins bring. Raises: PluginError."""
+        return self._files("srpo_explanations", "the bytes of a file about codes")
 
     def hooks(self, name: str) -> tuple[str, ...]:
         """The hooks that the loaded plugin *name* implements, sorted."""
@@ -288,6 +285,16 @@ class Registry:
             answer = guarded(provider, hook, partial(impl.function, *given))
             if answer is not None:
                 yield provider, answer
+
+    def _files(self, hook: str, what: str) -> list[bytes]:
+        found: list[bytes] = []
+        for provider, answer in self._answers(hook):
+            files: list[Any] = guarded(provider, hook, partial(list, answer))
+            for data in files:
+                if not isinstance(data, bytes):
+                    raise wrong_answer(provider, hook, what, data)
+            found += files
+        return found
 
     def _provider(self, name: str) -> Provider:
         return self._providers.get(name) or Provider(name=BUILTIN, version=__version__)
