@@ -84,7 +84,7 @@ def codes(say, *names: str, status: int = 2) -> list[str]:
         (f"{HOOK}srpo_transport(): return 7", "plugin-answer", "expected a kind with `options` and `open`"),
         (f"{HOOK}srpo_launcher(): return 7", "plugin-answer", "expected a kind with `options` and `open`"),
         (f"{HOOK}srpo_explanations(): return ['text']", "plugin-answer", "expected the bytes of a file about codes"),
-        (f"{HOOK}srpo_explanations(): return [b'format = 1']", "missing-key", "explanations"),
+        (f"{HOOK}srpo_explanations(): return [b'format = 1\\ntitle = \"x\"']", "missing-key", "explanations"),
         (f"{HOOK}srpo_trainer(): return ['text']", "plugin-answer", "expected the bytes of a description"),
         (f"{HOOK}srpo_trainer(): return [b'format = ']", "no-value", "mine.toml"),
         (OPTIONS.replace('"mine"', '"other"'), "plugin-kind", "`kind` of `Options` does not say `mine`"),
