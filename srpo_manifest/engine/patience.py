@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _SECONDS = 30.0
+NAME = "SRPO_MANIFEST_PLUGIN_SECONDS"
 
 
 class Hung(BaseException):
@@ -18,7 +19,7 @@ class Hung(BaseException):
 def patience_seconds() -> float:
     """As SRPO_MANIFEST_PLUGIN_SECONDS says, else 30."""
     try:
-        return max(0.1, float(os.environ.get("SRPO_MANIFEST_PLUGIN_SECONDS", _SECONDS)))
+        return max(0.1, float(os.environ.get(NAME, _SECONDS)))
     except ValueError:
         return _SECONDS
 

@@ -204,11 +204,14 @@ def _taken_codes(registry: Registry, name: str) -> Iterator[Finding]:
 
 
 def _unexplained(registry: Registry, plugin: object) -> Iterator[Finding]:
-    """Codes that the plugin's source tells, and nobody explains; of one that is no module nothing is known."""
+    """Codes that the plugin's source and descriptions tell, and nobody explains; of one that is no module less is known."""
     sources = [Path(file)] if (file := getattr(plugin, "__file__", None)) else []
     sources += [path for folder in getattr(plugin, "__path__", ()) for path in Path(folder).rglob("*.py")]
     told = {code for path in sources for code in told_codes(path.read_bytes())}
     with suppress(SrpoManifestError):  # those are told already
+        trainers = [parse_trainer(data, "trainer.toml") for data in registry.trainers()]
+        told |= {check.code for trainer in trainers for check in trainer.checks}
+        told |= {rule.code for trainer in trainers for rule in trainer.log if rule.code}
         told -= {*_explained(registry), *codes()}
         if told:
             message = f"`explain` has nothing to say of {listed(sorted(told), 'and')}"

@@ -136,6 +136,10 @@ def test_codes_that_nobody_explains_are_noted(install, say):
     out = say("plugins", "check", "mine").out
     assert "plugin `mine` explains `unknown-key`, which is a code of ours" in out
     assert "`explain` has nothing to say of `its-own`" in out
+    trainer = 'format = 1\\nname = "mine"\\ntitle = "x"\\n[[checks]]\\ncode = "of-its-trainer"\\nmessage = "x"\\nflag = "a"\\n'
+    install(f"{HOOK}srpo_trainer(): return [b'{trainer}']")
+    assert codes(say, "mine", status=0) == ["plugin-codes"]
+    assert "`explain` has nothing to say of `of-its-trainer`" in say("plugins", "check", "mine").out
 
 
 @pytest.mark.parametrize(
@@ -211,7 +215,7 @@ def test_a_plugin_begins_sound(place, say, kind: str):
     folder = place.folder / f"srpo-manifest-{name}"
     settle(place, folder, name)
     for words in (
-        ["pytest", "-q", "-p", "no:cacheprovider"],
+        ["pytest", "-q", "-p", "no:cacheprovider", "-k", "not TestRuns or demo_trains"],
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["mypy"],
