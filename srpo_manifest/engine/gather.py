@@ -13,7 +13,7 @@ from srpo_manifest import piped
 from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.engine.files import beside, carried
 from srpo_manifest.engine.parts import Part
-from srpo_manifest.errors import FactError, SrpoManifestError, TransportError
+from srpo_manifest.errors import FactError, PluginError, SrpoManifestError, TransportError
 from srpo_manifest.planning.runs import runs_probe
 from srpo_manifest.ports.probes import (
     Answer,
@@ -75,6 +75,8 @@ def gather(
     while probes := _target_probes(wanted, parts, facts):
         try:
             transport = open_transport(facts)
+        except PluginError:
+            raise
         except SrpoManifestError as error:
             return facts.joined(dict.fromkeys((probe.name for probe in probes), _unknown(error)))
         facts = facts.joined(ask_target(transport, probes))

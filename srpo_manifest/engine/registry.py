@@ -251,15 +251,29 @@ class Registry:
 
     def recorded(self, table: dict[str, Any], options: type[Options]) -> Options:
         """The options that a record froze. Raises: PluginError where the plugin takes others today."""
+        provider = self._provider(table["kind"])
         try:
-            return msgspec.convert(table, options)
+            return self.decoded(provider.name, table, options)
         except msgspec.ValidationError as error:
-            provider = self._provider(table["kind"])
             raise PluginError(
                 "plugin-incompatible",
                 f"plugin {said(provider)} no longer takes the options that the run has on record: {error}",
                 f"install the version of {distribution(provider.name)} that started the run",
             ) from error
+
+    def decoded(self, kind: str, table: Any, options: type[A]) -> A:
+        """*table* as the options of *kind*. Raises: msgspec.ValidationError; PluginError for what they themselves raise besides."""
+
+        def convert() -> A | msgspec.ValidationError:
+            try:
+                return msgspec.convert(table, options)
+            except msgspec.ValidationError as error:
+                return error
+
+        found = guarded(self._provider(kind), "its options", convert)
+        if isinstance(found, msgspec.ValidationError):
+            raise found
+        return found
 
     def _opened(self, kind: str, opened: Callable[[], A], needed: tuple[str, ...]) -> A:
         provider = self._provider(kind)

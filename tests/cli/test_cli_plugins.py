@@ -329,6 +329,7 @@ def test_no_verb_of_a_run_waits_for_a_stage_plugin(place, install, say, how: str
     assert (warning["code"], "plugin `notify` 1.2" in warning["message"]) == (code, True)
 
 
+POST = "    def __post_init__(self): raise KeyError('no')\n"
 PLACE = """
 class Odd(PipedTransport):
     place = property(lambda self: 1 / 0, lambda self, place: None)
@@ -352,6 +353,7 @@ REACHES = {
     "has options of another type": (TRANSPORT.replace("options = Options", "options = {}"), "plugin-answer"),
     "wants other options today": (TRANSPORT.replace("mark:", "marks:"), "plugin-incompatible"),
     "has options that nobody decodes": (TRANSPORT.replace("mark:", "odd: list | set = ()\n    mark:"), "plugin-failed"),
+    "has options that raise": (TRANSPORT.replace("class Kind:", f"{POST}class Kind:"), "plugin-failed"),
     "has a place that raises": (f"{TRANSPORT}{PLACE}", "plugin-failed"),
     "raises in exec": (f"{TRANSPORT}{EXEC}raise KeyError('no')", "plugin-failed"),
     "leaves in exec": (f"{TRANSPORT}{EXEC}raise SystemExit(0)", "plugin-failed"),
@@ -380,6 +382,8 @@ def test_a_transport_that_has_broken_since_is_named_by_every_verb_of_the_run(pla
         assert "`srpo-manifest-wrapped`" in said.err
     said = say("runs", "--refresh", SRPO_MANIFEST_PLUGIN_SECONDS="0.5")
     assert said.status == 0, said.err
+    said = say("plan", SRPO_MANIFEST_PLUGIN_SECONDS="0.5")
+    assert (said.status, "`wrapped`" in said.err, "our-bug" in said.err) == (2, True, False), said.err
     install("wrapped", TRANSPORT)
 
 
