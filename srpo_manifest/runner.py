@@ -26,7 +26,7 @@ from srpo_manifest.engine.deciding import (
 from srpo_manifest.engine.loading import load, load_plugins, unsaved
 from srpo_manifest.engine.lockfiles import DEMO
 from srpo_manifest.engine.repositories import Repositories
-from srpo_manifest.errors import ManifestError, SrpoManifestError, TransportError
+from srpo_manifest.errors import ManifestError, PluginError, SrpoManifestError, TransportError
 from srpo_manifest.planning.anchors import RUNS_FOLDER, workspace
 from srpo_manifest.planning.runs import RUNS, runs_probe, started_of
 from srpo_manifest.ports.transport import machines
@@ -217,13 +217,13 @@ class Runner:
         self.lock(decision)
         backend = decision.wanted.manifest.backend
         transport = open_transport(decision.wanted, self.registry, decision.facts)
+        launcher = self.registry.open_launcher(backend.launcher)
         run = records.new_id(plan.name)
         started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         record = self._record(decision.wanted, run, plan.id, started, self._proven_bash(transport))
         self.sent = record
         records.save(record, msgspec.json.encode(plan))
         pending = Status(format=FORMAT, run=run, state="pending")
-        launcher = self.registry.open_launcher(backend.launcher)
         folder = launching.folder_of(decision.planned, run)
         several = machines(transport)
         try:
@@ -239,7 +239,8 @@ class Runner:
             else:
                 launching.launch(stream, folder, values, transport, launcher, dry_run=dry_run, given_up=given_up)
         except SrpoManifestError as error:
-            if error.code != "launch-unsure":
+            # what a plugin broke off may have started all the same
+            if error.code != "launch-unsure" and not isinstance(error, PluginError):
                 records.discard(record)
             raise
         records.saw(record, pending)

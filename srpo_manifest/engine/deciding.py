@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from srpo_manifest.engine.gather import Pins, gather
-from srpo_manifest.engine.registry import Part, Registry, propose
+from srpo_manifest.engine.parts import Part, propose
+from srpo_manifest.engine.registry import Registry
 from srpo_manifest.errors import ManifestError, PlanRefused, StalePlan
 from srpo_manifest.finding import Finding
 from srpo_manifest.planning import evidence

@@ -13,9 +13,9 @@ import msgspec
 from srpo_manifest import piped
 from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.engine.files import beside, carried
-from srpo_manifest.engine.registry import Part
+from srpo_manifest.engine.parts import Part
 from srpo_manifest.engine.several import at_once
-from srpo_manifest.errors import FactError, SrpoManifestError, TransportError
+from srpo_manifest.errors import FactError, PluginError, SrpoManifestError, TransportError
 from srpo_manifest.planning.runs import RUNS, runs_probe
 from srpo_manifest.ports.probes import (
     Answer,
@@ -79,6 +79,8 @@ def gather(
     while probes := _target_probes(wanted, parts, facts):
         try:
             first, *others = machines(open_transport(facts))
+        except PluginError:
+            raise
         except SrpoManifestError as error:
             return facts.joined(dict.fromkeys((probe.name for probe in probes), _unknown(error)))
         facts = facts.joined(ask_target(first, probes))

@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +19,9 @@ import pytest
 from srpo_manifest_ssh.options import SshOptions
 from srpo_manifest_ssh.transport import SshTransport
 
-from srpo_manifest.testing import Program
+from srpo_manifest.testing import Program, until
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-PATIENCE_SECONDS = 30.0
 
 
 def seen(pid: int | str, name: str) -> str:
@@ -31,14 +29,6 @@ def seen(pid: int | str, name: str) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/{name}").read_text()
     return ""
-
-
-def until(holds, seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait for what must come."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 class Sshd:
