@@ -25,6 +25,8 @@ class GuardedTransport:
         if not isinstance(self.place, str):
             raise wrong_answer(provider, "place", "text", self.place)
         self.bash: object = guarded(provider, "bash", lambda: getattr(transport, "bash", None))
+        further = guarded(provider, "others", lambda: tuple(getattr(transport, "others", ())))
+        self.others = tuple(GuardedTransport(one, provider) for one in further)
 
     def exec(self, script: str, data: Iterable[bytes] = (), *, timeout_seconds: float) -> Answer:
         """As the port says. Raises: PluginError also where it does not come back long after its time.
