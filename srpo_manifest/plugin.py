@@ -61,7 +61,7 @@ from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.lock import EntryContract, Pin
 from srpo_manifest.values.manifest import LauncherOptions, LocalOptions, Reference, TransportOptions
 from srpo_manifest.values.plan import Forecast, Op, Option, SecretRef
-from srpo_manifest.values.run import Status
+from srpo_manifest.values.run import Rank, Status
 from srpo_manifest.values.step import (
     Assume,
     AtEnd,
@@ -136,6 +136,7 @@ __all__ = [
     "Probe",
     "Proposal",
     "Put",
+    "Rank",
     "ReadFile",
     "ReadRepository",
     "Reference",

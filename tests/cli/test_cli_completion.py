@@ -31,7 +31,7 @@ def test_keys_and_their_values_are_completed(tab):
     assert tab("plan", "--set", "entry.mo") == ["entry.mode="]
     assert tab("plan", "--set", "entry.mode=d") == ["entry.mode=direct"]
     assert tab("plan", "--set", "outputs.per_run=") == ["outputs.per_run=true", "outputs.per_run=false"]
-    assert tab("apply", "--set", "backend.transport.ho") == ["backend.transport.host="]
+    assert tab("apply", "--set", "backend.transport.si") == ["backend.transport.silent_seconds="]
     assert tab("apply", "--set", "backend.transport.kind=") == [
         "backend.transport.kind=local",
         "backend.transport.kind=ssh",

@@ -395,10 +395,10 @@ class Options(LauncherOptions):
     kind: Literal["starter"]
 
 class Odd(DirectLauncher):
-    def status(self, folder): return 1 / 0
+    def status(self, *given): return 1 / 0
 
 class Odder(DirectLauncher):
-    def status(self, folder): return 7
+    def status(self, *given): return 7
 
 class Kind:
     options = Options
@@ -484,6 +484,18 @@ def test_data_that_cannot_be_made_is_no_fault_of_the_transport():
     transport = GuardedTransport(Odd(renamed), Provider(name="odd", version="1"))
     with pytest.raises(LookupError, match="no more"):
         transport.exec("cat", broken(), timeout_seconds=1)
+
+
+def test_every_machine_of_a_transport_is_guarded():
+    """The further ones as the first."""
+    whole, broken = Odd(None), Odd(lambda _data, _seconds: 1 / 0)
+    whole.others = [broken]
+    (other,) = GuardedTransport(whole, Provider(name="odd", version="1")).others
+    with pytest.raises(PluginError, match="`odd` 1 failed in exec"):
+        other.exec("true", timeout_seconds=1)
+    whole.others = 7
+    with pytest.raises(PluginError, match="`odd` 1 failed in others"):
+        GuardedTransport(whole, Provider(name="odd", version="1"))
 
 
 def test_a_transport_that_knows_no_time_is_left(monkeypatch):
