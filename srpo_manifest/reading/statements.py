@@ -43,12 +43,19 @@ class _Document(Literals):
         super().__init__(text)
         self.root = Item({}, Span(0, 0), "header")
         self.table = self.root
+        self.path: tuple[str, ...] = ()
+        """Of the table."""
+        self.key: tuple[str, ...] = ()
+        """What the statement sets."""
         self.depth = 0
 
     def read(self) -> None:
         """Every statement."""
+        told = 0
         while True:
-            begun, told, self.depth = self.at, len(self.mistakes), 0
+            if len(self.mistakes) > told:
+                self.mistakes[told:] = (one._replace(key=self.key) for one in self.mistakes[told:])
+            begun, told, self.depth, self.key = self.at, len(self.mistakes), 0, self.path
             try:
                 self.trivia()
                 begun = self.at
@@ -114,6 +121,7 @@ class _Document(Literals):
         if found is None or found[1] in self.table.value:
             return False
         name, string, word = found.groups()
+        self.key = (*self.path, name)
         span = Span(*found.span(2 if string else 3))
         self.table.keys.setdefault(name, [Span(*found.span(1))])
         self.table.value[name] = Item(string[1:-1], span) if string else scalar(word, span, self.note)
@@ -126,6 +134,7 @@ class _Document(Literals):
         if found is None:
             return False
         span = Span(*found.span(1))
+        self.path = self.key = (found[1],)
         self.table = self._opened([Part(found[1], span)], Span(span.start - 1, span.end + 1), several=False)
         self.at = found.end()
         return True
@@ -139,6 +148,7 @@ class _Document(Literals):
             self.at += 1
         # what follows a header that is wrong must not land in the table before it
         self.table = Item({}, Span(start, self.at), "broken")
+        self.path = self.key = ()
         parts = self.parts("this header")
         close = "]]" if several else "]"
         closed = self.take(close)
@@ -150,6 +160,7 @@ class _Document(Literals):
             self.note(Mistake("header-open", message, Span(start, start + 1), (hint,), fix=""))
             several, closed = False, True
         if not any(part.broken for part in parts):
+            self.path = self.key = tuple(part.name for part in parts)
             self.table = self._opened(parts, span, several=several)
         if not closed:
             hint = f"close it with {ticked(close)}"
@@ -213,6 +224,8 @@ class _Document(Literals):
                 )
         elif self.take("="):
             self._unequal("==", parts)
+        if not self.depth:
+            self.key = (*self.path, *(part.name for part in parts))
         self.blanks()
         broken = Item(None, Span(self.at, self.at), "broken")
         home = self._home(table, parts)
