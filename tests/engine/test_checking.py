@@ -129,3 +129,11 @@ def test_what_does_not_rest_on_a_mistake_is_told_beside_it(text: str, codes: lis
 def test_what_a_manifest_lacks_is_stood_in_for(text: str, codes: list[str]) -> None:
     """What needs the very thing is not told."""
     assert [one.code for one in found(f"schema = 1\nrepo.url = 'demo:'\n{text}")] == codes
+
+
+def test_no_finding_about_a_flag_shows_a_secret_beside_it() -> None:
+    """Neither as `key=value` nor as the next word of a list."""
+    line = 'extra_args = ["hub_token=swordfish", "--seed", "abc", "--hub_token", "swordfish"]\n'
+    told = found(f"{DEMO}[entry]\n{line}[entry.set]\nhub_token = 'swordfish'\n")
+    assert [one.code for one in told] == ["stray-argument", "flag-type", "unknown-flag", "unknown-flag"]
+    assert "swordfish" not in repr(told)
