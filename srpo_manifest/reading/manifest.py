@@ -229,9 +229,11 @@ def _known_schema(document: Document) -> Document:
     """The document, as if it had the schema that it lacks. Raises: ManifestError of `known_schema`, and nothing beside it."""
     node = document.tree.at(("schema",))
     schema = node.value if node else None
+    if type(schema) is int and schema == SCHEMA:
+        return document
     where = (node.where_value if node else None) or Where(file=document.file)
     known_schema(schema, where)
-    if schema is BROKEN or (type(schema) is int and schema == SCHEMA):
+    if schema is BROKEN:
         fault = None
     elif node is None and any(nearest(name, Manifest.__struct_fields__) == "schema" for name in document.tree.value):
         return document

@@ -121,21 +121,27 @@ class _Document(Literals):
         if found is None or found[1] in self.table.value:
             return False
         name, string, word = found.groups()
-        self.key = (*self.path, name)
         span = Span(*found.span(2 if string else 3))
         self.table.keys.setdefault(name, [Span(*found.span(1))])
-        self.table.value[name] = Item(string[1:-1], span) if string else scalar(word, span, self.note)
+        if string:
+            self.table.value[name] = Item(string[1:-1], span)
+        else:
+            self.key = (*self.path, name)
+            self.table.value[name] = scalar(word, span, self.note)
         self.at = found.end()
         return True
 
     def _opens_plainly(self) -> bool:
-        """Likewise, over a header of one bare key."""
+        """Likewise, over a header of bare keys."""
         found = PLAIN_HEADER.match(self.text, self.at)
         if found is None:
             return False
-        span = Span(*found.span(1))
-        self.path = self.key = (found[1],)
-        self.table = self._opened([Part(found[1], span)], Span(span.start - 1, span.end + 1), several=False)
+        parts, at, several = [], found.start(2), found[1] is not None
+        self.path = self.key = tuple(found[2].split("."))
+        for name in self.path:
+            parts.append(Part(name, Span(at, at + len(name))))
+            at += len(name) + 1
+        self.table = self._opened(parts, Span(self.at, at + several), several=several)
         self.at = found.end()
         return True
 
