@@ -62,7 +62,8 @@ def certain(wanted: Wanted, found: Iterable[Finding], wrong: Iterable[Finding]) 
         own = _merged(one.where)
         rests = _rests(wanted, one.code, own)
         if not any(
-            _within(doubt.key, own) or any(_is_doubtful(wanted, key, doubt) for key in rests) for doubt in doubts
+            (own and _within(doubt.key, own)) or any(_is_doubtful(wanted, key, doubt) for key in rests)
+            for doubt in doubts
         ):
             yield one
 

@@ -8,7 +8,7 @@ wanted = read_manifest(document, folder=…, transports=…, launchers=…, …)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from msgspec.structs import replace
@@ -181,12 +181,12 @@ def read_manifest(
     try:
         manifest = converted(data, kind, lambda: document.tree, WHOLE, found)
     except ManifestErrors as error:
-        raise ManifestErrors(in_order(error.findings)) from None
+        raise ManifestErrors(_causes(error.findings)) from None
     if found:
         from srpo_manifest.reading.violations import violations  # noqa: PLC0415 - only a wrong file pays
 
         # what cannot be read is left out of the data, and its name may be wrong as well
-        raise ManifestErrors(in_order((*found, *violations(document.tree, kind, WHOLE))))
+        raise ManifestErrors(_causes((*found, *violations(document.tree, kind, WHOLE))))
     return Wanted(
         manifest=manifest,
         folder=folder,
@@ -200,6 +200,24 @@ def read_manifest(
         bash=bash,
         data=data,
     )
+
+
+def _causes(findings: Iterable[Finding]) -> list[Finding]:
+    """In order, without keys that are missing from a table of which a line is lost: it may be the very key."""
+    found = in_order(findings)
+    lost = set(_lost(found))
+    return [one for one in found if one.code != "missing-key" or _around(one.where) not in lost]
+
+
+def _lost(findings: Iterable[Finding]) -> Iterator[str]:
+    """The tables of which a line is lost."""
+    for one in findings:
+        if one.where and (one.code == "bad-key" or (one.code == "header-open" and one.fix is None)):
+            yield one.where.key
+
+
+def _around(where: Where | None) -> str:
+    return where.key.rpartition(".")[0] if where else ""
 
 
 def by_place(findings: Iterable[Finding]) -> list[Finding]:
@@ -233,10 +251,8 @@ def _known_schema(document: Document) -> Document:
         return document
     where = (node.where_value if node else None) or Where(file=document.file)
     known_schema(schema, where)
-    if schema is BROKEN:
+    if schema is BROKEN or (node is None and _may_be_lost(document)):
         fault = None
-    elif node is None and any(nearest(name, Manifest.__struct_fields__) == "schema" for name in document.tree.value):
-        return document
     elif node is None and (
         found := next((name for name, one in document.tree.value.items() if "schema" in (one.table or {})), "")
     ):
@@ -258,6 +274,17 @@ def _known_schema(document: Document) -> Document:
         return document
     known = Node(SCHEMA, node.mark if node else None)
     return document._replace(tree=Node({"schema": known} | document.tree.value | {"schema": known})).noted(fault)
+
+
+def _may_be_lost(document: Document) -> bool:
+    """Whether a line that cannot be read, or a key that nobody knows, may be the schema."""
+    if "" in _lost(document.findings):
+        return True
+    return any(
+        nearest(name, Manifest.__struct_fields__) == "schema"
+        or (one.value is BROKEN and name not in Manifest.__struct_fields__)
+        for name, one in document.tree.value.items()
+    )
 
 
 def _is_older(table: Mapping[str, Node]) -> bool:

@@ -160,16 +160,18 @@ class _Document(Literals):
         closed = self.take(close)
         lacks = "]" if not closed and several and self.take("]") else close
         span = Span(start, self.at)
+        hint = f"close it with {ticked(close)}"
+        if lacks == close and not closed and self.peek() not in ("", "\n", "#"):
+            raise self.slip("header-open", "this header is not closed", self.here(), hint)
         if lacks != close and [part.name for part in parts] != ["files"]:
-            hint = "write one bracket at both ends; two open an item of a list"
+            once = "write one bracket at both ends; two open an item of a list"
             message = "this header begins with two brackets and ends with one"
-            self.note(Mistake("header-open", message, Span(start, start + 1), (hint,), fix=""))
+            self.note(Mistake("header-open", message, Span(start, start + 1), (once,), fix=""))
             several, closed = False, True
         if not any(part.broken for part in parts):
             self.path = self.key = tuple(part.name for part in parts)
             self.table = self._opened(parts, span, several=several)
         if not closed:
-            hint = f"close it with {ticked(close)}"
             if self.peek() in ("", "\n", "#"):
                 missing = Span(self.at, self.at)
                 self.note(Mistake("header-open", "this header is not closed", missing, (hint,), fix=lacks))

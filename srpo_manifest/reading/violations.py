@@ -118,7 +118,9 @@ class _Walk:
             else:
                 meant[name] = name
         missing = [name for name, field in known.items() if field.required and name not in meant.values()]
-        for name in missing:
+        # what cannot be read at all may be the very key
+        lost = any(child.value is BROKEN and name not in meant for name, child in node.value.items())
+        for name in missing if not lost else ():
             self._missing(node, key, name)
         for name, field in meant.items():
             if name not in doubtful:  # of another key's value nobody knows whether it is wrong

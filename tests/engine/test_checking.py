@@ -116,6 +116,31 @@ def test_what_does_not_rest_on_a_mistake_is_told_beside_it(text: str, codes: lis
 
 
 @pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("schema = 1\nna me = 'a'\nmodel.type = 'generic'\n", "no-equals"),
+        ("schema = 1\n'name = 'a'\nmodel.type = 'generic'\n", "no-equals"),
+        ("schema = 1\n%name = 'a'\nmodel.type = 'generic'\n", "bad-key"),
+        ("schema = 1\nname = 'a'\n[mod el]\ntype = 'generic'\n", "header-open"),
+        ("schema = 1\nname = 'a'\n[%model]\ntype = 'generic'\n", "bad-key"),
+        ("schema = 1\nname = 'a'\n[model]\nty pe = 'generic'\n", "no-equals"),
+        ("sche ma = 1\nname = 'a'\nmodel.type = 'generic'\n", "no-equals"),
+        ("\ufeff\ufeffschema = 1\nname = 'a'\nmodel.type = 'generic'\n", "bad-key"),
+    ],
+)
+def test_a_line_that_is_lost_is_not_missed(text: str, code: str) -> None:
+    """What cannot be read may be the very key that nobody finds."""
+    assert [one.code for one in found(text)] == [code]
+
+
+def test_what_has_no_place_is_told_beside_a_mistake() -> None:
+    """Of the command line, and a flag that nobody gives."""
+    said = Said(manifest="a.toml", lints={"nosuchcode": "deny"})
+    told = findings(said, f"{DEMO}[stop]\nmax_hours = '3'\n".encode())
+    assert [one.code for one in told] == ["wrong-type", "unknown-lint"]
+
+
+@pytest.mark.parametrize(
     ("text", "codes"),
     [
         ("model.type = 'demo'\n", ["missing-key", "base-missing"]),
