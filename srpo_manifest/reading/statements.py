@@ -376,8 +376,10 @@ class _Document(Literals):
         span = Span(self.at, self.at + 1)
         if not self.take(";"):
             return False
-        message = f"{what} stand apart by `,`, not by `;`"
-        self.note(Mistake("no-comma", message, span, ("write `,`",), fix=","))
+        self.blanks()
+        message, is_last = f"{what} stand apart by `,`, not by `;`", self.peek() == "}"
+        hint = "take it away: none stands behind the last" if is_last else "write `,`"
+        self.note(Mistake("no-comma", message, span, (hint,), fix="" if is_last else ","))
         return True
 
     def _closed_by(self, code: str, what: str, close: str) -> SlipError:

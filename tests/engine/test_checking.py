@@ -162,3 +162,11 @@ def test_no_finding_about_a_flag_shows_a_secret_beside_it() -> None:
     told = found(f"{DEMO}[entry]\n{line}[entry.set]\nhub_token = 'swordfish'\n")
     assert [one.code for one in told] == ["stray-argument", "flag-type", "unknown-flag", "unknown-flag"]
     assert "swordfish" not in repr(told)
+
+
+def test_a_script_that_the_demo_does_not_have_is_told() -> None:
+    """As one that a lock does not know: nobody takes flags for checked that were not."""
+    text = f"{DEMO}[entry]\n{SCRIPT.replace('_demo', '_dmo')}set.lr = 3\n"
+    (one,) = findings(Said(manifest="a.toml"), text.encode())
+    assert (one.code, one.level, one.where.line if one.where else 0) == ("flags-unchecked", "note", 6)
+    assert one.hints[0] == "did you mean `scripts/finetune/SRPO_training_demo.sh`?"
