@@ -12,6 +12,8 @@ _BEARER = re.compile(r"(?i)\bbearer[ \t]+([^\s\"'`]{4,})")
 _IN_URL = re.compile(r"://[^\s/@:\"'`]*:([^\s/@\"'`]+)(?=@)")
 _END = r"(?i:token|secret|password|passwd|credentials?|(?:api|[_-])key)"
 _NAMED = re.compile(rf"(?<![\w-])[\"']?[\w-]*{_END}[\"']?[ \t]*[=:]+[ \t]*(?![\"']?\$|[{{…\s])(.+)")
+_GIVEN = re.compile(rf"--[\w-]*{_END}[\"'][ \t]*,[ \t]*(.+)")
+"""A flag of a list, and what follows it there."""
 _AT_END = re.compile(rf"{_END}\Z")
 _LONGEST_END = 16
 
@@ -37,12 +39,12 @@ def hushed(text: str) -> str:
 
 
 def hushed_line(line: str) -> str:
-    """Likewise, of a line of a manifest: the value of a key that is named like a secret is one.
+    """Likewise, of a line of a manifest: the value of a key or flag that is named like a secret is one.
 
     >>> hushed_line("hub_token = 'abc'")
     'hub_token = *****'
     """
-    return _NAMED.sub(_starred, hushed(line))
+    return _GIVEN.sub(_starred, _NAMED.sub(_starred, hushed(line)))
 
 
 def _starred(found: re.Match[str]) -> str:

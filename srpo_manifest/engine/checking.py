@@ -16,20 +16,19 @@ from srpo_manifest.engine.loading import (
     profiles,
 )
 from srpo_manifest.engine.lockfiles import DEMO, find
-from srpo_manifest.errors import SrpoManifestError
+from srpo_manifest.errors import PluginError, SrpoManifestError
 from srpo_manifest.finding import Finding, Where
 from srpo_manifest.planning.lints import placed
 from srpo_manifest.planning.sanity import faults
-from srpo_manifest.reading.locate import Key
+from srpo_manifest.reading.manifest import by_place
 from srpo_manifest.reading.overlay import MOST_PROFILES
+from srpo_manifest.reading.spanned import MOST_MISTAKES
 from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.said import Said
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import did_you_mean, listed, ticked
 
 _TOLD = ("deny", "warn")
-_APART = {(name,) for name in ("stop", "outputs", "end", "files", "resources", "env")}
-_FLAGS = ("entry", "set")
 _MANY = 100
 """A file with more mistakes is mended before each profile is asked for more."""
 
@@ -62,28 +61,36 @@ def _findings(said: Said, text: bytes | None) -> tuple[Finding, ...]:
     try:
         return check(said, text)
     except SrpoManifestError as error:
-        return (*error.findings, *_beside(error.findings, said, text))
+        return tuple(by_place((*error.findings, *_beside(error.findings, said, text))))
 
 
 def _beside(wrong: tuple[Finding, ...], said: Said, text: bytes | None) -> Iterator[Finding]:
-    """What is to be said of the rest of a manifest, where all that is wrong are keys that decide about nothing else."""
-    keys = {_key(one.where) for one in wrong}
-    if not all(key[:1] in _APART or (key[:2] == _FLAGS and len(key) > len(_FLAGS)) for key in keys):
+    """What is to be said of a manifest beside what is *wrong* with it, and does not follow from that."""
+    if len(wrong) >= MOST_MISTAKES:
         return
+    from srpo_manifest.planning.certain import certain  # noqa: PLC0415 - only a wrong file pays
+
     try:
-        found = _checked(load(said, text, without=keys), said)
+        wanted = load(said, text, remains=True)
+        found = (*_checked_anyhow(wanted, said), *_unknown_lints(wanted))
     except SrpoManifestError:
         return
-    for one in found:
-        told = _key(one.where)
-        if told and one.level in _TOLD and not any(told == key[: len(told)] or key == told[: len(key)] for key in keys):
-            yield one
+    told = (one for one in found if one.level in _TOLD)
+    yield from certain(wanted, told, (one for one in wrong if _is_merged(one.where, said)))
 
 
-def _key(where: Where | None) -> Key:
-    """The key of a place in the merged manifest; none where the place has none."""
-    key: Key = tuple(where.key.split(".")) if where and where.key else ()
-    return key[2:] if key[:1] == ("profile",) else key
+def _checked_anyhow(wanted: Wanted, said: Said) -> tuple[Finding, ...]:
+    """As `_checked`, and without the plugins where they cannot be asked."""
+    try:
+        return _checked(wanted, said)
+    except PluginError:
+        return _checked(wanted, replace(said, without_plugins=True))
+
+
+def _is_merged(where: Where | None, said: Said) -> bool:
+    """Whether it is of no profile that is left out."""
+    top, _, below = (where.key if where else "").partition(".")
+    return top != "profile" or not below or below.partition(".")[0] in said.profiles
 
 
 def check(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:

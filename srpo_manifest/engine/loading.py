@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
@@ -13,10 +13,10 @@ import msgspec
 from srpo_manifest import upstream
 from srpo_manifest.engine.files import manifests_in, read_source, root_of
 from srpo_manifest.errors import ManifestError, PluginError
-from srpo_manifest.reading.locate import Key
+from srpo_manifest.reading.locate import Key, dotted
 from srpo_manifest.reading.manifest import Document, Named, parse_manifest, read_manifest, remembered, with_overlays
 from srpo_manifest.reading.toml import Source
-from srpo_manifest.reading.tree import lacking, plain
+from srpo_manifest.reading.tree import plain
 from srpo_manifest.values.manifest import (
     DirectOptions,
     LauncherOptions,
@@ -35,12 +35,13 @@ if TYPE_CHECKING:
     from srpo_manifest.values.plan import SavedPlan
 
 
+_TRANSPORT, _LAUNCHER = (("backend", which, "kind") for which in ("transport", "launcher"))
 _TRAINERS = os.path.join(os.path.dirname(upstream.__file__), "trainers")
 """Each description twice: TOML for people, and the same as JSON, generated, which is read in a seventh of the time."""
 
 
-def load(said: Said, text: bytes | None = None, *, without: Iterable[Key] = ()) -> Wanted:
-    """Read the manifest, or *text* in its place, and the files that it names, and type the whole once, *without* some keys.
+def load(said: Said, text: bytes | None = None, *, remains: bool = False) -> Wanted:
+    """Read the manifest, or *text* in its place, and the files that it names, and type the whole once, or what *remains* of it.
 
     Raises: ManifestError; PluginError for a plugin that it names.
     """
@@ -61,10 +62,8 @@ def load(said: Said, text: bytes | None = None, *, without: Iterable[Key] = ()) 
         profiles=said.profiles,
         sets=said.sets,
     )
-    for key in without:
-        document = document._replace(tree=lacking(document.tree, key))
     document, args = _beside(document, document.named.args_file, said, root, "entry.args_file")
-    return _typed(document, said, folder, args)
+    return _typed(document, said, folder, args, remains=remains)
 
 
 def source_of(said: Said) -> Source:
@@ -119,7 +118,7 @@ def load_plugins(wanted: Wanted) -> Registry:
     names = plugin_names(wanted)
     registry = _new_registry() if names else built_in_registry()
     for name, key in names:
-        registry.load(name, key=key)
+        registry.load(name, key=_asking(key))
     return registry
 
 
@@ -132,7 +131,7 @@ def _new_registry() -> Registry:
 built_in_registry = cache(_new_registry)
 
 
-def plugin_names(wanted: Wanted) -> list[tuple[str, str]]:
+def plugin_names(wanted: Wanted) -> list[tuple[str, Key]]:
     """The plugins that the manifest names, each with the key that asks for it; one that brings a trainer may not be among them."""
     manifest = wanted.manifest
     return list(
@@ -152,7 +151,7 @@ def built_in_trainers() -> tuple[str, ...]:
     return ("generic", *sorted(name.removesuffix(".toml") for name in os.listdir(_TRAINERS) if name.endswith(".toml")))
 
 
-def _typed(document: Document, said: Said, folder: str, args: Source | None) -> Wanted:
+def _typed(document: Document, said: Said, folder: str, args: Source | None, *, remains: bool = False) -> Wanted:
     named = document.named
     transports: dict[str, type[TransportOptions]] = {"local": LocalOptions}
     launchers: dict[str, type[LauncherOptions]] = {"direct": DirectOptions}
@@ -162,20 +161,20 @@ def _typed(document: Document, said: Said, folder: str, args: Source | None) -> 
         for name, key in plugins:
             try:
                 if said.without_plugins:
-                    registry.find(name, key=key)
+                    registry.find(name, key=_asking(key))
                     transports[name], launchers[name] = UnreadTransportOptions, UnreadLauncherOptions
                     continue
-                registry.load(name, key=key)
-                if key == "backend.transport.kind":
+                registry.load(name, key=_asking(key))
+                if key == _TRANSPORT:
                     options = registry.transport(name).options
                     _tried(document, registry, name, options, "transport")
                     transports[name] = options
-                elif key == "backend.launcher.kind":
+                elif key == _LAUNCHER:
                     starting = registry.launcher(name).options
                     _tried(document, registry, name, starting, "launcher")
                     launchers[name] = starting
             except PluginError as error:
-                document = document.noted(error, document.place(tuple(key.split("."))))
+                document = document.noted(error, document.place(key))
     trainer = GENERIC
     try:
         trainer = _trainer(document, named.model, registry, without_plugins=said.without_plugins)
@@ -191,6 +190,7 @@ def _typed(document: Document, said: Said, folder: str, args: Source | None) -> 
         passthrough=said.passthrough,
         lints=said.lints,
         bash=said.bash,
+        remains=remains,
     )
 
 
@@ -203,13 +203,18 @@ def _tried(
             registry.decoded(name, plain(table), options)
 
 
-def _plugins(named: Named) -> Iterator[tuple[str, str]]:
+def _plugins(named: Named) -> Iterator[tuple[str, Key]]:
     """Names to look up among the entry points, each with the key that asks for it."""
-    yield from ((name, "plugins") for name in named.plugins)
+    yield from ((name, ("plugins", at)) for at, name in enumerate(named.plugins) if name)
     if named.transport != "local":
-        yield named.transport, "backend.transport.kind"
+        yield named.transport, _TRANSPORT
     if named.launcher != "direct":
-        yield named.launcher, "backend.launcher.kind"
+        yield named.launcher, _LAUNCHER
+
+
+def _asking(key: Key) -> str:
+    """The key as people know it: which one of an array's is of no interest."""
+    return dotted(tuple(step for step in key if isinstance(step, str)))
 
 
 def _trainer(document: Document, name: str | None, registry: Registry | None, *, without_plugins: bool) -> Trainer:

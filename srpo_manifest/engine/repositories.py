@@ -69,8 +69,13 @@ class Repositories:
     def unknown(self) -> tuple[str, tuple[str, ...], str] | None:
         """Why the lock knows no flags: the reason, hints, and the key that it is about. None where it does, or there is none."""
         question, lock = self._question(), f"`{lockfiles.NAME}`"
-        if question.script is None or question.url == DEMO or not is_file(self.lock_path):
+        if question.script is None or (question.url != DEMO and not is_file(self.lock_path)):
             return None
+        if question.url == DEMO:
+            entries = demo_pin().entries
+            hints = (*did_you_mean(question.script, entries), f"there is {listed(entries, 'and')}")
+            why = f"{ticked(DEMO)} has no {ticked(question.script)}"
+            return None if question.script in entries else (why, hints, "entry.script")
         found, again = self._found(question), "run `srpo-manifest lock`"
         if found is None:
             refs = [pin.ref for pin in lockfiles.read(self.lock_path).pins if pin.url == question.url]

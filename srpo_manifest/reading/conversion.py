@@ -13,7 +13,7 @@ from srpo_manifest.errors import ManifestErrors
 from srpo_manifest.finding import Finding, Fix
 from srpo_manifest.reading.locate import Key, displayed
 from srpo_manifest.reading.page import is_secret
-from srpo_manifest.reading.tree import Node
+from srpo_manifest.reading.tree import BROKEN, Node
 from srpo_manifest.wording import ticked
 
 A = TypeVar("A")
@@ -88,6 +88,16 @@ def unsound(node: Node, key: Key = (), around: Node | None = None) -> Iterator[F
                 hints=("write a smaller integer",),
                 where=node.where_value or (around and around.where),
             )
+
+
+def sound(node: Node) -> Node:
+    """The tree in which whatever `unsound` tells of is broken."""
+    match node.value:
+        case dict():
+            return node._replace(value={name: sound(child) for name, child in node.value.items()})
+        case list():
+            return node._replace(value=[sound(child) for child in node.value])
+    return node if next(unsound(node), None) is None else node._replace(value=BROKEN)
 
 
 def _is_plain(value: Any) -> bool:

@@ -25,8 +25,8 @@ PLAIN = re.compile(
     rf"""([A-Za-z0-9_-]++)[ \t]*+=[ \t]*+(?:("{_PRINTED}"\\]*+"|'{_PRINTED}']*+')|([A-Za-z0-9_.+-]++)){_END}"""
 )
 """A line of one bare key with a word, or with a string that escapes nothing, as most are."""
-PLAIN_HEADER = re.compile(rf"\[([A-Za-z0-9_-]++)\]{_END}")
-"""Likewise, of a header."""
+PLAIN_HEADER = re.compile(rf"\[(\[)?([A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++){{0,3}}+)\](?(1)\]){_END}")
+"""Likewise, of a header: of bare keys, in one bracket or two."""
 _TRIVIA = re.compile(rf"(?:[ \t\n]++|#{_PRINTED}]*+(?=\n|\Z))*+")
 _WORD = re.compile(r"""\$\{\w+\}|[^; \x00-\x1f\x7f,\[\]{}#"'=]+""")
 _CURLY = r"\u2018-\u201f\u00ab\u00bb"

@@ -8,21 +8,21 @@ wanted = read_manifest(document, folder=…, transports=…, launchers=…, …)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
 from srpo_manifest.errors import ManifestError, ManifestErrors, SrpoManifestError
 from srpo_manifest.finding import Finding, Where
-from srpo_manifest.reading.conversion import converted, unsound
+from srpo_manifest.reading.conversion import converted, sound, unsound
 from srpo_manifest.reading.locate import Key, dotted
 from srpo_manifest.reading.overlay import merge, overlaid, profiled, tree_of
 from srpo_manifest.reading.toml import Source, decoded
 from srpo_manifest.reading.tree import BROKEN, Node, Origins, grown, plain
 from srpo_manifest.reading.versions import known_schema
 from srpo_manifest.values.base import Value
-from srpo_manifest.values.manifest import SCHEMA, ArgsFile, LauncherOptions, Manifest, TransportOptions
+from srpo_manifest.values.manifest import SCHEMA, AnyManifest, ArgsFile, LauncherOptions, Manifest, TransportOptions
 from srpo_manifest.values.trainer import GENERIC, Trainer
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import did_you_mean, listed, nearest, ticked
@@ -39,6 +39,7 @@ class Named(Value):
     transport: str = "local"
     launcher: str = "direct"
     plugins: tuple[str, ...] = ()
+    """One that is written wrong has no name."""
     model: str | None = None
     args_file: str | None = None
 
@@ -68,7 +69,7 @@ class Document(NamedTuple):
         return Named(
             transport=self._text("backend", "transport", "kind") or "local",
             launcher=self._text("backend", "launcher", "kind") or "direct",
-            plugins=tuple(node.value for node in names if isinstance(node.value, str)),
+            plugins=tuple(node.value if isinstance(node.value, str) else "" for node in names),
             model=self._text("model", "type"),
             args_file=self._text("entry", "args_file"),
         )
@@ -153,11 +154,13 @@ def read_manifest(
     passthrough: Sequence[str] = (),
     lints: Mapping[str, str] | None = None,
     bash: str | None = None,
+    remains: bool = False,
 ) -> Wanted:
     """The typed manifest with everything that was said beside it.
 
     *document* has its overlays; *transports* and *launchers* are the options by kind, the named kinds among them. Env
-    and working directory of *args* lie beneath the manifest's own.
+    and working directory of *args* lie beneath the manifest's own. Where *remains* are wanted, what is wrong is left out,
+    and a stranger stands in for a name, a model or a backend.
     Raises: ManifestErrors with every mistake, those that *document* carries among them: `unknown-kind`, `unknown-key`,
     `missing-key`, `wrong-type`, `invalid-value`, `impossible-combination`.
     """
@@ -167,21 +170,23 @@ def read_manifest(
     except ManifestError as error:
         document = document.noted(error)
     document = document._replace(tree=merge(_beneath(args_file, args.file if args else ""), _complete(document.tree)))
-    named = document.named
-    document, transport = _kind(document, "transport", named.transport, transports)
-    document, launcher = _kind(document, "launcher", named.launcher, launchers)
-    kind = Manifest[transport, launcher]  # type: ignore[valid-type]
+    document, kind = _typed(document, transports, launchers)
+    if remains:
+        from srpo_manifest.reading.violations import remains as remaining  # noqa: PLC0415 - only a wrong file pays
+
+        tree = remaining(sound(document.tree), kind, grown(_STRANGER))
+        document, kind = _typed(document._replace(tree=tree), transports, launchers)
     data = plain(document.tree)
-    found = [*document.findings, *unsound(document.tree)]
+    found = [] if remains else [*document.findings, *unsound(document.tree)]
     try:
         manifest = converted(data, kind, lambda: document.tree, WHOLE, found)
     except ManifestErrors as error:
-        raise ManifestErrors(in_order(error.findings)) from None
+        raise ManifestErrors(_causes(error.findings)) from None
     if found:
         from srpo_manifest.reading.violations import violations  # noqa: PLC0415 - only a wrong file pays
 
         # what cannot be read is left out of the data, and its name may be wrong as well
-        raise ManifestErrors(in_order((*found, *violations(document.tree, kind, WHOLE))))
+        raise ManifestErrors(_causes((*found, *violations(document.tree, kind, WHOLE))))
     return Wanted(
         manifest=manifest,
         folder=folder,
@@ -197,15 +202,39 @@ def read_manifest(
     )
 
 
+def _causes(findings: Iterable[Finding]) -> list[Finding]:
+    """In order, without keys that are missing from a table of which a line is lost: it may be the very key."""
+    found = in_order(findings)
+    lost = set(_lost(found))
+    return [one for one in found if one.code != "missing-key" or _around(one.where) not in lost]
+
+
+def _lost(findings: Iterable[Finding]) -> Iterator[str]:
+    """The tables of which a line is lost."""
+    for one in findings:
+        if one.where and (one.code == "bad-key" or (one.code == "header-open" and one.fix is None)):
+            yield one.where.key
+
+
+def _around(where: Where | None) -> str:
+    return where.key.rpartition(".")[0] if where else ""
+
+
+def by_place(findings: Iterable[Finding]) -> list[Finding]:
+    """By file as they come, line and column."""
+    placed = [(one.where or Where(file=""), one) for one in findings]
+    files = {where.file: -number for number, (where, _) in reversed([*enumerate(placed)])}
+    placed.sort(key=lambda one: (-files[one[0].file], one[0].line, one[0].column))
+    return [finding for _, finding in placed]
+
+
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """By file as they come, line and column; of two at one place, the first."""
-    files: dict[str, int] = {}
-    found: dict[tuple[int, int, int, str], Finding] = {}
+    """By place; of two at one, the first."""
+    found: dict[tuple[str, int, int, str], Finding] = {}
     for finding in findings:
         where = finding.where or Where(file="")
-        number = files.setdefault(where.file, len(files))
-        found.setdefault((number, where.line, where.column, "" if where.line else finding.message), finding)
-    return [found[place] for place in sorted(found, key=lambda place: place[:3])]
+        found.setdefault((where.file, where.line, where.column, "" if where.line else finding.message), finding)
+    return by_place(found.values())
 
 
 def _args_file(source: Source) -> ArgsFile:
@@ -218,12 +247,12 @@ def _known_schema(document: Document) -> Document:
     """The document, as if it had the schema that it lacks. Raises: ManifestError of `known_schema`, and nothing beside it."""
     node = document.tree.at(("schema",))
     schema = node.value if node else None
+    if type(schema) is int and schema == SCHEMA:
+        return document
     where = (node.where_value if node else None) or Where(file=document.file)
     known_schema(schema, where)
-    if schema is BROKEN or (type(schema) is int and schema == SCHEMA):
+    if schema is BROKEN or (node is None and _may_be_lost(document)):
         fault = None
-    elif node is None and any(nearest(name, Manifest.__struct_fields__) == "schema" for name in document.tree.value):
-        return document
     elif node is None and (
         found := next((name for name, one in document.tree.value.items() if "schema" in (one.table or {})), "")
     ):
@@ -247,6 +276,17 @@ def _known_schema(document: Document) -> Document:
     return document._replace(tree=Node({"schema": known} | document.tree.value | {"schema": known})).noted(fault)
 
 
+def _may_be_lost(document: Document) -> bool:
+    """Whether a line that cannot be read, or a key that nobody knows, may be the schema."""
+    if "" in _lost(document.findings):
+        return True
+    return any(
+        nearest(name, Manifest.__struct_fields__) == "schema"
+        or (one.value is BROKEN and name not in Manifest.__struct_fields__)
+        for name, one in document.tree.value.items()
+    )
+
+
 def _is_older(table: Mapping[str, Node]) -> bool:
     """Whether it has a key of the older wrapper."""
     from srpo_manifest.reading.keys0 import MOVED  # noqa: PLC0415 - few files are so old
@@ -263,6 +303,24 @@ def _raised(document: Document, name: str) -> Document:
     message = f"`schema` stands in `[{name}]`, as it is below that header"
     error = ManifestError("misplaced-key", message, "move it above the first header", where=where)
     return document._replace(tree=tree).noted(error)
+
+
+_STRANGER = {
+    "schema": SCHEMA,
+    "name": "unknown",
+    "model": {"type": GENERIC.name},
+    "backend": {"transport": {"kind": "local"}, "launcher": {"kind": "direct"}},
+}
+
+
+def _typed(
+    document: Document, transports: Mapping[str, type[TransportOptions]], launchers: Mapping[str, type[LauncherOptions]]
+) -> tuple[Document, type[AnyManifest]]:
+    """The document, and the type that the kinds in it make; one that nobody knows is noted."""
+    named = document.named
+    document, transport = _kind(document, "transport", named.transport, transports)
+    document, launcher = _kind(document, "launcher", named.launcher, launchers)
+    return document, Manifest[transport, launcher]  # type: ignore[valid-type]
 
 
 def _complete(tree: Node) -> Node:

@@ -47,7 +47,7 @@ class Page:
 
     def finding(self, mistake: Mistake) -> Finding:
         """What is wrong with the text itself, as it is told; without the line where that may hold a secret."""
-        where, fix = self._bare(mistake.span), None
+        where, fix = replace(self._bare(mistake.span), key=displayed(mistake.key)), None
         if mistake.fix is not None:
             spans = mistake.places or (mistake.span,)
             exactly = (replace(self._bare(span), width=span.end - span.start, text="") for span in spans)

@@ -55,6 +55,8 @@ class Mistake(NamedTuple):
     """What to write in place of the span."""
     places: tuple[Span, ...] = ()
     """What it takes the place of, where that is not the span."""
+    key: tuple[str, ...] = ()
+    """What cannot be read, or is read in doubt: a key, or the table that something of is lost."""
 
 
 class SlipError(Exception):

@@ -43,12 +43,19 @@ class _Document(Literals):
         super().__init__(text)
         self.root = Item({}, Span(0, 0), "header")
         self.table = self.root
+        self.path: tuple[str, ...] = ()
+        """Of the table."""
+        self.key: tuple[str, ...] = ()
+        """What the statement sets."""
         self.depth = 0
 
     def read(self) -> None:
         """Every statement."""
+        told = 0
         while True:
-            begun, told, self.depth = self.at, len(self.mistakes), 0
+            if len(self.mistakes) > told:
+                self.mistakes[told:] = (one._replace(key=self.key) for one in self.mistakes[told:])
+            begun, told, self.depth, self.key = self.at, len(self.mistakes), 0, self.path
             try:
                 self.trivia()
                 begun = self.at
@@ -116,17 +123,25 @@ class _Document(Literals):
         name, string, word = found.groups()
         span = Span(*found.span(2 if string else 3))
         self.table.keys.setdefault(name, [Span(*found.span(1))])
-        self.table.value[name] = Item(string[1:-1], span) if string else scalar(word, span, self.note)
+        if string:
+            self.table.value[name] = Item(string[1:-1], span)
+        else:
+            self.key = (*self.path, name)
+            self.table.value[name] = scalar(word, span, self.note)
         self.at = found.end()
         return True
 
     def _opens_plainly(self) -> bool:
-        """Likewise, over a header of one bare key."""
+        """Likewise, over a header of bare keys."""
         found = PLAIN_HEADER.match(self.text, self.at)
         if found is None:
             return False
-        span = Span(*found.span(1))
-        self.table = self._opened([Part(found[1], span)], Span(span.start - 1, span.end + 1), several=False)
+        parts, at, several = [], found.start(2), found[1] is not None
+        self.path = self.key = tuple(found[2].split("."))
+        for name in self.path:
+            parts.append(Part(name, Span(at, at + len(name))))
+            at += len(name) + 1
+        self.table = self._opened(parts, Span(self.at, at + several), several=several)
         self.at = found.end()
         return True
 
@@ -139,20 +154,24 @@ class _Document(Literals):
             self.at += 1
         # what follows a header that is wrong must not land in the table before it
         self.table = Item({}, Span(start, self.at), "broken")
+        self.path = self.key = ()
         parts = self.parts("this header")
         close = "]]" if several else "]"
         closed = self.take(close)
         lacks = "]" if not closed and several and self.take("]") else close
         span = Span(start, self.at)
+        hint = f"close it with {ticked(close)}"
+        if lacks == close and not closed and self.peek() not in ("", "\n", "#"):
+            raise self.slip("header-open", "this header is not closed", self.here(), hint)
         if lacks != close and [part.name for part in parts] != ["files"]:
-            hint = "write one bracket at both ends; two open an item of a list"
+            once = "write one bracket at both ends; two open an item of a list"
             message = "this header begins with two brackets and ends with one"
-            self.note(Mistake("header-open", message, Span(start, start + 1), (hint,), fix=""))
+            self.note(Mistake("header-open", message, Span(start, start + 1), (once,), fix=""))
             several, closed = False, True
         if not any(part.broken for part in parts):
+            self.path = self.key = tuple(part.name for part in parts)
             self.table = self._opened(parts, span, several=several)
         if not closed:
-            hint = f"close it with {ticked(close)}"
             if self.peek() in ("", "\n", "#"):
                 missing = Span(self.at, self.at)
                 self.note(Mistake("header-open", "this header is not closed", missing, (hint,), fix=lacks))
@@ -213,6 +232,8 @@ class _Document(Literals):
                 )
         elif self.take("="):
             self._unequal("==", parts)
+        if not self.depth:
+            self.key = (*self.path, *(part.name for part in parts))
         self.blanks()
         broken = Item(None, Span(self.at, self.at), "broken")
         home = self._home(table, parts)
@@ -355,8 +376,10 @@ class _Document(Literals):
         span = Span(self.at, self.at + 1)
         if not self.take(";"):
             return False
-        message = f"{what} stand apart by `,`, not by `;`"
-        self.note(Mistake("no-comma", message, span, ("write `,`",), fix=","))
+        self.blanks()
+        message, is_last = f"{what} stand apart by `,`, not by `;`", self.peek() == "}"
+        hint = "take it away: none stands behind the last" if is_last else "write `,`"
+        self.note(Mistake("no-comma", message, span, (hint,), fix="" if is_last else ","))
         return True
 
     def _closed_by(self, code: str, what: str, close: str) -> SlipError:

@@ -124,19 +124,6 @@ def plain(node: Node) -> Any:
     return node.value
 
 
-def lacking(node: Node, key: Key) -> Node:
-    """The tree without what stands at *key*; of an array, without the whole."""
-    name, *rest = key
-    table = node.table or {}
-    if name not in table:
-        return node
-    child = table[str(name)]
-    kept = {one: other for one, other in table.items() if one != name}
-    if rest and child.table is not None:
-        kept = table | {str(name): lacking(child, tuple(rest))}
-    return Node(kept, node.mark)
-
-
 class Origins(Mapping[str, Where]):
     """The place of every key, or of its value, by its dotted spelling; keys that nobody wrote are absent. Made when somebody asks."""
 

@@ -6,6 +6,7 @@ second mistake, and a rule over several keys is asked where each of them is righ
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Collection, Iterator
 from functools import cache
@@ -13,6 +14,7 @@ from typing import Any
 
 import msgspec
 import msgspec.inspect as shape
+from msgspec.structs import replace
 
 from srpo_manifest.discretion import hushed
 from srpo_manifest.finding import Finding, Fix, Where
@@ -51,8 +53,13 @@ def violations(tree: Node, kind: Any, whole: str) -> list[Finding]:
     Codes: `unknown-key`, `missing-key`, `wrong-type`, `invalid-value`, `impossible-combination`.
     """
     walk = _Walk(tree, kind, whole)
-    walk.visit(tree, info(kind), ())
+    walk.visit(tree, info(kind), (), Node({}))
     return walk.found
+
+
+def remains(tree: Node, kind: Any, spare: Node) -> Node:
+    """*tree* without what does not fit the type *kind*, and with what is *spare* where something that it needs is left out."""
+    return _Walk(tree, kind, "").visit(tree, info(kind), (), spare) or spare
 
 
 class _Walk:
@@ -60,37 +67,44 @@ class _Walk:
         self.tree, self.kind, self.whole = tree, kind, whole
         self.found: list[Finding] = []
 
-    def visit(self, node: Node, wanted: Shape | None, key: Key) -> bool:
-        """Whether *node* is as *wanted*; what is not is told."""
+    def visit(self, node: Node, wanted: Shape | None, key: Key, spare: Node | None = None) -> Node | None:
+        """What of *node* is as *wanted*; what is not is told, and gives way to what is *spare*."""
         if node.value is BROKEN or len(self.found) >= MOST_MISTAKES:
-            return False
+            return None
         found = kind_of(node.value)
         fitting = [one for one in alternatives(wanted) if _takes(one, found)]
         if not fitting:
-            return self._wrong_type(node, wanted, key, found)
+            self._wrong_type(node, wanted, key, found)
+            return None
         one = fitting[0]
         if isinstance(one, shape.StructType):
-            return self._struct(node, one, key)
+            return self._struct(node, one, key, spare or Node({}))
         if isinstance(one, shape.DictType):
             return self._names(node, one, key)
         if isinstance(one, shape.VarTupleType):
-            good = [self.visit(item, one.item_type, (*key, number)) for number, item in enumerate(node.value)]
-            return self._bounded(node, wanted, fitting, key, len(node.value)) and all(good)
-        return self._bounded(node, wanted, fitting, key, node.value)
+            return self._items(node, one, wanted, key)
+        return node if self._bounded(node, wanted, fitting, key, node.value) else None
 
-    def _struct(self, node: Node, wanted: shape.StructType, key: Key) -> bool:
+    def _items(self, node: Node, one: shape.VarTupleType, wanted: Shape | None, key: Key) -> Node | None:
+        right = [self.visit(item, one.item_type, (*key, number)) for number, item in enumerate(node.value)]
+        kept = [item for item in right if item is not None]
+        if not self._bounded(node, wanted, [one], key, len(right)) or len(kept) < len(right):
+            return None
+        return node if all(map(operator.is_, kept, node.value)) else Node(kept, node.mark)
+
+    def _struct(self, node: Node, wanted: shape.StructType, key: Key, spare: Node) -> Node | None:
         known = {field.encode_name: field for field in wanted.fields}
         meant: dict[str, str] = {}
         slips: set[str] = set()
         doubtful: set[str] = set()
-        good = True
+        kept: dict[str, Node] = {}
         for name in node.value:
             if name not in known and len(self.found) >= MOST_MISTAKES:
-                return False
+                return None
             if name not in known:
                 if not wanted.forbid_unknown_fields:
+                    kept[name] = node.value[name]
                     continue
-                good = False
                 free = [other for other in known if not _is_written(node, other) and other not in slips]
                 near = self._likely(name, free)
                 sure = near is not None and surely(name, near, known, _homes(self.kind))
@@ -104,12 +118,22 @@ class _Walk:
             else:
                 meant[name] = name
         missing = [name for name, field in known.items() if field.required and name not in meant.values()]
-        for name in missing:
+        # what cannot be read at all may be the very key
+        lost = any(child.value is BROKEN and name not in meant for name, child in node.value.items())
+        for name in missing if not lost else ():
             self._missing(node, key, name)
         for name, field in meant.items():
-            # of another key's value nobody knows whether it is wrong
-            good = name not in doubtful and self.visit(node.value[name], known[field].type, (*key, name)) and good
-        return good and not missing and self._agrees(node, self.kind if not key else wanted.cls, key)
+            if name not in doubtful:  # of another key's value nobody knows whether it is wrong
+                right = self.visit(node.value[name], known[field].type, (*key, name), spare.at((field,)))
+                kept |= {} if right is None else {field: right}
+        if not missing and all(kept.get(name) is child for name, child in node.value.items()):
+            return node if self._agrees(node, self.kind if not key else wanted.cls, key) else None
+        lent = {name: one for name, one in spare.value.items() if known[name].required and name not in kept}
+        rest = Node(kept | lent, node.mark)
+        if any(field.required and name not in rest.value for name, field in known.items()):
+            return None
+        # what is lent may be of another kind
+        return rest if not key or lent or _converts(rest, wanted.cls) else None
 
     def _likely(self, name: str, known: Collection[str]) -> str | None:
         """The key that is meant most likely: by its spelling where that can be nothing else, by what it is made of, or nearly."""
@@ -131,17 +155,18 @@ class _Walk:
             return False
         return True
 
-    def _names(self, node: Node, wanted: shape.DictType, key: Key) -> bool:
-        good = True
+    def _names(self, node: Node, wanted: shape.DictType, key: Key) -> Node | None:
+        kept: dict[str, Node] = {}
         for name, child in node.value.items():
             if len(self.found) >= MOST_MISTAKES:
-                return False
+                return None
             bounds = next((text for one in alternatives(wanted.key_type) if (text := _broken_bounds(one, name))), "")
             if bounds:
                 message = f"{ticked(displayed((name,)))} cannot stand in {ticked(displayed(key))}, expected {bounds}"
                 self._tell("invalid-value", message, child.where, *_meaning(wanted.key_type))
-            good = self.visit(child, wanted.value_type, (*key, name)) and not bounds and good
-        return good
+            right = self.visit(child, wanted.value_type, (*key, name))
+            kept |= {} if right is None or bounds else {name: right}
+        return node if all(kept.get(name) is child for name, child in node.value.items()) else Node(kept, node.mark)
 
     def _unknown(
         self, node: Node, wanted: shape.StructType, key: Key, name: str, near: str | None, *, sure: bool
@@ -176,21 +201,21 @@ class _Walk:
         wanted = shape_of(self.kind, (*key, name))
         example = f"[{displayed((*key, name))}]" if kinds(wanted) == ["table"] else f"{name} = …"
         meaning = description(wanted).rstrip(".")
+        where = node.where or self._around(key)
         self._tell(
             "missing-key",
             f"{self._told(key)} needs {ticked(name)}",
-            node.where or self._around(key),
+            where and replace(where, key=displayed((*key, name))),
             f"write {ticked(example)}" + (f": {meaning[:1].lower()}{meaning[1:]}" if meaning else ""),
         )
 
-    def _wrong_type(self, node: Node, wanted: Shape | None, key: Key, found: str) -> bool:
+    def _wrong_type(self, node: Node, wanted: Shape | None, key: Key, found: str) -> None:
         expected = kinds(wanted)
         message = f"{ticked(displayed(key)) if key else self.whole} is {_a(found)}, expected {_or(expected)}"
         hints, fix = _cure(key, node.value, found, expected)
         hints = () if "table" in expected and self.kind is ArgsFile else hints
         fix = fix if node.is_editable else None
         self._tell("wrong-type", message, node.where_value or self._around(key), *hints, fix=fix)
-        return False
 
     def _bounded(self, node: Node, wanted: Shape | None, fitting: list[Shape], key: Key, value: Any) -> bool:
         """Whether one of the *fitting* alternatives takes *value*: the length of an array, or a scalar."""
@@ -236,6 +261,14 @@ class _Walk:
 
     def _told(self, key: Key) -> str:
         return ticked(displayed(key)) if key else self.whole
+
+
+def _converts(node: Node, kind: Any) -> bool:
+    try:
+        msgspec.convert(plain(node), kind, strict=True)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _is_written(node: Node, name: str) -> bool:

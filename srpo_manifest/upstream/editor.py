@@ -7,14 +7,15 @@ from collections.abc import Set as AbstractSet
 
 from msgspec.structs import replace
 
-from srpo_manifest.upstream.flags import arity, dashed, misread, spelled, tokens_of, typed
+from srpo_manifest.discretion import hushed_line
+from srpo_manifest.upstream.flags import arity, dashed, misread, shown, spelled, tokens_of, typed
 from srpo_manifest.upstream.misfits import UNPROVEN, Misfit, effects_of, fault_of, missing, place
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.contract import ArgumentContract, Flag, Scalar, Setting
 from srpo_manifest.values.manifest import Done, Outputs, Paths, Repo, Resources, Stop
 from srpo_manifest.values.plan import Option
 from srpo_manifest.values.words import Arrived, Text, Word, word
-from srpo_manifest.wording import did_you_mean, listed, plural, ticked
+from srpo_manifest.wording import did_you_mean, plural, ticked
 
 _TABLES = {"stop": Stop, "resources": Resources, "done": Done, "outputs": Outputs, "paths": Paths, "repo": Repo}
 
@@ -78,8 +79,9 @@ def read_tokens(
         token, at = tokens[position], key if key == "--" else f"{key}.{position}"
         position += 1
         if not token.startswith("-"):
-            hint = f"write `--{token}`" if "=" in token else "write the flag before it"
-            message = f"argument {ticked(token)} belongs to no flag"
+            told = hushed_line(token)
+            hint = f"write {ticked('--' + told)}" if "=" in token else "write the flag before it"
+            message = f"argument {ticked(told)} belongs to no flag"
             misfits.append(Misfit(code="stray-argument", message=message, hints=(hint,), key=at))
             continue
         found = _spelled_as(contract, token)
@@ -301,7 +303,8 @@ def _fault(contract: ArgumentContract, flag: Flag, wish: Wish) -> Misfit | None:
     if fault := fault_of(contract, flag, wish.values, wish.key):
         return fault
     if tokens_of(flag, tuple(map(spelled, wish.values)), on=wish.on) is None:
-        message = f"flag {ticked(flag.name)} cannot be given {listed(map(spelled, wish.values), 'and')}: `argparse` would take what begins with `-` for an option"
+        values = " and ".join(shown(flag, value) for value in wish.values)
+        message = f"flag {ticked(flag.name)} cannot be given {values}: `argparse` would take what begins with `-` for an option"
         return Misfit(code="flag-value", message=message, key=wish.key)
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from srpo_manifest.discretion import names_secret
 from srpo_manifest.values.contract import Flag, Scalar, Setting
 from srpo_manifest.wording import listed, ticked
 
@@ -11,6 +12,12 @@ SWITCHES = ("store_true", "store_false", "store_const", "boolean")
 def spelled(value: Scalar) -> str:
     """Numbers as `repr` gives them (`5e-06`), strings as they are."""
     return value if isinstance(value, str) else repr(value)
+
+
+def shown(flag: Flag, value: Scalar) -> str:
+    """The value in a message: of a flag that is named like a secret, a star for each character."""
+    text = str(value).lower() if isinstance(value, bool) else spelled(value)
+    return ticked("*" * len(text) if names_secret(flag.name) else text)
 
 
 def dashed(flag: Flag) -> str:
@@ -49,7 +56,7 @@ def fault_of_values(flag: Flag, values: tuple[Scalar, ...]) -> str | None:
         if fault := _fault_of_type(flag, value):
             return fault
         if flag.choices is not None and not _chosen(flag, value):
-            return f"flag {ticked(flag.name)} takes {listed(flag.choices)}, not {ticked(spelled(value))}"
+            return f"flag {ticked(flag.name)} takes {listed(flag.choices)}, not {shown(flag, value)}"
     return None
 
 
@@ -107,15 +114,15 @@ def misread(value: str) -> bool:
 
 
 def _fault_of_type(flag: Flag, value: Scalar) -> str | None:
-    name, shown = ticked(flag.name), ticked(spelled(value) if not isinstance(value, bool) else str(value).lower())
+    name, told = ticked(flag.name), shown(flag, value)
     if isinstance(value, bool):
-        return f"flag {name} takes a value, not {shown}"
+        return f"flag {name} takes a value, not {told}"
     if flag.type == "int":
         fits = isinstance(value, int) or (isinstance(value, str) and _reads(int, value))
-        return None if fits else f"flag {name} takes an integer upstream (`type=int`), not {shown}"
+        return None if fits else f"flag {name} takes an integer upstream (`type=int`), not {told}"
     if flag.type == "float":
         fits = not isinstance(value, str) or _reads(float, value)
-        return None if fits else f"flag {name} takes a number, not {shown}"
+        return None if fits else f"flag {name} takes a number, not {told}"
     return None
 
 

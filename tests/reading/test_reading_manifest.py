@@ -394,11 +394,11 @@ error[schema-older]: this file has schema 0; this srpo-manifest reads schema 1
 hint: run `srpo-manifest migrate srpo.toml`: it rewrites the file, and tells what it does""",
     "schema = 1\nmodel.type = 'generic'": """\
 error[missing-key]: the manifest needs `name`
-  --> srpo.toml
+  --> srpo.toml (name)
 hint: write `name = …`: names runs: up to 40 lower-case letters, digits and dashes""",
     "schema = 1\nname = 'a'": """\
 error[missing-key]: the manifest needs `model`
-  --> srpo.toml
+  --> srpo.toml (model)
 hint: write `[model]`: what is trained""",
     "schema = 1\nname = 'A b'\nmodel.type = 'generic'": """\
 error[invalid-value]: `name` is `A b`, expected text that matches `[a-z0-9-]{1,40}`

@@ -434,3 +434,28 @@ def test_a_default_that_its_own_type_refuses_is_told_as_such():
     assert misfit.hints == ("leave it out to have `3.5`", "`guidance` is declared at `train.py:3`")
     assert [misfit.code for misfit in delivered([], {"guidance": 2.5}, contract).misfits] == ["flag-type"]
     assert delivered([], {"guidance": 3}, contract).misfits == ()
+
+
+SECRETS = """
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--hub_token", type=int)
+parser.add_argument("--api-key", choices=["a", "b"])
+parser.add_argument("--wandb_key_secret")
+args = parser.parse_args()
+use(args)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("hub_token", "swordfish"), ("api-key", "swordfish"), ("wandb_key_secret", "-swordfish -")]
+)
+def test_no_message_repeats_the_value_of_a_flag_that_is_named_like_a_secret(name: str, value: str) -> None:
+    """Its length alone is told."""
+    contract = contract_of(SECRETS)
+    wish = wish_of(contract, name.replace("-", "_"), (value, "--") if value[0] == "-" else value, origin="", key="")
+    tokens = [f"{name}={value}"]
+    told = (*deliver(contract, [], [wish]).misfits, *read_tokens(contract, tokens, "", "")[1])
+    assert len(told) == 2
+    assert all(name.replace("-", "_") in one.message.replace("-", "_") for one in told)
+    assert "swordfish" not in repr(told)
