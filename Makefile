@@ -26,7 +26,7 @@ soak: .venv/dev
 
 # What the slower suites need beside Python packages: with root and apt it is installed, elsewhere tests say what is missing.
 parts: .venv/torch
-	tests/install-parts.sh strace gcc sshd=openssh-server
+	tests/install-parts.sh strace gcc sshd=openssh-server ip=iproute2
 
 # The real torchrun, in a place of its own: it is large.
 .venv/torch: .venv/bin/python

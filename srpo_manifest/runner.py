@@ -26,9 +26,10 @@ from srpo_manifest.engine.deciding import (
 from srpo_manifest.engine.loading import load, load_plugins, unsaved
 from srpo_manifest.engine.lockfiles import DEMO
 from srpo_manifest.engine.repositories import Repositories
-from srpo_manifest.errors import ManifestError, SrpoManifestError, TransportError
+from srpo_manifest.errors import ManifestError, PluginError, SrpoManifestError, TransportError
 from srpo_manifest.planning.anchors import RUNS_FOLDER, workspace
 from srpo_manifest.planning.runs import RUNS, runs_probe, started_of
+from srpo_manifest.ports.transport import machines
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.facts import Facts, PastRun, Unknown
 from srpo_manifest.values.lock import Pin
@@ -38,6 +39,7 @@ from srpo_manifest.values.run import FORMAT, Record, Status
 from srpo_manifest.values.said import Said
 from srpo_manifest.values.upgrade import Report
 from srpo_manifest.values.wanted import Wanted
+from srpo_manifest.values.words import Word
 
 if TYPE_CHECKING:
     from srpo_manifest.engine.contact import Contact
@@ -204,7 +206,8 @@ class Runner:
 
         Raises: PlanRefused; ManifestError for a secret or carried file without value; LaunchError; TransportError.
         """
-        from srpo_manifest.engine import launching, records  # noqa: PLC0415 - a plan launches nothing
+        from srpo_manifest.engine import launching, meeting, records, rollout  # noqa: PLC0415 - a plan launches nothing
+        from srpo_manifest.engine.locks import held  # noqa: PLC0415 - likewise
 
         decision.refuse()
         plan = decision.plan
@@ -214,26 +217,33 @@ class Runner:
         self.lock(decision)
         backend = decision.wanted.manifest.backend
         transport = open_transport(decision.wanted, self.registry, decision.facts)
+        launcher = self.registry.open_launcher(backend.launcher)
         run = records.new_id(plan.name)
         started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         record = self._record(decision.wanted, run, plan.id, started, self._proven_bash(transport))
         self.sent = record
         records.save(record, msgspec.json.encode(plan))
+        pending = Status(format=FORMAT, run=run, state="pending")
+        folder = launching.folder_of(decision.planned, run)
+        several = machines(transport)
         try:
-            launching.launch(
-                stream,
-                launching.folder_of(decision.planned, run),
-                values,
-                transport,
-                self.registry.open_launcher(backend.launcher),
-                dry_run=dry_run,
-                given_up=given_up,
-            )
+            if several[1:]:
+                given = decision.planned.env.get("CHIEF_IP")
+                chief = given.text if isinstance(given, Word) else None
+                with held(records.coming(run), code="launch-busy", patience_seconds=0.0):
+                    ranks = meeting.meet(several, chief=chief, port=decision.planned.port)
+                    rollout.roll_out(
+                        stream, folder, values, several, ranks, launcher, dry_run=dry_run, given_up=given_up
+                    )
+                    records.saw(record, pending)
+            else:
+                launching.launch(stream, folder, values, transport, launcher, dry_run=dry_run, given_up=given_up)
         except SrpoManifestError as error:
-            if error.code != "launch-unsure":
+            # what a plugin broke off may have started all the same
+            if error.code != "launch-unsure" and not isinstance(error, PluginError):
                 records.discard(record)
             raise
-        records.saw(record, Status(format=FORMAT, run=run, state="pending"))
+        records.saw(record, pending)
         self.emit("step.finished", run=run, step="launch", action="run")
         return record
 

@@ -139,7 +139,8 @@ def make_facts(pin: Pin | None = None, **more: Any) -> Facts:
 
 def make_planned(wanted: Wanted, facts: Facts, **how: Any) -> Planned:
     """Through the very handlers that ship, without the engine."""
-    from srpo_manifest.engine.registry import Registry, propose
+    from srpo_manifest.engine.parts import propose
+    from srpo_manifest.engine.registry import Registry
 
     registry = Registry()
     return decide(wanted, facts, propose(registry.parts(wanted), wanted, facts), **how)

@@ -12,9 +12,12 @@ from srpo_manifest.cli.verbs import VERBS
 from srpo_manifest.ports import hookspecs
 from srpo_manifest.reading.schema import json_schema
 from srpo_manifest.reading.trainer import parse_trainer
+from srpo_manifest.testing import LauncherSuite, StageSuite, TrainerSuite, TransportSuite
 from srpo_manifest.values.events import EVENTS
 from srpo_manifest.values.trainer import PROGRESS, Trainer
 from srpo_manifest.values.upgrade import ORDER, Report
+
+SUITES = (TransportSuite, LauncherSuite, StageSuite, TrainerSuite)
 
 
 def keys(schema: dict[str, Any], node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -81,9 +84,33 @@ def hooks() -> str:
 def test_the_guide_for_authors_tells_every_hook(root: Path, golden):
     """Its table is made from the hookspecs."""
     page = root / "plugins/README.md"
-    before, begun, rest = page.read_text(encoding="utf-8").partition("<!-- hooks -->\n")
-    _, ended, after = rest.partition("<!-- end of hooks -->\n")
-    golden(page, f"{before}{begun}\n{hooks()}\n\n{ended}{after}")
+    golden(page, filled(page.read_text(encoding="utf-8"), "hooks", hooks()))
+
+
+def filled(page: str, name: str, text: str) -> str:
+    """*page* with what stands between two marks made anew."""
+    before, begun, rest = page.partition(f"<!-- {name} -->\n")
+    _, ended, after = rest.partition(f"<!-- end of {name} -->\n")
+    return f"{before}{begun}\n{text}\n\n{ended}{after}"
+
+
+def promises() -> str:
+    """Each test of each suite, with its sentence."""
+    lines = []
+    for suite in SUITES:
+        lines += [f"**`{suite.__name__}`**", ""]
+        for name, test in vars(suite).items():
+            if name.startswith("test_"):
+                title = name.removeprefix("test_").replace("_", " ")
+                lines.append(f"- {title}: {' '.join((inspect.getdoc(test) or '').split())}")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def test_the_guide_for_authors_tells_every_promise(root: Path, golden):
+    """Its lists are made from the suites."""
+    page = root / "plugins/README.md"
+    golden(page, filled(page.read_text(encoding="utf-8"), "suites", promises()))
 
 
 def test_the_readme_names_every_verb(root: Path):

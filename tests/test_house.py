@@ -18,10 +18,11 @@ FLOORS = (
     ("planning", "ports"),
     ("piped",),
     ("plugin",),
-    ("builtin", "demo", "testing"),
+    ("builtin", "demo"),
     ("engine",),
     ("runner",),
     ("cli", "__main__"),
+    ("testing",),
 )
 SHIPPED = ("bundling/runtime/", "demo/trainer/")
 IMPURE = {

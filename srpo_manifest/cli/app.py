@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from click.exceptions import NoArgsIsHelpError
+from click.shell_completion import CompletionItem
 
 from srpo_manifest.cli.interrupts import heard, interrupt
 from srpo_manifest.cli.verbs import VERBS, overview
@@ -21,8 +22,10 @@ class Verbs(click.Group):
         """Every verb."""
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
-        """The verb *cmd_name*. Raises: UsageError `unknown-verb`."""
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb *cmd_name*; None where a shell asks for what cannot be completed. Raises: UsageError `unknown-verb`."""
+        if cmd_name not in VERBS and ctx.resilient_parsing:
+            return None
         if cmd_name not in VERBS:
             raise UsageError(
                 "unknown-verb",
@@ -32,6 +35,10 @@ class Verbs(click.Group):
             )
         command: click.Command = import_module(f"srpo_manifest.cli.{cmd_name}").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - likewise
+        """Verbs; click would import each to tell of it."""
+        return [CompletionItem(verb, help=text) for verb, text in VERBS.items() if verb.startswith(incomplete)]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the verb. Click would end with 1 where nobody reads what is printed: that is for `boundary` to judge."""

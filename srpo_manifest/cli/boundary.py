@@ -12,6 +12,8 @@ from srpo_manifest import __version__
 UNWRITABLE = 2
 OUR_BUG = 3
 INTERRUPTED = 130
+_COMPLETE = "_SRPO_MANIFEST_COMPLETE"
+"""Set by a shell that wants something completed; click answers."""
 
 
 def run(arguments: list[str]) -> int:
@@ -44,18 +46,18 @@ def _dispatch(arguments: list[str]) -> int:
     if arguments in (["--version"], ["-V"]):
         print(f"srpo-manifest {__version__}")
         return 0
-    if not arguments or arguments in (["--help"], ["-h"]):
+    if (not arguments and _COMPLETE not in os.environ) or arguments in (["--help"], ["-h"]):
         from srpo_manifest.cli.verbs import overview  # noqa: PLC0415 - not needed by a verb
 
         print(overview())
         return 0 if arguments else 2
     # The two that CI calls by the hundred, in their plain shapes; click reads every other line.
     status = None
-    if arguments[0] == "validate":
+    if arguments[:1] == ["validate"]:
         from srpo_manifest.cli import checking  # noqa: PLC0415 - what is not called is not imported
 
         status = checking.quick(arguments[1:])
-    elif arguments[0] == "plan":
+    elif arguments[:1] == ["plan"]:
         from srpo_manifest.cli import planning  # noqa: PLC0415 - likewise
 
         status = planning.quick(arguments[1:])

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from srpo_manifest.cli import completion
 from srpo_manifest.cli.options import said, shared_options
 from srpo_manifest.cli.output import data
 from srpo_manifest.planning.checkup import checkup, shown
@@ -17,7 +18,7 @@ DEFAULT = "srpo.toml"
 
 
 @click.command("doctor")
-@click.argument("manifest", required=False)
+@click.argument("manifest", required=False, shell_complete=completion.files)
 @shared_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context

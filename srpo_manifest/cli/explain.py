@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import msgspec
 
-from srpo_manifest.cli.output import data
+from srpo_manifest.cli import completion
+from srpo_manifest.cli.output import data, tell
 from srpo_manifest.engine.explaining import areas, examples
 from srpo_manifest.errors import UsageError
 from srpo_manifest.finding import visible
 from srpo_manifest.wording import nearest, ticked
 
 if TYPE_CHECKING:
+    from srpo_manifest.engine.inventory import Brought
     from srpo_manifest.reading.keys import KeyText
     from srpo_manifest.values.explanation import Area, Explanation
 
@@ -23,48 +25,104 @@ FORMAT = 1
 
 
 @click.command("explain")
-@click.argument("word", required=False)
+@click.argument("word", required=False, shell_complete=completion.words)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def command(*, word: str | None, as_json: bool) -> int:
     """Tell what WORD means: a code, such as `unknown-key`, or a key, such as `repo.ref`. Without a WORD: list all codes."""
-    known = areas()
     if word is None:
-        if as_json:
-            data({"format": FORMAT, "areas": [_listed(name, area) for name, area in known.items()]})
-        else:
-            print("\n\n".join("\n".join(_index(area)) for area in known.values()))
-        return 0
-    code = next(((name, area.codes[word]) for name, area in known.items() if word in area.codes), None)
+        return _all(as_json=as_json)
+    known = areas()
+    code = next((_Code(name, "", area.codes[word]) for name, area in known.items() if word in area.codes), None)
     shown = examples()
-    key = None
+    key, table = None, None
     if code is None or word in shown:
-        from srpo_manifest.reading.keys import key_text  # noqa: PLC0415 - a code needs no types
+        from srpo_manifest.reading.keys import key_text, table_of_backend  # noqa: PLC0415 - a code needs no types
 
-        key = key_text(word, shown)
-    if code is None and key is None:
-        raise _unknown(word, [code for area in known.values() for code in area.codes])
+        key, table = key_text(word, shown), table_of_backend(word)
+    theirs: dict[str, KeyText] = {}
+    if (code is None and key is None) or table:
+        plugins = _brought()
+        theirs = {kind: one for kind, one in _keys_of_plugins(plugins, word, shown).items() if one != key}
+        code = code or _code_of_plugin(plugins, word)
+        if code is None and key is None and not theirs:
+            tell(finding for fault in plugins.faults for finding in fault.findings)
+            raise _unknown(word, known, plugins)
     if as_json:
-        told = code and {"code": word, "area": code[0], **msgspec.to_builtins(code[1])}
-        data({"format": FORMAT, "code": told, "key": key})
+        told = code and {
+            "code": word,
+            "area": code.area,
+            "plugin": code.plugin or None,
+            **msgspec.to_builtins(code.one),
+        }
+        of_plugins = [{"plugin": plugin, **msgspec.to_builtins(one)} for plugin, one in theirs.items()]
+        data({"format": FORMAT, "code": told, "key": key, "of_plugins": of_plugins})
         return 0
-    parts = [*([_of_code(word, code[1])] if code else []), *([_of_key(key)] if key else [])]
+    parts = [
+        *([_of_code(word, code)] if code else []),
+        *([_of_key(key)] if key else []),
+        *(_of_key(one, plugin) for plugin, one in theirs.items()),
+    ]
     print("\n\n\n".join("\n".join(part) for part in parts))
     return 0
 
 
-def _listed(name: str, area: Area) -> dict[str, object]:
+class _Code(NamedTuple):
+    """A code's explanation, its area, and the plugin that brings it; empty: it is ours."""
+
+    area: str
+    plugin: str
+    one: Explanation
+
+
+def _all(*, as_json: bool) -> int:
+    plugins = _brought()
+    ours = [(name, "", area) for name, area in areas().items()]
+    every = ours + [(plugin, plugin, area) for plugin, several in plugins.areas.items() for area in several]
+    tell(finding for fault in plugins.faults for finding in fault.findings)
+    if as_json:
+        data({"format": FORMAT, "areas": [_listed(*one) for one in every]})
+    else:
+        print("\n\n".join("\n".join(_index(plugin, area)) for _, plugin, area in every))
+    return 0
+
+
+def _brought() -> Brought:
+    from srpo_manifest.engine.inventory import brought  # noqa: PLC0415 - plugins are imported on demand
+
+    return brought()
+
+
+def _code_of_plugin(plugins: Brought, word: str) -> _Code | None:
+    found = ((plugin, area) for plugin, several in plugins.areas.items() for area in several)
+    return next((_Code(plugin, plugin, area.codes[word]) for plugin, area in found if word in area.codes), None)
+
+
+def _keys_of_plugins(plugins: Brought, word: str, shown: dict[str, Any]) -> dict[str, KeyText]:
+    """What each backend that is installed says of the key, by its kind."""
+    from srpo_manifest.reading.keys import key_text  # noqa: PLC0415 - likewise
+
+    found = {kind: key_text(word, shown, whole) for kind, whole in plugins.manifests().items()}
+    return {kind: one for kind, one in found.items() if one}
+
+
+def _listed(name: str, plugin: str, area: Area) -> dict[str, object]:
     codes = [{"code": code, "title": one.title, "level": one.level} for code, one in area.codes.items()]
-    return {"name": name, "title": area.title, "codes": codes}
+    return {"name": name, "title": area.title, "plugin": plugin or None, "codes": codes}
 
 
-def _index(area: Area) -> Iterator[str]:
-    width = max(map(len, area.codes))
-    yield area.title
+def _index(plugin: str, area: Area) -> Iterator[str]:
+    width = max(map(len, area.codes), default=0)
+    yield f"{visible(area.title)}{_whose(plugin)}"
     yield from (f"  {code:{width}}  {one.title}" for code, one in area.codes.items())
 
 
-def _of_code(code: str, one: Explanation) -> Iterator[str]:
-    yield from (f"{code}: {one.title}", "", one.text.strip(), "", _level(code, one))
+def _whose(plugin: str) -> str:
+    return f" (plugin {ticked(plugin)})" if plugin else ""
+
+
+def _of_code(code: str, found: _Code) -> Iterator[str]:
+    one = found.one
+    yield from (f"{code}: {one.title}{_whose(found.plugin)}", "", one.text.strip(), "", _level(code, one))
     for title, manifest in (("wrong", one.bad), ("right", one.good)):
         if manifest:
             yield from ("", f"{title}{', where srpo.lock knows the trainer' if one.locked else ''}:", "")
@@ -83,9 +141,9 @@ def _level(code: str, one: Explanation) -> str:
     )
 
 
-def _of_key(key: KeyText) -> Iterator[str]:
+def _of_key(key: KeyText, plugin: str = "") -> Iterator[str]:
     of = f" of {_or(key.items)}" if key.items else ""
-    yield from (f"{key.key}: {_or(key.kinds)}{of}", "", key.says, "")
+    yield from (f"{key.key}: {_or(key.kinds)}{of}{_whose(plugin)}", "", key.says, "")
     rows = {"needed": "yes" if key.required else "no", "takes": key.takes, "default": key.default}
     yield from (f"{name:7}  {said}" for name, said in rows.items() if said)
     if key.keys:
@@ -103,12 +161,15 @@ def _or(words: Iterable[str]) -> str:
     return " or ".join(words)
 
 
-def _unknown(word: str, codes: list[str]) -> UsageError:
+def _unknown(word: str, known: Mapping[str, Area], plugins: Brought) -> UsageError:
     """Near misses among codes and keys; of a key, its last part may be all that was said."""
     from srpo_manifest.cli.verbs import VERBS  # noqa: PLC0415 - only a miss needs them
     from srpo_manifest.reading.keys import every_key  # noqa: PLC0415 - likewise
 
-    likely = _likely(word, codes, every_key())
+    theirs = (area for several in plugins.areas.values() for area in several)
+    codes = [code for area in (*known.values(), *theirs) for code in area.codes]
+    keys = dict.fromkeys((*every_key(), *(key for whole in plugins.manifests().values() for key in every_key(whole))))
+    likely = _likely(word, codes, tuple(keys))
     hints = [f"did you mean {' or '.join(map(ticked, likely[:3]))}?"] if likely else []
     if word in VERBS:
         hints.append(f"`srpo-manifest {word} --help` tells what that verb takes")

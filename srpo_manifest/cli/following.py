@@ -14,7 +14,8 @@ from srpo_manifest.cli.status import told
 from srpo_manifest.cli.stop import who
 from srpo_manifest.cli.view import View
 from srpo_manifest.engine import records
-from srpo_manifest.engine.contact import START, Contact
+from srpo_manifest.engine.contact import Contact
+from srpo_manifest.engine.node import START
 from srpo_manifest.engine.reporting import Reporter
 from srpo_manifest.errors import SrpoManifestError
 from srpo_manifest.finding import visible

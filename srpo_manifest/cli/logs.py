@@ -13,6 +13,8 @@ from srpo_manifest.cli.logview import Bytes, Objects, Screen
 from srpo_manifest.cli.output import say
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
+from srpo_manifest.engine.node import Node
+from srpo_manifest.engine.several import merged
 from srpo_manifest.errors import UsageError
 from srpo_manifest.ports.following import CHUNK_BYTES, Offsets
 from srpo_manifest.reading.joblog import Lines, last_state, plain
@@ -30,12 +32,22 @@ ANEW = "the log was cut or replaced on the target: from here on its new beginnin
 @click.option("--since", help="Begin with what was written since: `10m`, `1h30m`, or an ISO time.")
 @click.option("--grep", help="Only lines in which this Python regular expression is found.")
 @click.option("--raw", is_flag=True, help="Byte for byte, every state of a progress bar included.")
+@click.option("--node", type=click.IntRange(min=0), help="Only the log of this node, by its number.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def command(
-    *, run: str, follow: bool, lines: int | None, since: str | None, grep: str | None, raw: bool, as_json: bool
+    *,
+    run: str,
+    follow: bool,
+    lines: int | None,
+    since: str | None,
+    grep: str | None,
+    raw: bool,
+    node: int | None,
+    as_json: bool,
 ) -> int:
     """Print the log of RUN, of each progress bar the last state; a terminal gets nothing that it would obey.
 
+    Of several machines all logs are shown, each line with the name of its own.
     `--since` begins up to two seconds early, never late: so often the target notes how long its log is.
     `--grep` looks at lines without colours, and the exit status stays 0 where none is found.
     """
@@ -48,28 +60,51 @@ def command(
         if sys.stdout.isatty() and not raw
         else Bytes()
     )
-    pieces = _pieces(contact, _begin(contact, lines, moment), follow=follow)
+    nodes = _chosen(contact, node, one=raw and not as_json)
+    pieces = merged([_pieces(each, _begin(each, lines, moment), follow=follow) for each in nodes])
     if raw and pattern is None and not as_json:
-        for piece in pieces:
+        for _, piece in pieces:
             show.line(piece)
         return 0
-    cut = Lines(raw=raw)
-    for piece in pieces:
+    cuts = [Lines(raw=raw) for _ in nodes]
+    names = [each.transport.place if nodes[1:] else "" for each in nodes]
+    for index, piece in pieces:
+        cut = cuts[index]
         for line in cut.feed(piece) if piece else cut.end():
             if pattern is None or pattern.search(plain(last_state(line.rstrip(b"\n")))):
-                show.line(line)
-        show.rest(cut.rest)
+                whole = line if line.endswith(b"\n") or not nodes[1:] else line + b"\n"
+                show.line(whole, names[index])
+        if not nodes[1:]:
+            show.rest(cut.rest)
     return 0
 
 
-def _pieces(contact: Contact, begin: int, *, follow: bool) -> Iterator[bytes]:
+def _chosen(contact: Contact, number: int | None, *, one: bool) -> tuple[Node, ...]:
+    """The nodes whose logs are wanted. Raises: UsageError `node-unknown` or `node-unnamed`."""
+    nodes = contact.nodes
+    if number is not None and number >= len(nodes):
+        raise UsageError(
+            "node-unknown",
+            f"run {ticked(contact.record.id)} has no node {number}",
+            f"its nodes are numbered from 0 to {len(nodes) - 1}",
+        )
+    if number is None and one and nodes[1:]:
+        raise UsageError(
+            "node-unnamed",
+            f"`--raw` shows one log, and run {ticked(contact.record.id)} has {len(nodes)}",
+            "choose one with `--node N`, or leave `--raw` out",
+        )
+    return nodes if number is None else nodes[number : number + 1]
+
+
+def _pieces(node: Node, begin: int, *, follow: bool) -> Iterator[bytes]:
     """The log as it comes; an empty piece ends a line that nothing more belongs to."""
 
     def lost(reason: str | None) -> None:
         say(f"contact lost: {reason}; trying again" if reason else "contact restored")
 
     tries, wait_seconds = (None, 20.0) if follow else (3, 0.0)
-    for chunk in contact.chunks(Offsets(log=begin), wait_seconds=wait_seconds, lost=lost, patience_tries=tries):
+    for chunk in node.chunks(Offsets(log=begin), wait_seconds=wait_seconds, lost=lost, patience_tries=tries):
         if chunk.log_anew:
             yield b""
             say(ANEW)
@@ -80,14 +115,14 @@ def _pieces(contact: Contact, begin: int, *, follow: bool) -> Iterator[bytes]:
     yield b""
 
 
-def _begin(contact: Contact, lines: int | None, moment: datetime | float | None) -> int:
+def _begin(node: Node, lines: int | None, moment: datetime | float | None) -> int:
     """The offset to begin at."""
     if lines is None and moment is None:
         return 0
     if isinstance(moment, datetime):
-        place = contact.seek(lines=lines, since=moment.timestamp())
+        place = node.seek(lines=lines, since=moment.timestamp())
     else:
-        place = contact.seek(lines=lines, ago_seconds=moment)
+        place = node.seek(lines=lines, ago_seconds=moment)
     if moment is not None and not place.timed:
         say("this run's supervisor noted no times: its whole log follows")
     return place.offset

@@ -15,9 +15,9 @@ _CLEAR = "\r\x1b[K"
 class Bytes:
     """For a file or a pipe: any bytes, as they are."""
 
-    def line(self, line: bytes) -> None:
-        """Show a line, or a piece of one, at once."""
-        sys.stdout.buffer.write(line)
+    def line(self, line: bytes, of: str = "") -> None:
+        """Show a line, or a piece of one, at once; *of* names the machine where there are several."""
+        sys.stdout.buffer.write((f"[{of}] ".encode() if of else b"") + line)
         sys.stdout.buffer.flush()
 
     def rest(self, rest: bytes) -> None:
@@ -30,9 +30,10 @@ class Objects(Bytes):
     def __init__(self, run: str) -> None:
         self._run = run
 
-    def line(self, line: bytes) -> None:
+    def line(self, line: bytes, of: str = "") -> None:
         """Show a line without its end."""
-        json_line({"format": 1, "run": self._run, "line": line.removesuffix(b"\n").decode("utf-8", "replace")})
+        text = line.removesuffix(b"\n").decode("utf-8", "replace")
+        json_line({"format": 1, "run": self._run, "line": text} | ({"place": of} if of else {}))
 
 
 class Screen(Bytes):
@@ -42,9 +43,9 @@ class Screen(Bytes):
         self._live = live
         self._drawn = ""
 
-    def line(self, line: bytes) -> None:
+    def line(self, line: bytes, of: str = "") -> None:
         """Show a line where its unfinished states were drawn."""
-        print((_CLEAR if self._drawn else "") + visible(plain(line)), flush=True)
+        print((_CLEAR if self._drawn else "") + visible((f"[{of}] " if of else "") + plain(line)), flush=True)
         self._drawn = ""
 
     def rest(self, rest: bytes) -> None:

@@ -7,30 +7,45 @@ from typing import Any, TypeVar
 
 import click
 
+from srpo_manifest.cli import completion
 from srpo_manifest.errors import UsageError
 from srpo_manifest.values.said import Said
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SHARED = (
-    click.option("--profile", "profiles", multiple=True, metavar="NAME", help="Merge this profile; repeatable."),
     click.option(
-        "--with", "parts", multiple=True, metavar="FILE", help="Merge this part after the profiles; repeatable."
+        "--profile", "profiles", multiple=True, metavar="NAME", help="Merge this profile; repeatable.",
+        shell_complete=completion.profiles,
     ),
-    click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set one key; the strongest of all."),
+    click.option(
+        "--with", "parts", multiple=True, metavar="FILE", help="Merge this part after the profiles; repeatable.",
+        shell_complete=completion.files,
+    ),
+    click.option(
+        "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set one key; the strongest of all.",
+        shell_complete=completion.settings,
+    ),
     click.option("--bash", metavar="PATH", help="The bash of this machine, for the local transport."),
-    click.option("--lock", metavar="FILE", help="Use this lock file, not the nearest srpo.lock."),
+    click.option(
+        "--lock", metavar="FILE", help="Use this lock file, not the nearest srpo.lock.", shell_complete=completion.files
+    ),
     click.option("--locked", is_flag=True, help="Want a fitting lock entry, and never change it."),
     click.option("--offline", is_flag=True, help="Open no network for the repository."),
-    click.option("--allow", "allowed", multiple=True, metavar="CODE", help="Silence a check, or `all`."),
-    click.option("--warn", "warned", multiple=True, metavar="CODE", help="Only warn of a check, or `all`."),
-    click.option("--deny", "denied", multiple=True, metavar="CODE", help="Refuse where a check fails, or `all`."),
-)
+    *(
+        click.option(f"--{level}", into, multiple=True, metavar="CODE", help=text, shell_complete=completion.codes)
+        for level, into, text in (
+            ("allow", "allowed", "Silence a check, or `all`."),
+            ("warn", "warned", "Only warn of a check, or `all`."),
+            ("deny", "denied", "Refuse where a check fails, or `all`."),
+        )
+    ),
+)  # fmt: skip
 
 
 def manifest_options(command: F) -> F:
     """Add the manifest and the shared options."""
-    return click.argument("manifest", default="srpo.toml")(shared_options(command))
+    return click.argument("manifest", default="srpo.toml", shell_complete=completion.files)(shared_options(command))
 
 
 def shared_options(command: F) -> F:

@@ -9,6 +9,7 @@ import click
 
 from srpo_manifest import __version__
 from srpo_manifest.bundling.quoting import quote
+from srpo_manifest.cli import completion
 from srpo_manifest.cli.colours import paint_for
 from srpo_manifest.cli.output import data, say
 from srpo_manifest.engine.inventory import installed
@@ -44,7 +45,7 @@ def list_(*, as_json: bool) -> int:
 
 
 @command.command("check")
-@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=completion.plugins)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def check(*, names: tuple[str, ...], as_json: bool) -> int:
     """Say of every plugin, or of each NAME, who brings it, what it provides, and what is wrong with it.

@@ -71,11 +71,11 @@ def _looked(said: Said | None, wish: Wish) -> Iterable[pruning.Looked]:
     known = records.survey().records
     if said is not None:
         wanted = load(said)
-        yield pruning.look(pruning.of_manifest(wanted, lockfiles.find(wanted.folder, None), wish, known))
+        yield from pruning.look(pruning.of_manifest(wanted, lockfiles.find(wanted.folder, None), wish, known))
         return
     for target in pruning.of_records(known, wish):
         try:
-            yield pruning.look(target)
+            yield from pruning.look(target)
         except SrpoManifestError as error:
             tell([pruning.unreached(target, error)])
 

@@ -27,9 +27,9 @@ def command(*, dialect: str, with_plugins: bool, as_json: bool) -> int:  # noqa:
 
 
 def _installed() -> tuple[dict[str, type[TransportOptions]], dict[str, type[LauncherOptions]]]:
-    from srpo_manifest.engine.inventory import backends  # noqa: PLC0415 - plugins are imported on demand
+    from srpo_manifest.engine.inventory import brought  # noqa: PLC0415 - plugins are imported on demand
 
-    transports, launchers, faults = backends()
-    for fault in faults:
+    found = brought()
+    for fault in found.faults:
         tell(fault.findings)
-    return transports, launchers
+    return found.transports, found.launchers

@@ -11,7 +11,7 @@ from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.errors import SrpoManifestError, TransportError
 from srpo_manifest.finding import visible
-from srpo_manifest.values.run import Checkpoint, CheckpointFile, End, Ending, Status
+from srpo_manifest.values.run import Checkpoint, CheckpointFile, End, Ending, NodeStatus, Status
 from srpo_manifest.wording import gigabytes
 
 
@@ -42,6 +42,7 @@ def lines(status: Status, where: str) -> list[str]:
     found = [f"{status.run}  {status.outcome or status.state}" + (f": {status.reason}" if status.reason else "")]
     if status.phase and status.state != "ended":
         found.append(f"  phase       {status.phase}")
+    found += [f"  {node(one)}" for one in status.nodes]
     if status.ending:
         found.append(f"  stopping    {awaited(status.ending)}")
     if status.progress:
@@ -58,6 +59,12 @@ def lines(status: Status, where: str) -> list[str]:
         found += [f"    hint: {hint}" for hint in warning.hints]
     found += [f"  damaged     {what}" for what in status.damaged]
     return [visible(line) for line in [*found, f"  folder      {where}"]]
+
+
+def node(one: NodeStatus) -> str:
+    """One of several machines as people read it."""
+    how = one.outcome or one.state or "no contact"
+    return f"node {one.node:<6} {one.place}  {how}" + (f": {one.reason}" if one.reason else "")
 
 
 def told(checkpoint: Checkpoint) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
+from srpo_manifest.cli import completion
 from srpo_manifest.cli.checking import STDIN, files_of, piped, report, told
 from srpo_manifest.cli.formats import FORMATS
 from srpo_manifest.cli.options import said, shared_options
@@ -14,7 +15,7 @@ from srpo_manifest.errors import UsageError
 
 
 @click.command("validate")
-@click.argument("manifests", nargs=-1, metavar="[MANIFEST]...")
+@click.argument("manifests", nargs=-1, metavar="[MANIFEST]...", shell_complete=completion.files)
 @shared_options
 @click.option(
     "--format",

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 
 from srpo_manifest.bundling.quoting import shell
 from srpo_manifest.engine import records
+from srpo_manifest.engine.locks import is_held
+from srpo_manifest.engine.node import DECODING, START, WAIT_SECONDS, Node
 from srpo_manifest.engine.registry import Registry
-from srpo_manifest.errors import ContactLost, LaunchError, PluginError, TransportError
-from srpo_manifest.ports.direct import NODE
-from srpo_manifest.ports.following import Chunk, Offsets, Place, follow, parse_follow, parse_seek, seek
-from srpo_manifest.ports.launcher import Launcher
-from srpo_manifest.ports.probes import Answer
-from srpo_manifest.ports.transport import Transport
+from srpo_manifest.engine.several import at_once
+from srpo_manifest.errors import ContactLost, PluginError, SrpoManifestError
+from srpo_manifest.planning.nodes import Seen, merged, reason_to_end
+from srpo_manifest.ports.following import Chunk, Offsets
+from srpo_manifest.ports.transport import machines
 from srpo_manifest.reading.words import parse_word
 from srpo_manifest.values.facts import Facts
-from srpo_manifest.values.run import FORMAT, Mark, Raised, Record, Status
-from srpo_manifest.wording import ticked
+from srpo_manifest.values.run import FORMAT, Mark, Record, Status
+from srpo_manifest.wording import listed
 
-ASK_SECONDS = 60.0
-WAIT_SECONDS = 20.0
-START = Offsets()
-_PATIENCE = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Pauses between tries while contact is lost; the last one repeats."""
-
-_DECODING = threading.Lock()
-"""msgspec 0.22 crashes where two threads are the first to decode a type, and `runs --refresh` asks in parallel."""
+A = TypeVar("A")
+_LOOK_SECONDS = 5.0
+_LOOK_AGAIN_SECONDS = 1.0
+_PATIENCE_SECONDS = 120.0
 
 
 class Contact:
@@ -38,24 +37,25 @@ class Contact:
     def __init__(self, record: Record) -> None:
         """Open nothing yet but the kinds. Raises: PluginError where a kind is no longer installed, or broken."""
         self.record = record
-        self.folder = shell(parse_word(record.folder))
-        """The run's folder there, as shell text."""
         self.registry = Registry()
         transport, launcher = record.transport["kind"], record.launcher["kind"]
         for kind, builtin in ((transport, "local"), (launcher, "direct")):
             if kind != builtin:
                 self.registry.load(kind, key="backend")
         kinds = self.registry.transport(transport), self.registry.launcher(launcher)
-        with _DECODING:
+        with DECODING:
             reaching = self.registry.recorded(record.transport, kinds[0].options)
             launching = self.registry.recorded(record.launcher, kinds[1].options)
-        self.transport: Transport = self.registry.open_transport(reaching, None, Facts())
-        self.launcher: Launcher = self.registry.open_launcher(launching)
+        reached = machines(self.registry.open_transport(reaching, None, Facts()))
+        launches = self.registry.open_launcher(launching)
+        folder = shell(parse_word(record.folder))
+        self.nodes = tuple(Node(record, folder, machine, launches, index) for index, machine in enumerate(reached))
+        """Those of the run, in order; the first writes what counts."""
 
     @property
     def where(self) -> str:
-        """The run's node folder as people write it."""
-        return f"{self.record.folder.replace('${target.home}', '~')}/{NODE}"
+        """The first node's folder as people write it."""
+        return self.nodes[0].where
 
     def load_observers(self) -> Iterator[PluginError]:
         """Load the run's stage plugins, which may observe; one that is broken is told, and changes nothing.
@@ -69,54 +69,36 @@ class Contact:
                 yield error
 
     def status(self) -> Status:
-        """Ask how it is, and take it over where it lost its supervisors.
+        """Ask how it is, take it over where it lost its supervisors, and end the nodes that would wait for one that has ended.
 
-        Raises: TransportError; LaunchError for an answer that cannot be read, and `run-absent` where its folder is not
-        there and how it ended was never seen.
+        Raises: TransportError where the first node cannot be asked; LaunchError for an answer that cannot be read, and
+        `run-absent` where its folder is not there and how it ended was never seen.
         """
-        found = self._status()
-        if not found.unfinished:
-            return found
-        adopted = self._exec(self.launcher.adopt(self.folder))
-        found = self._status()
-        if adopted.status == 0 or not found.unfinished:
-            return found
-        lines = adopted.error.decode("utf-8", "replace").splitlines()
-        told = Raised(
-            time=found.started or "",
-            code="run-unadopted",
-            message=next((line.partition("]: ")[2] for line in lines if line.startswith("error[")), adopted.complaint),
-            hints=tuple(line.removeprefix("hint: ") for line in lines if line.startswith("hint: ")),
-        )
-        return msgspec.structs.replace(found, warnings=(*found.warnings, told))
+        if not self.nodes[1:]:
+            return self.nodes[0].status()
+        is_coming = records.seen_briefly(self.record.id).state is None and is_held(records.coming(self.record.id))
+        seen = self._seen()
+        if is_coming:
+            return merged([_pending(one) for one in seen])
+        if (why := reason_to_end(seen)) and self._end(seen, why):
+            seen = self._seen()
+        return merged(seen)
 
     def stop(self, *, reason: str, grace_seconds: float | None = None, checkpoint_seconds: float | None = None) -> None:
-        """Ask it to end; returns once the request lies there durably. Raises: TransportError; LaunchError."""
+        """Ask it to end; returns once the request lies there durably, on every machine. Raises: TransportError; LaunchError."""
         waits = {"grace_seconds": grace_seconds, "checkpoint_seconds": checkpoint_seconds}
-        answer = self._exec(self.launcher.stop(self.folder, **waits, reason=reason))
-        if answer.status != 0:
-            raise LaunchError("stop-failed", f"the request to stop was not taken: {answer.complaint}")
+        self._every([partial(node.stop, reason=reason, **waits) for node in self.nodes])
 
     def mark(self, what: Mark) -> None:
         """Leave a mark that `[end]` of the run heeds. Raises: TransportError; LaunchError."""
-        answer = self._exec(self.launcher.mark(self.folder, what))
-        if answer.status != 0:
-            raise LaunchError(
-                "mark-failed", f"the mark {ticked(what)} was not taken: {answer.complaint}", "see the run's folder"
-            )
+        self._every([partial(node.mark, what) for node in self.nodes])
 
     def tidy(self) -> None:
         """End what a lost run left behind whose supervisor is too old to take it over.
 
         Raises: TransportError; LaunchError where something cannot be ended.
         """
-        answer = self._exec(self.launcher.tidy(self.folder))
-        if answer.status != 0:
-            raise LaunchError("tidy-failed", f"processes of the lost run go on: {answer.complaint or answer.text}")
-
-    def seek(self, *, lines: int | None = None, since: float | None = None, ago_seconds: float | None = None) -> Place:
-        """Where the log's last lines begin, or what it got since a moment. Raises: TransportError; LaunchError."""
-        return parse_seek(self._exec(seek(self.folder, lines=lines, since=since, ago_seconds=ago_seconds)))
+        self._every([node.tidy for node in self.nodes])
 
     def chunks(
         self,
@@ -126,64 +108,79 @@ class Contact:
         lost: Callable[[str | None], None] = lambda _: None,
         patience_tries: int | None = None,
     ) -> Iterator[Chunk]:
-        """What is new beyond the offsets, again and again, to the end of the run.
+        """What is new on the first node beyond the offsets, again and again, to the end of the run on all of them.
 
         *lost* hears the reason when contact breaks, and None when it is back: the offsets make up for the gap.
         *patience_tries* limits the tries; None goes on for ever. Raises: ContactLost; LaunchError.
         """
-        failures = 0
-        while True:
-            text = follow(self.folder, at, wait_seconds=wait_seconds)
-            try:
-                chunk = parse_follow(self.transport.exec(text, timeout_seconds=wait_seconds + ASK_SECONDS), at)
-                if chunk.unfinished and not self.status().unfinished:
-                    chunk = msgspec.structs.replace(chunk, state="stopping")
-            except TransportError as error:
-                if failures == 0:
-                    lost(str(error))
-                if patience_tries is not None and failures >= patience_tries:
-                    raise ContactLost("contact-lost", f"no contact with {self.transport.place}: {error}") from error
-                time.sleep(_PATIENCE[min(failures, len(_PATIENCE) - 1)])
-                failures += 1
-                continue
-            if failures:
-                lost(None)
-                failures = 0
-            yield chunk
+        first, *others = self.nodes
+        wait = min(wait_seconds, _LOOK_SECONDS) if others else wait_seconds
+        following = first.chunks(at, wait_seconds=wait, lost=lost, patience_tries=patience_tries)
+        if not others:
+            yield from following
+            return
+        looked = time.monotonic()
+        for chunk in following:
             at = chunk.after
-            if chunk.state == "ended" and not chunk.events and not chunk.log:
-                return
+            if chunk.state != "ended" and time.monotonic() - looked >= _LOOK_SECONDS:
+                with contextlib.suppress(SrpoManifestError):  # the stream itself tells when contact is lost
+                    self.status()
+                looked = time.monotonic()
+            own_end = chunk.state == "ended"
+            events = tuple(event for event in chunk.events if event["event"] != "run.ended")
+            yield msgspec.structs.replace(chunk, events=events, state="stopping" if own_end else chunk.state)
+        self._await_others()
+        yield Chunk(events=(), log=b"", after=at, state="ended")
 
-    def _status(self) -> Status:
-        answer = self._exec(self.launcher.status(self.folder))
-        try:
-            with _DECODING:
-                return self.launcher.parse_status(answer)
-        except LaunchError as error:
-            if error.code != "run-absent":
-                raise
-        return self._remembered()
+    def _await_others(self) -> None:
+        """Until every node has ended. Raises: ContactLost where that cannot be seen."""
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while (status := self.status()).state != "ended":
+            unseen = [node.place for node in status.nodes if node.state is None]
+            if not unseen:
+                until = time.monotonic() + _PATIENCE_SECONDS
+            elif time.monotonic() > until:
+                raise ContactLost(
+                    "contact-lost",
+                    f"the first node has ended, and no contact with {listed(unseen, 'and')} tells how it is there",
+                    f"`srpo-manifest status {status.run}` asks again",
+                )
+            time.sleep(_LOOK_AGAIN_SECONDS)
 
-    def _remembered(self) -> Status:
-        """How a run ended whose folder is not there. Raises: LaunchError `run-absent` where that was not seen."""
-        run, seen = self.record.id, records.seen_briefly(self.record.id)
-        if seen.state is None:
-            return Status(
-                format=FORMAT, run=run, state="ended", outcome="lost", reason="it was never started", unfinished=False
-            )
-        gone = f"its folder is not on the target any more: it was looked for on {self.transport.place} in {ticked(self.record.folder)}"
-        hints = (
-            "mount its disk, or put the folder back, where it was moved",
-            "`srpo-manifest prune` removes its record, where it was deleted",
-        )
-        last = records.seen(run)
-        if last is None or last.state != "ended" or last.unfinished:
-            raise LaunchError(
-                "run-absent", f"run {ticked(run)}: {gone}; it was last seen {seen.outcome or seen.state}", *hints
-            )
-        told = Raised(time=last.ended or "", code="run-absent", message=f"{gone}; this was seen last", hints=hints)
-        others = (one for one in last.warnings if one.code != told.code)
-        return msgspec.structs.replace(last, warnings=(*others, told))
+    def _seen(self) -> list[Seen]:
+        answers = at_once([node.status for node in self.nodes])
+        if isinstance(answers[0], SrpoManifestError):
+            raise answers[0]
+        return [
+            Seen(place=node.transport.place, why=str(answer))
+            if isinstance(answer, SrpoManifestError)
+            else Seen(place=node.transport.place, status=answer)
+            for node, answer in zip(self.nodes, answers, strict=True)
+        ]
 
-    def _exec(self, script: str) -> Answer:
-        return self.transport.exec(script, timeout_seconds=ASK_SECONDS)
+    def _end(self, seen: Sequence[Seen], why: str) -> bool:
+        """Ask those that go on to end. Returns: whether there was one to ask."""
+        asked = [
+            partial(node.stop, reason=why)
+            for node, one in zip(self.nodes, seen, strict=True)
+            if one.status is not None and one.status.state not in ("ended", "stopping")
+        ]
+        at_once(asked)
+        return bool(asked)
+
+    def _every(self, calls: Sequence[Callable[[], A]]) -> None:
+        """All of them are tried before the first that failed is told."""
+        if len(calls) == 1:
+            calls[0]()
+            return
+        for answer in at_once(calls):
+            if isinstance(answer, SrpoManifestError):
+                raise answer
+
+
+def _pending(seen: Seen) -> Seen:
+    """A node as it is while the run is being started: what is not there comes."""
+    if seen.status is None or seen.status.outcome != "lost" or seen.status.started is not None:
+        return seen
+    waiting = Status(format=FORMAT, run=seen.status.run, state="pending", unfinished=False)
+    return msgspec.structs.replace(seen, status=waiting)

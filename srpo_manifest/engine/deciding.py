@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from srpo_manifest.engine.gather import Pins, gather
-from srpo_manifest.engine.registry import Part, Registry, propose
+from srpo_manifest.engine.parts import Part, propose
+from srpo_manifest.engine.registry import Registry
 from srpo_manifest.errors import ManifestError, PlanRefused, StalePlan
 from srpo_manifest.finding import Finding
 from srpo_manifest.planning import evidence
-from srpo_manifest.planning.diff import diff
+from srpo_manifest.planning.diff import diff, differences
 from srpo_manifest.planning.entry import script_of
 from srpo_manifest.planning.lints import placed
+from srpo_manifest.planning.machines import for_all
 from srpo_manifest.planning.planner import decide
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.values.base import Value
@@ -60,9 +62,15 @@ def decided_with(
     if isinstance(folder, str):
         wanted = msgspec.structs.replace(wanted, folder=folder)
     wanted, notes = evidence.settled(wanted, facts, script_of(wanted) or "")
-    proposed = propose(parts, wanted, facts)
-    planned = decide(wanted, facts, proposed, providers=registry.providers, again=again, notes=notes)
-    return Decision(wanted=wanted, facts=facts, planned=planned)
+    parts = tuple(parts)
+
+    def planned(known: Facts) -> Planned:
+        return decide(
+            wanted, known, propose(parts, wanted, known), providers=registry.providers, again=again, notes=notes
+        )
+
+    others = {place: planned(known) for place, known in facts.of_others().items()}
+    return Decision(wanted=wanted, facts=facts, planned=for_all(wanted, planned(facts), others))
 
 
 def asked(wanted: Wanted, registry: Registry, repositories: Pins, *, keep: Facts | None = None) -> Facts:
@@ -125,8 +133,7 @@ def same_or_stale(saved: Plan, now: Decision) -> None:
     """
     if saved.id == now.plan.id:
         return
-    lines = [line for line in diff(saved, now.plan) if not line.startswith(_NOT_IN_ID)]
-    changed = lines or diff(saved, now.plan)
+    changed = differences(saved, now.plan)
     raise StalePlan(
         tuple(
             Finding(
@@ -155,7 +162,6 @@ def unfaithful(saved: Plan, again: Decision) -> None:
 
 _STAND_IN: dict[str, Known | Unknown] = {"target.env.HOST_GPU_NUM": Known(value="8")}
 """What every target has of its own: a script that reads it has a command whose flags can be checked without a machine."""
-_NOT_IN_ID = ("id:", "forecast", "options", "manifest", "warnings", "refusals", "notes", "repo.ref", "repo.url")
 
 
 def _shown(plan: Plan) -> Plan:

@@ -14,7 +14,8 @@ from srpo_manifest.builtin.examination import Examination
 from srpo_manifest.engine.deciding import Decision, decided_with, open_transport
 from srpo_manifest.engine.gather import Pins, gather
 from srpo_manifest.engine.home import cache_folder, state_folder
-from srpo_manifest.engine.registry import Part, Registry
+from srpo_manifest.engine.parts import Part
+from srpo_manifest.engine.registry import Registry
 from srpo_manifest.errors import TransportError
 from srpo_manifest.planning.order import BUILTIN
 from srpo_manifest.ports.transport import Transport

@@ -17,6 +17,7 @@ from srpo_manifest.engine.contact import Contact
 from srpo_manifest.engine.home import cache_folder
 from srpo_manifest.engine.link import Link
 from srpo_manifest.engine.locks import held
+from srpo_manifest.engine.node import Node
 from srpo_manifest.errors import LaunchError, TransportError
 from srpo_manifest.finding import Finding
 from srpo_manifest.ports.fetching import (
@@ -84,30 +85,37 @@ def fetched(contact: Contact, status: Status, home: Path, wanted: Iterable[str])
     try:
         home.mkdir(parents=True, exist_ok=True)
         with held(guard, code="fetch-busy", patience_seconds=1.0):
-            fetch = _Fetch(contact, status, home)
-            try:
-                fetch.bring(frozenset(wanted))
-            finally:
-                fetch.remember()
+            found, faults = _brought(contact.nodes[0], status, home, frozenset(wanted))
+            for node in contact.nodes[1:] if "logs" in wanted else ():
+                beneath = f"node-{node.index}"
+                (home / beneath).mkdir(exist_ok=True)
+                more, others = _brought(node, status, home / beneath, frozenset({"logs"}))
+                found += [msgspec.structs.replace(one, path=f"{beneath}/{one.path}") for one in more]
+                faults += others
     except OSError as error:
         raise TransportError(
             "fetch-unwritable",
             f"{ticked(str(home))} cannot be written: {error.strerror}",
             "free the place, or name another with `--to`",
         ) from error
+    return found, faults
+
+
+def _brought(node: Node, status: Status, home: Path, wanted: frozenset[str]) -> tuple[list[Fetched], list[Finding]]:
+    fetch = _Fetch(node, status, home)
+    try:
+        fetch.bring(wanted)
+    finally:
+        fetch.remember()
     return fetch.found, fetch.faults
 
 
 class _Fetch:
-    """One call of `fetched`: what came, what did not, and what is known of earlier ones."""
+    """What comes from one node, what does not, and what is known of earlier calls."""
 
-    def __init__(self, contact: Contact, status: Status, home: Path) -> None:
-        self._link, self._node, self._status, self._home = (
-            Link(contact.transport),
-            node_of(contact.folder),
-            status,
-            home,
-        )
+    def __init__(self, node: Node, status: Status, home: Path) -> None:
+        self._link, self._node = Link(node.transport), node_of(node.folder, node.index)
+        self._status, self._home = status, home
         self.found: list[Fetched] = []
         self.faults: list[Finding] = []
         self._kept: dict[str, _Kept] = {}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -12,9 +13,10 @@ import msgspec
 from srpo_manifest import piped
 from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.engine.files import beside, carried
-from srpo_manifest.engine.registry import Part
-from srpo_manifest.errors import FactError, SrpoManifestError, TransportError
-from srpo_manifest.planning.runs import runs_probe
+from srpo_manifest.engine.parts import Part
+from srpo_manifest.engine.several import at_once
+from srpo_manifest.errors import FactError, PluginError, SrpoManifestError, TransportError
+from srpo_manifest.planning.runs import RUNS, runs_probe
 from srpo_manifest.ports.probes import (
     Answer,
     Ask,
@@ -26,7 +28,7 @@ from srpo_manifest.ports.probes import (
     ReadRepository,
     TargetProbe,
 )
-from srpo_manifest.ports.transport import Transport
+from srpo_manifest.ports.transport import Transport, machines
 from srpo_manifest.values.facts import Facts, Known, Unknown
 from srpo_manifest.values.lock import Pin
 from srpo_manifest.values.wanted import Wanted
@@ -72,14 +74,29 @@ def gather(
     if again is not None and "repo.pin" in again:
         facts = facts.joined({"repo.pin": again.facts["repo.pin"]})
     facts = _ask_controller(wanted, parts, repositories, facts)
+    others: list[Transport] = []
+    asked: list[TargetProbe] = []
     while probes := _target_probes(wanted, parts, facts):
         try:
-            transport = open_transport(facts)
+            first, *others = machines(open_transport(facts))
+        except PluginError:
+            raise
         except SrpoManifestError as error:
             return facts.joined(dict.fromkeys((probe.name for probe in probes), _unknown(error)))
-        facts = facts.joined(ask_target(transport, probes))
+        facts = facts.joined(ask_target(first, probes))
         facts = _ask_controller(wanted, parts, repositories, facts)
-    return facts
+        asked += probes
+    return _with_others(facts, others, [probe for probe in asked if probe.name != RUNS])
+
+
+def _with_others(facts: Facts, machines: Sequence[Transport], probes: Sequence[TargetProbe]) -> Facts:
+    """The same questions, put to all further machines at once. Raises: TransportError where one cannot be reached."""
+    others = {}
+    for machine, found in zip(machines, at_once([partial(ask_target, one, probes) for one in machines]), strict=True):
+        if isinstance(found, SrpoManifestError):
+            raise found
+        others[machine.place] = {name: fact for name, fact in found.items() if fact != facts.facts[name]}
+    return msgspec.structs.replace(facts, others=others)
 
 
 def ask_target(transport: Transport, probes: Iterable[TargetProbe]) -> dict[str, Known | Unknown]:

@@ -17,13 +17,14 @@ from srpo_manifest.errors import LaunchError, ManifestError, PlanRefused, Transp
 from srpo_manifest.finding import Finding
 from srpo_manifest.planning import handover
 from srpo_manifest.planning.anchors import RUNS_FOLDER
-from srpo_manifest.ports.arrival import SLOTS, SWEEP, TAGS
+from srpo_manifest.ports.arrival import SWEEP, TAGS
 from srpo_manifest.ports.launcher import Launcher
 from srpo_manifest.ports.probes import Answer
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.values.bundle import Bundle
 from srpo_manifest.values.plan import SecretRef
 from srpo_manifest.values.planned import Planned
+from srpo_manifest.values.run import Rank
 from srpo_manifest.values.words import word
 from srpo_manifest.wording import ticked
 
@@ -44,15 +45,15 @@ SWEEP
 (umask 077 && tar -x --no-same-owner -f - -C "$new/bundle") || {{ rm -rf -- "$new"; exit 74; }}
 # A stream that was cut off between two files is good tar, and no bundle.
 rm -- "$new/bundle/{last}" || {{ rm -rf -- "$new"; echo 'the bundle arrived cut off' >&2; exit 74; }}
-(umask 077 && echo "$me" >"$new/starting" && mv -T -- "$new" "$run") || {{ rm -rf -- "$new"; exit 73; }}
+(umask 077 && echo "$me" >"$new/starting" && mv -T -- "$new" "$run") || {{ rm -rf -- "$new"; {beside} || exit 73; }}
 printf '%s\\n' "$secrets" | (
 {{ tag "$BASHPID" && echo; }} >>"$run/starting"
 {start})
 status=$?
-if [ "$status" -eq 0 ] || [ -e "$run/SLOTS" ]; then rm -f -- "$run/starting"; else discard "$run"; fi
+if [ "$status" -eq 0 ] || taken "$run"; then rm -f -- "$run/starting"; else discard "$run"; fi
 exit "$status"
 """
-for _name, _text in (("TAGS", TAGS), ("SWEEP", SWEEP), ("SLOTS", SLOTS)):
+for _name, _text in (("TAGS", TAGS), ("SWEEP", SWEEP)):
     _RECEIVE = _RECEIVE.replace(_name, _text.rstrip().replace("{", "{{").replace("}", "}}"))
 
 
@@ -95,6 +96,15 @@ def read_secrets(planned: Planned, folder: str) -> dict[str, str]:
     return values
 
 
+def receiving(folder: str, start: str, *, beside: bool = False) -> str:
+    """Bash that takes secrets and a bundle from its standard input into *folder*, and goes on with the text *start*.
+
+    *beside* others of the same run, whose machines may share the folder: then each brings the same bundle.
+    """
+    there = '[ -d "$run/bundle" ]' if beside else "false"
+    return _RECEIVE.format(folder=folder, last=LAST, beside=there, start=start)
+
+
 def launch(
     stream: Iterator[bytes],
     folder: str,
@@ -103,9 +113,10 @@ def launch(
     launcher: Launcher,
     *,
     dry_run: bool,
+    rank: Rank | None = None,
     given_up: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Send a bundle's tar and start it. When it returns, the supervisor on the target has it, durably.
+    """Send a bundle's tar and start it, as one of several nodes where *rank* says so. When it returns, the supervisor on the target has it, durably.
 
     Once *given_up* says so, no more is sent: what arrives cut off is not started.
     Raises: LaunchError `launch-failed` when the target says no, `launch-given-up` when the bundle was not sent to its
@@ -121,7 +132,7 @@ def launch(
                 return
             yield chunk
 
-    script = _RECEIVE.format(folder=folder, last=LAST, start=launcher.start(folder, dry_run=dry_run))
+    script = receiving(folder, launcher.start(folder, dry_run=dry_run, rank=rank), beside=rank is not None)
     try:
         answer = transport.exec(
             script, chain((json.dumps(values).encode() + b"\n",), sent()), timeout_seconds=LAUNCH_SECONDS

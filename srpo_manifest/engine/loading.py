@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from srpo_manifest.errors import ManifestError, PluginError
 from srpo_manifest.reading.locate import Key, dotted
 from srpo_manifest.reading.manifest import Document, Named, parse_manifest, read_manifest, remembered, with_overlays
 from srpo_manifest.reading.toml import Source
+from srpo_manifest.reading.tree import plain
 from srpo_manifest.values.manifest import (
     DirectOptions,
     LauncherOptions,
@@ -164,9 +166,13 @@ def _typed(document: Document, said: Said, folder: str, args: Source | None, *, 
                     continue
                 registry.load(name, key=_asking(key))
                 if key == _TRANSPORT:
-                    transports[name] = registry.transport(name).options
+                    options = registry.transport(name).options
+                    _tried(document, registry, name, options, "transport")
+                    transports[name] = options
                 elif key == _LAUNCHER:
-                    launchers[name] = registry.launcher(name).options
+                    starting = registry.launcher(name).options
+                    _tried(document, registry, name, starting, "launcher")
+                    launchers[name] = starting
             except PluginError as error:
                 document = document.noted(error, document.place(key))
     trainer = GENERIC
@@ -186,6 +192,15 @@ def _typed(document: Document, said: Said, folder: str, args: Source | None, *, 
         bash=said.bash,
         remains=remains,
     )
+
+
+def _tried(
+    document: Document, registry: Registry, name: str, options: type[TransportOptions | LauncherOptions], what: str
+) -> None:
+    """Raises: PluginError for what options raise of their own; what is wrong with the table is found with all else."""
+    if table := document.tree.at(("backend", what)):
+        with suppress(msgspec.ValidationError):
+            registry.decoded(name, plain(table), options)
 
 
 def _plugins(named: Named) -> Iterator[tuple[str, Key]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _SECONDS = 30.0
+NAME = "SRPO_MANIFEST_PLUGIN_SECONDS"
 
 
 class Hung(BaseException):
@@ -18,15 +19,16 @@ class Hung(BaseException):
 def patience_seconds() -> float:
     """As SRPO_MANIFEST_PLUGIN_SECONDS says, else 30."""
     try:
-        return max(0.1, float(os.environ.get("SRPO_MANIFEST_PLUGIN_SECONDS", _SECONDS)))
+        return max(0.1, float(os.environ.get(NAME, _SECONDS)))
     except ValueError:
         return _SECONDS
 
 
 @contextmanager
-def bounded() -> Iterator[None]:
+def bounded(seconds: float | None) -> Iterator[None]:
     """Raises Hung in what takes longer; where no timer is at hand (Windows, other threads) Ctrl-C is the way out."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+    main = threading.current_thread() is threading.main_thread()
+    if seconds is None or not hasattr(signal, "setitimer") or not main:
         yield
         return
 
@@ -34,7 +36,7 @@ def bounded() -> Iterator[None]:
         raise Hung
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, patience_seconds())
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:

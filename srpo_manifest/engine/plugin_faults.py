@@ -24,17 +24,21 @@ def wrong_answer(provider: Provider, where: str, wanted: str, found: object) -> 
     )
 
 
-def guarded(provider: Provider, what: str, call: Callable[[], A]) -> A:
-    """Built-ins speak for themselves; a plugin's surprise, or its silence, becomes a fault with its name."""
+def guarded(provider: Provider, what: str, call: Callable[[], A], *, beside_seconds: float | None = 0) -> A:
+    """Built-ins speak for themselves; a plugin's surprise, or its silence, becomes a fault with its name.
+
+    It gets *beside_seconds* more than its hooks do, or with None all the time that it wants.
+    """
     if provider.name == BUILTIN:
         return call()
+    seconds = None if beside_seconds is None else patience_seconds() + beside_seconds
     try:
-        with bounded():
+        with bounded(seconds):
             return call()
     except SrpoManifestError:
         raise
     except Hung:
-        raise hung(provider, what) from None
+        raise hung(provider, what, seconds) from None
     except (Exception, SystemExit) as error:
         raise PluginError(
             "plugin-failed",
@@ -52,11 +56,11 @@ def broken(provider: Provider, error: BaseException) -> PluginError:
     )
 
 
-def hung(provider: Provider, what: str) -> PluginError:
+def hung(provider: Provider, what: str, seconds: float | None = None) -> PluginError:
     """One that does not answer in its time."""
     return PluginError(
         "plugin-hung",
-        f"plugin {said(provider)} did not answer within {patience_seconds():g} seconds in {what}",
+        f"plugin {said(provider)} did not answer within {seconds or patience_seconds():g} seconds in {what}",
         f"hooks answer at once, long work is a step's: tell the authors of {distribution(provider.name)}, or take it out of the manifest",
     )
 

@@ -19,7 +19,7 @@ from srpo_manifest.errors import LaunchError, SrpoManifestError, TransportError
 from srpo_manifest.finding import Finding
 from srpo_manifest.planning.anchors import CHECKOUTS, beneath, workspace
 from srpo_manifest.planning.pruning import choose
-from srpo_manifest.ports.transport import Transport
+from srpo_manifest.ports.transport import Transport, machines
 from srpo_manifest.reading.words import parse_word
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.facts import Facts
@@ -55,11 +55,13 @@ class Target(Value):
 
 
 class Looked(Value):
-    """What was found at a target, and chosen."""
+    """What was found on a machine of a target, and chosen."""
 
     target: Target
     place: str
     choice: Choice
+    machine: int = 0
+    """Its number: the records here go with what is on the first."""
 
 
 def of_manifest(wanted: Wanted, lock: str, wish: Wish, known: Iterable[Record]) -> Target:
@@ -110,13 +112,17 @@ def of_records(known: Iterable[Record], wish: Wish) -> Iterator[Target]:
         )
 
 
-def look(target: Target) -> Looked:
-    """Ask what is there, and choose. Raises: TransportError; LaunchError; PluginError."""
-    transport = _opened(target)
+def look(target: Target) -> list[Looked]:
+    """Ask every machine what is there, and choose; the first comes last. Raises: TransportError; LaunchError; PluginError."""
+    reached = [*enumerate(machines(_opened(target)))]
+    return [_look(target, machine, number) for number, machine in reversed(reached)]
+
+
+def _look(target: Target, transport: Transport, number: int) -> Looked:
     holdings = _asked(transport, target, Holdings, "survey")
     choice = choose(holdings, target.wish)
     there = {run.id for run in holdings.runs} | set(holdings.coming)
-    lone = [] if not holdings.there else [record for record in target.records if record.id not in there]
+    lone = [] if number or not holdings.there else [record for record in target.records if record.id not in there]
     fresh = [record for record in lone if _age_seconds(record) < FRESH_SECONDS]
     choice = msgspec.structs.replace(
         choice,
@@ -126,7 +132,7 @@ def look(target: Target) -> Looked:
         ),
         staying=(*choice.staying, *(_record(one, "its run may be on its way") for one in fresh)),
     )
-    return Looked(target=target, place=transport.place, choice=choice)
+    return Looked(target=target, place=transport.place, choice=choice, machine=number)
 
 
 def take(looked: Looked) -> Iterator[Removed]:
@@ -136,10 +142,11 @@ def take(looked: Looked) -> Iterator[Removed]:
     """
     wanted = [item for item in looked.choice.going if item.kind != "record"]
     wanted.sort(key=lambda item: item.kind == "checkout")  # what uses them goes first
-    mine = {record.id: record for record in looked.target.records}
+    mine = {} if looked.machine else {record.id: record for record in looked.target.records}
     if wanted:
         request = msgspec.json.encode([{"kind": item.kind, "path": item.path} for item in wanted]).decode()
-        for one in _asked(_opened(looked.target), looked.target, Done, "remove", request).done:
+        machine = machines(_opened(looked.target))[looked.machine]
+        for one in _asked(machine, looked.target, Done, "remove", request).done:
             yield one
             run = one.path.partition("/")[2]
             if one.removed and one.kind == "run" and run in mine:

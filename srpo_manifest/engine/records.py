@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from srpo_manifest.engine.home import state_folder
+from srpo_manifest.engine.home import cache_folder, state_folder
 from srpo_manifest.engine.store import (
     Unfit,
     check_home,
@@ -69,6 +69,11 @@ def new_id(name: str) -> str:
 
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return f"{name}-{stamp}-{''.join(secrets.choice(_LETTERS) for _ in range(6))}"
+
+
+def coming(run: str) -> Path:
+    """What is locked while a client of this machine starts the run on several machines."""
+    return cache_folder() / "locks" / run
 
 
 def save(record: Record, plan: bytes) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,7 +29,9 @@ from srpo_manifest.builtin import (
     supervisor,
     trainer_checks,
 )
-from srpo_manifest.engine.patience import Hung, bounded
+from srpo_manifest.engine.guards import GuardedLauncher, GuardedTransport
+from srpo_manifest.engine.parts import Part
+from srpo_manifest.engine.patience import Hung, bounded, patience_seconds
 from srpo_manifest.engine.plugin_faults import (
     broken,
     distribution,
@@ -48,14 +49,11 @@ from srpo_manifest.ports.backend import LauncherKind, TransportKind
 from srpo_manifest.ports.direct import DirectKind
 from srpo_manifest.ports.hookspecs import GROUP
 from srpo_manifest.ports.launcher import Launcher
-from srpo_manifest.ports.probes import ControllerProbe, Probe, TargetProbe
 from srpo_manifest.ports.stage import StageHandler
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.values.facts import Facts
 from srpo_manifest.values.manifest import LauncherOptions, TransportOptions
-from srpo_manifest.values.plan import STAGES, Provider, Stage
-from srpo_manifest.values.planned import Proposed
-from srpo_manifest.values.step import AtEnd, Proposal, Put, Sh
+from srpo_manifest.values.plan import STAGES, Provider
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import did_you_mean, listed, ticked
 
@@ -82,58 +80,6 @@ _STAGES = (
     end,
 )
 _ONE_ANSWER = ("resolve-repo", "resolve-bash", "launch")
-_PROPOSALS: tuple[type, ...] = Proposal.__args__
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-_RUNTIME = {"launch.sh", "supervise.py", "settings.sh", "leader.sh", "rules.json", "plan.json", "steps", "on_stop.sh", "deliver", "deliver.py", "shim", "shim.sh"}  # fmt: skip
-
-
-class Part:
-    """One stage handler and whose it is: its faults carry that name."""
-
-    def __init__(self, stage: Stage, provider: Provider, handler: StageHandler) -> None:
-        self.stage, self.provider, self._handler = stage, provider, handler
-
-    def probes(self, wanted: Wanted, facts: Facts) -> list[Probe]:
-        """The handler's questions. Raises: PluginError."""
-        found = self._call("probes", lambda: list(self._handler.probes(wanted, facts)))
-        return self._typed(found, (ControllerProbe, TargetProbe), "a probe")
-
-    def steps(self, wanted: Wanted, facts: Facts) -> list[Proposal]:
-        """The handler's proposals. Raises: PluginError."""
-        found: list[Proposal] = self._call("steps", lambda: list(self._handler.steps(wanted, facts)))
-        for proposal in self._typed(found, _PROPOSALS, "a proposal"):
-            if isinstance(proposal, Put) and not _stays_inside(proposal.name):
-                raise self._misnamed(proposal.name, "is no name for a file of its own beneath the bundle")
-            if isinstance(proposal, Put | Sh | AtEnd) and not _ID.fullmatch(proposal.id):
-                raise self._misnamed(proposal.id, "is no id: letters, digits, `.`, `_` and `-`")
-        return found
-
-    def _misnamed(self, name: str, why: str) -> PluginError:
-        message = f"{ticked(name)}, which plugin {said(self.provider)} answered stage {self.stage} with, {why}"
-        return PluginError("plugin-answer", message, tell_authors(self.provider.name))
-
-    def _call(self, what: str, call: Callable[[], A]) -> A:
-        return guarded(self.provider, f"{what}() of stage {self.stage}", call)
-
-    def _typed(self, found: list[A], types: tuple[type, ...], what: str) -> list[A]:
-        for one in found:
-            if not isinstance(one, types):
-                raise wrong_answer(self.provider, f"stage {self.stage}", what, one)
-        return found
-
-
-def propose(parts: Iterable[Part], wanted: Wanted, facts: Facts) -> list[Proposed]:
-    """What all handlers propose, each numbered in the order of its stage and provider."""
-    turns: Counter[tuple[Stage, str]] = Counter()
-    found: list[Proposed] = []
-    for part in parts:
-        whose = (part.stage, part.provider.name)
-        for proposal in part.steps(wanted, facts):
-            found.append(Proposed(stage=part.stage, provider=part.provider.name, turn=turns[whose], proposal=proposal))
-            turns[whose] += 1
-    return found
-
-
 _BUILT_IN = {"backend.transport.kind": ("local",), "backend.launcher.kind": ("direct",)}
 
 
@@ -169,7 +115,7 @@ class Registry:
         provider = Provider(name=name, version=entry.dist.version if entry.dist else "")
         fits = False
         try:
-            with bounded():
+            with bounded(patience_seconds()):
                 module = entry.load()
             self._manager.register(module, name=name)
             self._manager.check_pending()
@@ -258,23 +204,26 @@ class Registry:
     def open_transport(self, options: TransportOptions, wanted: Wanted | None, facts: Facts) -> Transport:
         """The transport that *options* describe. Raises: PluginError; TransportError where what it needs here is missing."""
         kind = self.transport(options.kind)
-        return self._opened(options.kind, partial(kind.open, options, wanted, facts), ("place", "exec"))
+        if options.kind == "local":
+            return kind.open(options, wanted, facts)
+        found = self._opened(options.kind, partial(kind.open, options, wanted, facts), ("place", "exec"))
+        return GuardedTransport(found, self._provider(options.kind))
 
     def open_launcher(self, options: LauncherOptions) -> Launcher:
         """The launcher that *options* describe. Raises: PluginError."""
         kind = self.launcher(options.kind)
-        return self._opened(options.kind, partial(kind.open, options), ("start", "status", "parse_status", "stop"))
+        if options.kind == "direct":
+            return kind.open(options)
+        found = self._opened(options.kind, partial(kind.open, options), ("start", "status", "parse_status", "stop"))
+        return GuardedLauncher(found, self._provider(options.kind))
 
     def trainers(self) -> list[bytes]:
         """Description files that the loaded plugins bring. Raises: PluginError."""
-        found: list[bytes] = []
-        for provider, answer in self._answers("srpo_trainer"):
-            files: list[Any] = guarded(provider, "srpo_trainer", partial(list, answer))
-            for data in files:
-                if not isinstance(data, bytes):
-                    raise wrong_answer(provider, "srpo_trainer", "the bytes of a description", data)
-            found += files
-        return found
+        return self._files("srpo_trainer", "the bytes of a description")
+
+    def explanations(self) -> list[bytes]:
+        """Files about codes that the loaded plugins bring. Raises: PluginError."""
+        return self._files("srpo_explanations", "the bytes of a file about codes")
 
     def hooks(self, name: str) -> tuple[str, ...]:
         """The hooks that the loaded plugin *name* implements, sorted."""
@@ -302,31 +251,41 @@ class Registry:
 
     def recorded(self, table: dict[str, Any], options: type[Options]) -> Options:
         """The options that a record froze. Raises: PluginError where the plugin takes others today."""
+        provider = self._provider(table["kind"])
         try:
-            return msgspec.convert(table, options)
+            return self.decoded(provider.name, table, options)
         except msgspec.ValidationError as error:
-            provider = self._provider(table["kind"])
             raise PluginError(
                 "plugin-incompatible",
                 f"plugin {said(provider)} no longer takes the options that the run has on record: {error}",
                 f"install the version of {distribution(provider.name)} that started the run",
             ) from error
 
+    def decoded(self, kind: str, table: Any, options: type[A]) -> A:
+        """*table* as the options of *kind*. Raises: msgspec.ValidationError; PluginError for what they themselves raise besides."""
+
+        def convert() -> A | msgspec.ValidationError:
+            try:
+                return msgspec.convert(table, options)
+            except msgspec.ValidationError as error:
+                return error
+
+        found = guarded(self._provider(kind), "its options", convert)
+        if isinstance(found, msgspec.ValidationError):
+            raise found
+        return found
+
     def _opened(self, kind: str, opened: Callable[[], A], needed: tuple[str, ...]) -> A:
         provider = self._provider(kind)
         found = guarded(provider, "open()", opened)
-        if any(not hasattr(found, name) for name in needed):
+        if not guarded(provider, "open()", lambda: all(hasattr(found, name) for name in needed)):
             raise wrong_answer(provider, "open()", f"something with {listed(needed, 'and')}", found)
         return found
 
     def _kind(self, hook: str, kind: str, parent: type) -> Any:
         for provider, answer in self._answers(hook):
             if provider.name == kind:
-                if not hasattr(answer, "options") or not callable(getattr(answer, "open", None)):
-                    raise wrong_answer(provider, hook, "a kind with `options` and `open`", answer)
-                if not isinstance(answer.options, type) or not issubclass(answer.options, parent):
-                    wanted = f"a subclass of {parent.__name__} as its `options`"
-                    raise wrong_answer(provider, hook, wanted, answer.options)
+                guarded(provider, hook, partial(_fits, provider, hook, answer, parent))
                 return answer
         raise PluginError(
             "unknown-kind", f"plugin {ticked(kind)} brings no {hook.removeprefix('srpo_')}", "name another kind"
@@ -341,15 +300,28 @@ class Registry:
             if answer is not None:
                 yield provider, answer
 
+    def _files(self, hook: str, what: str) -> list[bytes]:
+        found: list[bytes] = []
+        for provider, answer in self._answers(hook):
+            files: list[Any] = guarded(provider, hook, partial(list, answer))
+            for data in files:
+                if not isinstance(data, bytes):
+                    raise wrong_answer(provider, hook, what, data)
+            found += files
+        return found
+
     def _provider(self, name: str) -> Provider:
         return self._providers.get(name) or Provider(name=BUILTIN, version=__version__)
 
 
-def _stays_inside(name: str) -> bool:
-    """Whether a file of the bundle lies in it, in the place of none that makes it run."""
-    parts = name.split("/")
-    hidden = parts[0].startswith(".") or parts[0] in _RUNTIME
-    return "\0" not in name and not {"", ".", ".."}.intersection(parts) and not hidden
+def _fits(provider: Provider, hook: str, answer: Any, parent: type) -> None:
+    """Raises: PluginError for a kind that is none; what msgspec raises for options that it cannot decode."""
+    if not hasattr(answer, "options") or not callable(getattr(answer, "open", None)):
+        raise wrong_answer(provider, hook, "a kind with `options` and `open`", answer)
+    if not isinstance(answer.options, type) or not issubclass(answer.options, parent):
+        raise wrong_answer(provider, hook, f"a subclass of {parent.__name__} as its `options`", answer.options)
+    with suppress(msgspec.ValidationError):
+        msgspec.convert({}, answer.options)
 
 
 def _handler(provider: Provider, hook: str, answer: Any) -> StageHandler:

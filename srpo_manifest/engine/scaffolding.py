@@ -14,7 +14,7 @@ from srpo_manifest.errors import UsageError
 from srpo_manifest.planning.order import BUILTIN
 from srpo_manifest.wording import ticked
 
-KINDS = ("stage", "transport", "observer", "trainer")
+KINDS = ("stage", "transport", "launcher", "observer", "trainer")
 _NAME = re.compile(r"[a-z](?:-?[a-z0-9]){0,29}")
 _ENDING = ".in"
 """Behind the name of each template, so that no tool takes it for what it will be."""

@@ -7,12 +7,15 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from srpo_manifest import __version__
+from srpo_manifest.engine.explaining import codes
 from srpo_manifest.engine.loading import built_in_trainers
 from srpo_manifest.engine.patience import patience_seconds
 from srpo_manifest.engine.registry import Registry
@@ -21,6 +24,7 @@ from srpo_manifest.finding import Finding, Level
 from srpo_manifest.piped import run
 from srpo_manifest.ports import hookspecs
 from srpo_manifest.ports.hookspecs import GROUP
+from srpo_manifest.reading.explanations import parse_explanations, told_codes
 from srpo_manifest.reading.trainer import parse_trainer
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.facts import Facts
@@ -80,7 +84,7 @@ def look(entry: EntryPoint) -> Vetted:
     if not hooks and not findings:
         findings.append(_finding("plugin-hook", f"plugin {ticked(entry.name)} implements no hook", f"there are {listed(_HOOKS, 'and')}"))  # fmt: skip
     asks: dict[str, Callable[[Registry, str], Iterator[Finding]]] = {
-        "srpo_transport": _transport, "srpo_launcher": _launcher, "srpo_trainer": _trainers,
+        "srpo_transport": _transport, "srpo_launcher": _launcher, "srpo_trainer": _trainers, "srpo_explanations": _taken_codes,
         **dict.fromkeys(_STAGES, _stages),
     }  # fmt: skip
     for ask in dict.fromkeys(asks[hook] for hook in hooks if hook in asks):
@@ -88,6 +92,7 @@ def look(entry: EntryPoint) -> Vetted:
             findings += ask(registry, entry.name)
         except SrpoManifestError as error:
             findings += error.findings
+    findings += _unexplained(registry, plugin)
     return msgspec.structs.replace(whose, provides=hooks, findings=tuple(findings))
 
 
@@ -190,6 +195,32 @@ def _trainers(registry: Registry, name: str) -> Iterator[Finding]:
     if name not in names:
         message = f'a manifest whose `model.type` is {listed(names)} needs `plugins = ["{name}"]`, too'
         yield _finding("plugin-kind", message, "a trainer named as its plugin is found without", level="note")
+
+
+def _taken_codes(registry: Registry, name: str) -> Iterator[Finding]:
+    for code in sorted({*_explained(registry)} & {*codes()}):
+        message = f"plugin {ticked(name)} explains {ticked(code)}, which is a code of ours: its text is never shown"
+        yield _finding("plugin-codes", message, "leave it out, or take another word for another thing", level="note")
+
+
+def _unexplained(registry: Registry, plugin: object) -> Iterator[Finding]:
+    """Codes that the plugin's source and descriptions tell, and nobody explains; of one that is no module less is known."""
+    sources = [Path(file)] if (file := getattr(plugin, "__file__", None)) else []
+    sources += [path for folder in getattr(plugin, "__path__", ()) for path in Path(folder).rglob("*.py")]
+    told = {code for path in sources for code in told_codes(path.read_bytes())}
+    with suppress(SrpoManifestError):  # those are told already
+        trainers = [parse_trainer(data, "trainer.toml") for data in registry.trainers()]
+        told |= {check.code for trainer in trainers for check in trainer.checks}
+        told |= {rule.code for trainer in trainers for rule in trainer.log if rule.code}
+        told -= {*_explained(registry), *codes()}
+        if told:
+            message = f"`explain` has nothing to say of {listed(sorted(told), 'and')}"
+            yield _finding("plugin-codes", message, "bring a file about them: hook `srpo_explanations`", level="note")
+
+
+def _explained(registry: Registry) -> Iterator[str]:
+    for data in registry.explanations():
+        yield from parse_explanations(data, "explanations").codes
 
 
 def _taken(what: str, name: str, *ours: str) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ import msgspec
 
 from srpo_manifest.values.plan import Plan
 
+_NOT_IN_ID = ("id:", "forecast", "options", "manifest", "warnings", "refusals", "notes", "repo.ref", "repo.url")
 _KEYED = {"options": "name", "steps": "id", "checks": "code", "assumes": "fact"}
 _ABSENT = object()
 
@@ -17,6 +18,12 @@ def diff(before: Plan, after: Plan) -> list[str]:
     """One line a difference: `job.argv[12]: "20" → "40"`. Nothing for equal plans; the ids come first."""
     old, new = (msgspec.json.decode(msgspec.json.encode(plan)) for plan in (before, after))
     return list(_differences("", old, new))
+
+
+def differences(before: Plan, after: Plan) -> list[str]:
+    """As `diff`, of two plans whose ids differ: what enters the id, where that can be told."""
+    every = diff(before, after)
+    return [line for line in every if not line.startswith(_NOT_IN_ID)] or every
 
 
 def _differences(path: str, old: Any, new: Any) -> Iterable[str]:

@@ -9,9 +9,9 @@ from srpo_manifest.discretion import TOKEN
 from srpo_manifest.finding import Finding, Level
 from srpo_manifest.planning.names import secret_name
 from srpo_manifest.values.fault import Fault
-from srpo_manifest.values.manifest import Reference
+from srpo_manifest.values.manifest import Reference, UnreadTransportOptions
 from srpo_manifest.values.wanted import Wanted
-from srpo_manifest.wording import listed, ticked
+from srpo_manifest.wording import listed, plural, ticked
 
 LIMIT_BYTES = 131_071
 """The longest word, or `NAME=value`, that Linux hands to a program: MAX_ARG_STRLEN, less the final NUL. Source: execve(2)."""
@@ -57,16 +57,18 @@ def _of_entry(wanted: Wanted) -> Iterable[Fault]:
 
 
 def _of_resources(wanted: Wanted) -> Iterable[Fault]:
-    nodes = wanted.manifest.resources.nodes
-    if nodes > 1 and wanted.manifest.backend.launcher.kind == "direct":
-        message = f"`resources.nodes` is {nodes}, and the direct launcher starts one: the others would be waited for without end"
-        yield _fault(
-            "nodes-unsupported",
-            message,
-            "set it to 1, or name a launcher that starts several",
-            "resources.nodes",
-            final=True,
-        )
+    nodes, backend = wanted.manifest.resources.nodes, wanted.manifest.backend
+    if backend.launcher.kind != "direct" or isinstance(backend.transport, UnreadTransportOptions):
+        return
+    machines = backend.transport.machines
+    if nodes > machines:
+        message = f"`resources.nodes` is {nodes}, and the transport reaches {plural(machines, 'machine')}: the others would be waited for without end"
+        hint = f"set it to {machines}, or name more machines (`hosts` of transport `ssh`), or a launcher that starts several"
+        yield _fault("nodes-unsupported", message, hint, "resources.nodes", final=True)
+    elif nodes < machines:
+        message = f"`resources.nodes` is {nodes}, and the transport reaches {plural(machines, 'machine')}"
+        hint = f"set it to {machines}, or leave machines out"
+        yield _fault("nodes-unsupported", message, hint, "resources.nodes", final=True)
 
 
 def _of_results(wanted: Wanted) -> Iterable[Fault]:

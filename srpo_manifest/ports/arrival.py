@@ -6,7 +6,18 @@ While it is unpacked the folder is `runs/.ID.TAG.new`, renamed when it is whole;
 
 from __future__ import annotations
 
-SLOTS = "attempt-1/node-0/slots"
+
+def node_name(node: int) -> str:
+    """The folder of a node beneath the run's."""
+    return f"attempt-1/node-{node}"
+
+
+TAKEN = """taken() {
+  local slots=("$1"/attempt-1/node-*/slots)
+  [ -e "${slots[0]}" ]
+}
+"""
+"""Bash: whether a supervisor has had the run in a folder. Machines of one run may share that folder."""
 TAGS = """tag() {
   local stat boot fields
   { read -r stat <"/proc/$1/stat" && read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || return
@@ -29,6 +40,7 @@ BEGUN = """begun() {
 
 SWEEP = (
     BEGUN
+    + TAKEN
     + """abroad() {
   local words=$1
   [ ! -f "$1" ] || read -r words <"$1"
@@ -40,18 +52,18 @@ for left in "$runs"/.*.new "$runs"/.*.gone "$runs"/*/starting; do
   if begun "$left" || { abroad "$left" && [ -z "$(find "$left" -maxdepth 0 -mmin +1440)" ]; }; then continue; fi
   if [ "$at" = "$left" ]; then
     rm -rf -- "$at"
-  elif [ -e "$at/SLOTS" ]; then
+  elif taken "$at"; then
     rm -f -- "$left"
   else
     discard "$at"
   fi
 done 2>/dev/null
-""".replace("SLOTS", SLOTS)
+"""
 )
 """Bash: remove from `$runs` what dead processes left half done; those of another machine, or boot, cannot be seen, and get a day."""
 
 
-def unstarted(pending: str, never: str) -> str:
+def unstarted(pending: str, never: str, node: int = 0) -> str:
     """Bash for the run in `$run`: print *pending* while it comes and *never* where it came to nothing, and end there."""
     return f"""{TAGS}{BEGUN}left='' coming=''
 for mark in "${{run%/*}}/.${{run##*/}}".*.new "$run/starting"; do
@@ -59,7 +71,7 @@ for mark in "${{run%/*}}/.${{run##*/}}".*.new "$run/starting"; do
   left=yes
   if begun "$mark"; then coming=yes; fi
 done
-if [ -n "$left" ] && [ ! -e "$run/{SLOTS}" ]; then
+if [ -n "$left" ] && [ ! -e "$run/{node_name(node)}/slots" ]; then
   if [ -n "$coming" ]; then {pending}; else {never}; fi
   exit
 fi

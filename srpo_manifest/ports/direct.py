@@ -8,18 +8,17 @@ import msgspec
 
 from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.errors import LaunchError
-from srpo_manifest.ports.arrival import unstarted
+from srpo_manifest.ports.arrival import node_name, unstarted
 from srpo_manifest.ports.probes import Answer
 from srpo_manifest.values.base import Value
 from srpo_manifest.values.manifest import DirectOptions, LauncherOptions
-from srpo_manifest.values.run import FORMAT, Mark, Raised, Status
+from srpo_manifest.values.run import FORMAT, Mark, Raised, Rank, Status
 
 _PENDING = """printf '{"format": 1, "run": "%s", "state": "pending", "unfinished": false}' "${run##*/}\""""
 _LOST = """printf '{"format": 1, "run": "%s", "state": "ended", "outcome": "lost", "reason": "it was never started", "unfinished": false}' "${run##*/}\""""
 ABSENT = 66
-_NEVER = f"""{unstarted(_PENDING, _LOST)}[ -f "$run/supervisor" ] || [ -f "$run/python" ] || {{ echo "there is no run in $run" >&2; exit {ABSENT}; }}
+_ABSENT_RUN = f"""[ -f "$run/supervisor" ] || [ -f "$run/python" ] || {{ echo "there is no run in $run" >&2; exit {ABSENT}; }}
 """
-NODE = "attempt-1/node-0"
 SUPERVISE = """supervise() {
   [ ! -f "$run/supervisor" ] || exec "$BASH" --noprofile --norc "$run/supervisor" "$@"
   [ -f "$run/python" ] && python=$(cat "$run/python") || { echo "no run in $run" >&2; exit 3; }
@@ -36,16 +35,19 @@ class _Format(Value):
 class DirectLauncher:
     """Pure: texts for the target, and the reading of their answers."""
 
-    def start(self, folder: str, *, dry_run: bool) -> str:
+    def start(self, folder: str, *, dry_run: bool, rank: Rank | None = None) -> str:
         """Start the bundle that was unpacked in *folder*."""
         flags = "--detach --secrets-on-stdin" + (" --dry-run" if dry_run else "")
+        if rank is not None:
+            flags += f" --node {rank.index} --chief {quote(rank.chief)} --port {rank.port}"
         return (
             f'run={folder}\nexec "$BASH" --noprofile --norc "$run/bundle/launch.sh" --run-id "${{run##*/}}" {flags}\n'
         )
 
-    def status(self, folder: str) -> str:
+    def status(self, folder: str, node: int = 0) -> str:
         """Ask the supervisor's file; it changes nothing. What is left of a launch that came to nothing is a lost run."""
-        return f'run={folder}\n{_NEVER}{SUPERVISE}supervise status "$run/{NODE}"\n'
+        never = unstarted(_PENDING, _LOST, node)
+        return f'run={folder}\n{never}{_ABSENT_RUN}{SUPERVISE}supervise status "$run/{node_name(node)}"\n'
 
     def parse_status(self, answer: Answer) -> Status:
         """One JSON object. Raises: LaunchError `run-absent` where there is no run; LaunchError for anything else."""
@@ -69,23 +71,31 @@ class DirectLauncher:
                 )
         return LaunchError("run-unreadable", f"the run's state has an unknown shape: {error}")
 
-    def stop(self, folder: str, *, grace_seconds: float | None, checkpoint_seconds: float | None, reason: str) -> str:
+    def stop(
+        self,
+        folder: str,
+        *,
+        grace_seconds: float | None,
+        checkpoint_seconds: float | None,
+        reason: str,
+        node: int = 0,
+    ) -> str:
         """Write the request durably and wake the supervisor."""
         waits = {"--grace": grace_seconds, "--checkpoint": checkpoint_seconds}
         given = "".join(f"{name} {seconds:g} " for name, seconds in waits.items() if seconds is not None)
-        return f'run={folder}\n{SUPERVISE}supervise stop "$run/{NODE}" {given}--reason {quote(reason)}\n'
+        return f'run={folder}\n{SUPERVISE}supervise stop "$run/{node_name(node)}" {given}--reason {quote(reason)}\n'
 
-    def adopt(self, folder: str) -> str:
+    def adopt(self, folder: str, node: int = 0) -> str:
         """The bundle's own supervisor does it, with the bash that asks for the steps of the end."""
-        return f'run={folder}\nexport SRPO_BASH=$BASH\n{SUPERVISE}supervise adopt "$run/{NODE}"\n'
+        return f'run={folder}\nexport SRPO_BASH=$BASH\n{SUPERVISE}supervise adopt "$run/{node_name(node)}"\n'
 
-    def mark(self, folder: str, what: Mark) -> str:
+    def mark(self, folder: str, what: Mark, node: int = 0) -> str:
         """Leave the mark durably."""
-        return f'run={folder}\n{SUPERVISE}supervise mark "$run/{NODE}" {what}\n'
+        return f'run={folder}\n{SUPERVISE}supervise mark "$run/{node_name(node)}" {what}\n'
 
-    def tidy(self, folder: str) -> str:
+    def tidy(self, folder: str, node: int = 0) -> str:
         """A verb that supervisors have no more since they adopt."""
-        return f'run={folder}\n[ -f "$run/supervisor" ] || [ -f "$run/python" ] || exit 0\n{SUPERVISE}supervise tidy "$run/{NODE}"\n'
+        return f'run={folder}\n[ -f "$run/supervisor" ] || [ -f "$run/python" ] || exit 0\n{SUPERVISE}supervise tidy "$run/{node_name(node)}"\n'
 
 
 def _weaker(status: Status) -> Status:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.errors import LaunchError
-from srpo_manifest.ports.direct import NODE
+from srpo_manifest.ports.arrival import node_name
 from srpo_manifest.ports.probes import Answer
 from srpo_manifest.values.base import Value
 from srpo_manifest.wording import ticked
@@ -25,9 +25,9 @@ class Remote(Value):
     changed: str
 
 
-def node_of(folder: str) -> str:
-    """The folder of a run's first node, as shell text."""
-    return f"{folder}/{NODE}"
+def node_of(folder: str, node: int = 0) -> str:
+    """The folder of a run's node, as shell text."""
+    return f"{folder}/{node_name(node)}"
 
 
 def listing(folder: str, names: Sequence[str] = ()) -> str:

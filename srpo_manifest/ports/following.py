@@ -10,13 +10,14 @@ import msgspec
 
 from srpo_manifest.bundling.quoting import quote
 from srpo_manifest.errors import LaunchError, TransportError
-from srpo_manifest.ports.arrival import unstarted
-from srpo_manifest.ports.direct import NODE, SUPERVISE
+from srpo_manifest.ports.arrival import node_name, unstarted
+from srpo_manifest.ports.direct import SUPERVISE
 from srpo_manifest.ports.probes import Answer
 from srpo_manifest.values.base import Value
 
 _HEAD = """echo '{"events": 0, "log": 0, "state": "%s"}'"""
-_NEVER = f"""{unstarted(f"sleep 0.5; {_HEAD % 'pending'}", _HEAD % "ended")}[ -f "$run/supervisor" ] || [ -f "$run/python" ] || {{ {_HEAD % "ended"}; exit; }}
+_PENDING = f"sleep 0.5; {_HEAD % 'pending'}"
+_ABSENT_RUN = f"""[ -f "$run/supervisor" ] || [ -f "$run/python" ] || {{ {_HEAD % "ended"}; exit; }}
 """
 KILLED = 128
 
@@ -70,12 +71,13 @@ class _Head(Value):
     log_mark: str = ""
 
 
-def follow(folder: str, at: Offsets, *, wait_seconds: float) -> str:
+def follow(folder: str, at: Offsets, *, wait_seconds: float, node: int = 0) -> str:
     """Bash text: what lies beyond these byte offsets, waiting so long for something new."""
     asked = f"--events {at.events} --wait {wait_seconds:g}" + ("" if at.log is None else f" --log {at.log}")
     marks = {"events": at.events_mark, "log": at.log_mark}
     asked += "".join(f" --{name}-mark {quote(mark)}" for name, mark in marks.items() if mark)
-    return f'run={folder}\n{_NEVER}{SUPERVISE}supervise follow "$run/{NODE}" {asked}\n'
+    never = unstarted(_PENDING, _HEAD % "ended", node)
+    return f'run={folder}\n{never}{_ABSENT_RUN}{SUPERVISE}supervise follow "$run/{node_name(node)}" {asked}\n'
 
 
 def parse_follow(answer: Answer, at: Offsets) -> Chunk:
@@ -116,12 +118,12 @@ def parse_follow(answer: Answer, at: Offsets) -> Chunk:
     )
 
 
-def seek(folder: str, *, lines: int | None, since: float | None, ago_seconds: float | None) -> str:
+def seek(folder: str, *, lines: int | None, since: float | None, ago_seconds: float | None, node: int = 0) -> str:
     """Bash text: where the log's last lines begin, or what it got since a moment (Unix time, or so long ago)."""
     asked = {"lines": lines, "since": since, "ago": ago_seconds}
     options = " ".join(f"--{name} {value!r}" for name, value in asked.items() if value is not None)
     never = '[ -f "$run/supervisor" ] || [ -f "$run/python" ] || { echo \'{"offset": 0, "timed": true}\'; exit; }\n'
-    return f'run={folder}\n{never}{SUPERVISE}supervise seek "$run/{NODE}" {options}\n'
+    return f'run={folder}\n{never}{SUPERVISE}supervise seek "$run/{node_name(node)}" {options}\n'
 
 
 def parse_seek(answer: Answer) -> Place:

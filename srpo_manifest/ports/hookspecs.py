@@ -93,6 +93,15 @@ def srpo_trainer() -> Iterable[bytes] | None:
 
 
 @hookspec
+def srpo_explanations() -> Iterable[bytes] | None:
+    """What `explain` tells of the codes that the plugin's errors, checks and findings have: the bytes of TOML files.
+
+    Each has `format = 1`, a `title`, and a table `[codes.CODE]` with `title` and `text` for each code; `level`, `bad` and `good` as
+    in the files that ship (`srpo_manifest/explanations`). Many answers: our own code words come before all.
+    """
+
+
+@hookspec
 def srpo_observe(event: dict[str, Any]) -> None:
     """Called on the client for every event of a followed run, by `apply` and `attach`.
 

@@ -16,7 +16,8 @@ from srpo_manifest.values.base import Value
 from srpo_manifest.values.manifest import AnyManifest
 from srpo_manifest.wording import listed, plural
 
-_USUAL = (("backend",), ("backend", "transport"), ("backend", "launcher"))
+_BACKENDS: tuple[Key, ...] = (("backend", "transport"), ("backend", "launcher"))
+_USUAL = (("backend",), *_BACKENDS)
 """Tables that are filled in where nobody writes them."""
 _OVERLAYS = ("profile", "drop")
 """Keys that are gone once a manifest is merged; the schema alone tells of them."""
@@ -39,23 +40,30 @@ class KeyText(Value):
     keys: dict[str, str] = {}
 
 
-def every_key() -> tuple[str, ...]:
-    """All keys that have a name of their own, tables before what is in them; `files.path` is one of each file."""
-    return (*map(dotted, _walked(info(AnyManifest), ())), *_OVERLAYS)
+def every_key(kind: Any = AnyManifest) -> tuple[str, ...]:
+    """All keys of a manifest of *kind* that have a name of their own, tables before what is in them; `files.path` is one of each file."""
+    return (*map(dotted, _walked(info(kind), ())), *_OVERLAYS)
 
 
-def key_text(spelled: str, examples: dict[str, Any]) -> KeyText | None:
+def table_of_backend(spelled: str) -> str | None:
+    """`transport` or `launcher`, where *spelled* means that table of the backend; its other keys come with a plugin."""
+    key = _key(spelled) or ()
+    within = key[2:] if key[:1] == ("profile",) else key
+    return str(within[1]) if within in _BACKENDS else None
+
+
+def key_text(spelled: str, examples: dict[str, Any], kind: Any = AnyManifest) -> KeyText | None:
     """What is told of the key that *spelled* means, such as `repo.ref`, `[entry.set]` or `profile.smoke.repo.ref`.
 
-    *examples* has a value for each key. Returns: None where there is no such key.
+    *examples* has a value for each key. Returns: None where a manifest of *kind* has no such key.
     """
-    key = undotted(spelled.replace("[]", "").strip("[] "))
+    key = _key(spelled)
     if not key:
         return None
     if key[0] in _OVERLAYS and len(key) < 3:
         return _overlay(key, examples) if key[0] == "profile" or len(key) == 1 else None
     within = key[2:] if key[0] == "profile" else key
-    node: Shape | None = info(AnyManifest)
+    node: Shape | None = info(kind)
     field: shape.Field | None = None
     says = ""
     for step in map(str, within):
@@ -78,8 +86,12 @@ def key_text(spelled: str, examples: dict[str, Any]) -> KeyText | None:
         default=_default(field),
         takes=_takes(node),
         example=_example(key, examples),
-        keys={name: _said(child.type) for name, child in _fields(item).items()},
+        keys={name: _said(child.type) or _takes(child.type) for name, child in _fields(item).items()},
     )
+
+
+def _key(spelled: str) -> Key | None:
+    return undotted(spelled.replace("[]", "").strip("[] "))
 
 
 def _overlay(key: Key, examples: dict[str, Any]) -> KeyText:

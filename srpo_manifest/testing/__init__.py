@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from srpo_manifest.testing.launchers import Backend, LauncherSuite
 from srpo_manifest.testing.program import Program, Said
-from srpo_manifest.testing.transports import TransportSuite, awkward
+from srpo_manifest.testing.stages import StageSuite
+from srpo_manifest.testing.trainers import TrainerSuite
+from srpo_manifest.testing.transports import TransportSuite, awkward, sendable
+from srpo_manifest.testing.waiting import until
 
-__all__ = ["Program", "Said", "TransportSuite", "awkward"]
+__all__ = [
+    "Backend",
+    "LauncherSuite",
+    "Program",
+    "Said",
+    "StageSuite",
+    "TrainerSuite",
+    "TransportSuite",
+    "awkward",
+    "sendable",
+    "until",
+]

@@ -53,10 +53,15 @@ class Program:
         path.write_text(text, encoding="utf-8")
         return path
 
+    @property
+    def argv(self) -> list[str]:
+        """How it is called."""
+        return [sys.executable, "-m", "srpo_manifest"]
+
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
         """Call it, with variables of *env* beside."""
         return subprocess.Popen(  # noqa: S603 - the program itself
-            [sys.executable, "-m", "srpo_manifest", *arguments],
+            [*self.argv, *arguments],
             cwd=self.folder,
             env=self.env | env,
             stdin=subprocess.DEVNULL,

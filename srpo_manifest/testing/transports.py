@@ -25,6 +25,15 @@ def awkward(seed: int, count: int) -> list[str]:
     return ["".join(chance.choices(letters, k=chance.randrange(12))) for _ in range(count)]
 
 
+def sendable(word: str) -> str:
+    """*word* without what no manifest may hold."""
+    return "".join(
+        letter
+        for letter in word
+        if letter in "\n\t" or not (letter < " " or "\x7f" <= letter < "\xa0" or "\ud800" <= letter < "\ue000")
+    )
+
+
 class TransportSuite:
     """Inherit it in a `Test…` class that overrides the fixture `transport`."""
 

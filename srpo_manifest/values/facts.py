@@ -29,6 +29,8 @@ class Facts(Value):
 
     format: int = FORMAT
     facts: dict[str, Known | Unknown] = {}
+    others: dict[str, dict[str, Known | Unknown]] = {}
+    """What the machines of further nodes answered, by their names for people, where it is not what the first one did."""
 
     def get(self, name: str, kind: type[A]) -> A | Unknown:
         """The fact *name* as *kind*; Unknown when it was not asked, had no answer, or has another shape."""
@@ -47,7 +49,11 @@ class Facts(Value):
 
     def joined(self, more: dict[str, Known | Unknown]) -> "Facts":
         """These facts and *more*; a name in both takes the newer answer."""
-        return Facts(facts=self.facts | more)
+        return Facts(facts=self.facts | more, others=self.others)
+
+    def of_others(self) -> "dict[str, Facts]":
+        """The facts as a plan for each further machine has them."""
+        return {place: Facts(facts=self.facts | found) for place, found in self.others.items()}
 
 
 class Bash(Value):

@@ -263,6 +263,11 @@ class TransportOptions(KindOptions):
 
     bash: Annotated[Line | None, Meta(description="The bash to use there.")] = None
 
+    @property
+    def machines(self) -> int:
+        """How many machines it reaches: one a node."""
+        return 1
+
 
 class LauncherOptions(KindOptions):
     """The parent of a launcher's options."""

@@ -87,6 +87,25 @@ class End(Value):
     exit: int | None = None
 
 
+class Rank(Value):
+    """A node among several of a run: its number, and where all of them meet."""
+
+    index: int
+    chief: str
+    port: int
+
+
+class NodeStatus(Value):
+    """How one of several nodes is; without a state it could not be asked, and `reason` says why."""
+
+    node: int
+    place: str
+    state: State | None = None
+    outcome: Outcome | None = None
+    exit: int | None = None
+    reason: str | None = None
+
+
 class Status(Value):
     """What the target says: the answer of the supervisor's `status`."""
 
@@ -109,3 +128,5 @@ class Status(Value):
     unfinished: bool | None = None
     """It lost its supervisors, and nobody has taken it over yet; supervisors before this field never are."""
     end: End | None = None
+    nodes: tuple[NodeStatus, ...] = ()
+    """Each of several; empty where there is one."""

@@ -51,7 +51,8 @@ def bundle(make, **tables):
     facts = make.facts()
     planned = make.planned(wanted, facts)
     assert planned.plan.applicable, planned.plan.refusals
-    from srpo_manifest.engine.registry import Registry, propose
+    from srpo_manifest.engine.parts import propose
+    from srpo_manifest.engine.registry import Registry
     from srpo_manifest.planning.planner import decide
 
     end = Proposed(stage="on-stop", provider="alpha", turn=0, proposal=AtEnd(id="tell", script="echo ended", reason=""))

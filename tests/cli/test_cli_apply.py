@@ -251,11 +251,11 @@ def test_a_signal_during_the_launch_stops_what_was_launched(place, say):
 def test_a_bundle_that_arrives_cut_off_is_not_launched(place, say):
     """The client dies while it sends: half a tar is good tar, and no bundle."""
     receive = place.folder / "receive.sh"
-    from srpo_manifest.engine.launching import _RECEIVE
-    from srpo_manifest.engine.packing import LAST, Packer
+    from srpo_manifest.engine.launching import receiving
+    from srpo_manifest.engine.packing import Packer
     from srpo_manifest.values.bundle import Bundle, BundleFile
 
-    receive.write_text(_RECEIVE.format(folder="runs/run", last=LAST, start=f"touch {place.folder}/started\n"))
+    receive.write_text(receiving("runs/run", f"touch {place.folder}/started\n"))
     whole = Bundle(plan="p", files=(BundleFile(name="a", data=b"x" * 512), BundleFile(name="b", data=b"y")))
     tar = b"".join(Packer(str(place.folder), lambda *_: iter(())).tar(whole))
     for size in range(512, len(tar) - 1024, 512):

@@ -57,7 +57,7 @@ def test_a_word_that_is_both_has_both_texts(say):
         ("nodes", "did you mean `resources.nodes`?"),
         ("gpus_per_nod", "did you mean `resources.gpus_per_node`?"),
         ("resources.grace_seconds", "did you mean `stop.grace_seconds`?"),
-        ("backend.transport.host", "other keys of a backend's table come with the plugin of its kind"),
+        ("backend.launcher.partition", "other keys of a backend's table come with the plugin of its kind"),
         ("validate", "`srpo-manifest validate --help` tells what that verb takes"),
     ],
 )
@@ -97,10 +97,11 @@ def test_without_a_word_all_codes_are_listed(say):
     said = say("explain")
     assert said.status == 0
     lines = [line.split()[0] for line in said.out.splitlines() if line.startswith("  ")]
-    assert lines == [code for area in areas().values() for code in area.codes]
+    ours = [code for area in areas().values() for code in area.codes]
+    assert lines[: len(ours)] == ours
     found = say("explain", "--json").json
     assert found["format"] == 1
-    assert [area["name"] for area in found["areas"]] == list(areas())
+    assert [area["name"] for area in found["areas"] if area["plugin"] is None] == list(areas())
     assert found["areas"][0]["codes"][0].keys() == {"code", "title", "level"}
 
 
@@ -108,7 +109,89 @@ def test_programs_get_everything_of_a_code_and_of_a_key(say):
     """All keys are there, whatever they hold."""
     code = say("explain", "gpu-count", "--json").json
     assert code["key"] is None
-    assert code["code"].keys() == {"code", "area", "title", "text", "level", "bad", "good", "locked"}
+    assert code["code"].keys() == {"code", "area", "plugin", "title", "text", "level", "bad", "good", "locked"}
+    assert code["code"]["plugin"] is None
     key = say("explain", "repo.url", "--json").json
-    assert key["code"] is None
+    assert (key["code"], key["of_plugins"]) == (None, [])
     assert key["key"].keys() == {"key", "kinds", "says", "items", "required", "default", "takes", "example", "keys"}
+
+
+PLUGIN = """
+from typing import Annotated, Literal
+from msgspec import Meta
+from srpo_manifest.plugin import PipedTransport, TransportOptions, hookimpl
+class Options(TransportOptions, kw_only=True):
+    kind: Literal["NAME"]
+    room: Annotated[int, Meta(ge=1, le=9, description="Which of its rooms.")] = 3
+class Kind:
+    options = Options
+    def open(self, options, wanted, facts): return PipedTransport()
+@hookimpl
+def srpo_transport(): return Kind()
+@hookimpl
+def srpo_explanations():
+    return [b'format = 1\\ntitle = "Rooms"\\n[codes.NAME-full]\\ntitle = "no room is left"\\ntext = "Take another."\\n']
+"""
+
+
+@pytest.fixture
+def install(place):
+    """Install a plugin of a name."""
+    place.env["PYTHONPATH"] = str(place.folder / "site")
+
+    def make(name: str, source: str = PLUGIN):
+        place.write(f"site/plug_{name}.py", source.replace("NAME", name))
+        place.write(f"site/{name}-1.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        place.write(f"site/{name}-1.dist-info/entry_points.txt", f"[srpo_manifest]\n{name} = plug_{name}\n")
+
+    return make
+
+
+def test_what_plugins_bring_is_explained_with_their_names(install, say):
+    """Keys of their tables, also where several have one, and their codes; near misses are found among them."""
+    install("inn")
+    install("hostel")
+    said = say("explain", "backend.transport.room")
+    assert said.out.startswith(
+        "backend.transport.room: integer (plugin `hostel`)\n\nWhich of its rooms.\n\n"
+        "needed   no\ntakes    an integer from 1 to 9\ndefault  3\n"
+    )
+    assert "backend.transport.room: integer (plugin `inn`)\n" in said.out
+    assert say("explain", "profile.smoke.backend.transport.room").out.startswith(
+        "profile.smoke.backend.transport.room: integer ("
+    )
+    table = say("explain", "backend.transport").out
+    assert "backend.transport: table (plugin `inn`)\n" in table
+    assert "    room  Which of its rooms.\n" in table
+    assert "(plugin" not in say("explain", "backend.launcher").out
+    assert say("explain", "inn-full").out.startswith("inn-full: no room is left (plugin `inn`)\n\nTake another.\n")
+    assert "hint: did you mean `backend.transport.room`?\n" in say("explain", "backend.transport.rooom").err
+    assert "hint: did you mean `hostel-full`?\n" in say("explain", "hostel-ful").err
+    assert "\nRooms (plugin `inn`)\n  inn-full  no room is left\n" in say("explain").out
+
+
+def test_programs_get_what_plugins_bring(install, say):
+    """With the plugin of each."""
+    install("inn")
+    found = say("explain", "backend.transport.room", "--json").json
+    assert (found["code"], found["key"]) == (None, None)
+    (one,) = found["of_plugins"]
+    assert (one["plugin"], one["key"], one["default"]) == ("inn", "backend.transport.room", "3")
+    assert say("explain", "inn-full", "--json").json["code"]["plugin"] == "inn"
+
+
+def test_a_plugin_that_is_broken_keeps_nobody_from_explaining(install, say):
+    """It is told where it may be what was meant, and not asked where it is not."""
+    install("inn")
+    install("broken", "print('talk')\nraise ValueError('no')")
+    said = say("explain", "inn-full")
+    assert (said.status, said.out.split(":")[0]) == (0, "inn-full")
+    assert "plugin-broken" not in say("explain", "unknown-key").err
+    assert "error[plugin-broken]: plugin `broken` 1 cannot be loaded" in say("explain", "of-the-broken").err
+
+
+def test_every_code_of_the_ssh_plugin_is_explained(say):
+    """As its author would see it."""
+    said = say("plugins", "check", "ssh", "--json").json["plugins"]
+    assert [one["findings"] for one in said] == [[]]
+    assert "login-refused: the machine did not let us in (plugin `ssh`)" in say("explain", "login-refused").out

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from pathlib import Path
 
 import pytest
 import upstream_target
 
+from srpo_manifest.engine.guards import GuardedTransport
+from srpo_manifest.errors import PluginError
+from srpo_manifest.ports.probes import Answer
 from srpo_manifest.reading.canonical import digest
 from srpo_manifest.reading.trainer import parse_trainer
+from srpo_manifest.values.plan import Provider
 
 GENERIC = """schema = 1
 name = "own"
@@ -213,6 +219,41 @@ class H:
 @hookimpl
 def srpo_on_stop(wanted): return H()
 """
+PROBES = """
+from srpo_manifest.plugin import ControllerProbe, Environment, Facts, Known, TargetProbe, hookimpl
+class H:
+    def probes(self, wanted, facts): return [{}]
+    def steps(self, wanted, facts): return ()
+@hookimpl
+def srpo_build_env(wanted): return H()
+"""
+
+
+@pytest.mark.fault(69, "plugin-answer")
+@pytest.mark.parametrize(
+    ("source", "code", "words"),
+    [
+        (PROBES.format('TargetProbe(name="x", script="true", parse=lambda answer: 1 / 0)'), "plugin-failed", "plugin `odd` 1.2 failed in the parser of `x`: ZeroDivisionError"),
+        (PROBES.format('TargetProbe(name="x", script="true", parse=lambda answer: 7)'), "plugin-answer", "answered the parser of `x` with `int`, expected Known or Unknown"),
+        (PROBES.format('TargetProbe(name="x", script="true", parse=lambda answer: Known(value=object()))'), "plugin-answer", "`Known`, which plugin `odd` 1.2 answered stage build-env with, has another shape"),
+        (PROBES.format('TargetProbe(name="x", script=7)'), "plugin-answer", "`script`: Expected `str`, got `int`"),
+        (PROBES.format('TargetProbe(name="x", script="", parse=7)'), "plugin-answer", "`parse`: it is no function"),
+        (PROBES.format('ControllerProbe(name="x", question=Environment(variable=7))'), "plugin-answer", "`question`: `variable`: Expected `str`"),
+        (PROBES.format('ControllerProbe(name="x", question=7)'), "plugin-answer", "`question`: "),
+        (STEPS.format('yield AtEnd(id=7, script="true", reason="x")'), "plugin-answer", "`id`: Expected `str`, got `int`"),
+        (STEPS.format('yield Sh(id="x", script=None, reason="x")'), "plugin-answer", "`script`: Expected `str`, got `null`"),
+        (STEPS.format('yield Put(id="x", name="x", content="x", reason="x")'), "plugin-answer", "`content`: "),
+    ],
+)  # fmt: skip
+def test_a_fault_within_an_answer_of_a_plugin_has_its_name(place, install, say, source: str, code: str, words: str):
+    """Parsers of probes, and fields that hold something else than their type says."""
+    install("odd", source)
+    manifest(place, "odd")
+    said = say("plan")
+    assert said.status == 2
+    assert said.err.startswith(f"error[{code}]: ")
+    assert words in said.err
+    assert "`srpo-manifest-odd`" in said.err
 
 
 @pytest.mark.fault(69, "plugin-hung")
@@ -288,6 +329,18 @@ def test_no_verb_of_a_run_waits_for_a_stage_plugin(place, install, say, how: str
     assert (warning["code"], "plugin `notify` 1.2" in warning["message"]) == (code, True)
 
 
+POST = "    def __post_init__(self): raise KeyError('no')\n"
+PLACE = """
+class Odd(PipedTransport):
+    place = property(lambda self: 1 / 0, lambda self, place: None)
+PipedTransport = Odd
+"""
+EXEC = """
+from srpo_manifest.plugin import Answer
+class Odd(PipedTransport):
+    def exec(self, script, data=(), *, timeout_seconds): return odd()
+PipedTransport = Odd
+def odd(): """
 REACHES = {
     "raises at import": ("raise ValueError('no')", "plugin-broken"),
     "leaves at import": ("raise SystemExit(0)", "plugin-broken"),
@@ -299,6 +352,14 @@ REACHES = {
     "answers with another type": (TRANSPORT.replace("return Kind()", "return 7"), "plugin-answer"),
     "has options of another type": (TRANSPORT.replace("options = Options", "options = {}"), "plugin-answer"),
     "wants other options today": (TRANSPORT.replace("mark:", "marks:"), "plugin-incompatible"),
+    "has options that nobody decodes": (TRANSPORT.replace("mark:", "odd: list | set = ()\n    mark:"), "plugin-failed"),
+    "has options that raise": (TRANSPORT.replace("class Kind:", f"{POST}class Kind:"), "plugin-failed"),
+    "has a place that raises": (f"{TRANSPORT}{PLACE}", "plugin-failed"),
+    "raises in exec": (f"{TRANSPORT}{EXEC}raise KeyError('no')", "plugin-failed"),
+    "leaves in exec": (f"{TRANSPORT}{EXEC}raise SystemExit(0)", "plugin-failed"),
+    "executes to another type": (f"{TRANSPORT}{EXEC}return 'text'", "plugin-answer"),
+    "answers with text": (f"{TRANSPORT}{EXEC}return Answer(status=0, output='text')", "plugin-answer"),
+    "answers without a status": (f"{TRANSPORT}{EXEC}return Answer(status=None, output=b'')", "plugin-answer"),
 }
 
 
@@ -321,6 +382,8 @@ def test_a_transport_that_has_broken_since_is_named_by_every_verb_of_the_run(pla
         assert "`srpo-manifest-wrapped`" in said.err
     said = say("runs", "--refresh", SRPO_MANIFEST_PLUGIN_SECONDS="0.5")
     assert said.status == 0, said.err
+    said = say("plan", SRPO_MANIFEST_PLUGIN_SECONDS="0.5")
+    assert (said.status, "`wrapped`" in said.err, "our-bug" in said.err) == (2, True, False), said.err
     install("wrapped", TRANSPORT)
 
 
@@ -330,6 +393,12 @@ from srpo_manifest.plugin import DirectLauncher, LauncherOptions, hookimpl
 
 class Options(LauncherOptions):
     kind: Literal["starter"]
+
+class Odd(DirectLauncher):
+    def status(self, folder): return 1 / 0
+
+class Odder(DirectLauncher):
+    def status(self, folder): return 7
 
 class Kind:
     options = Options
@@ -350,10 +419,84 @@ def test_a_launcher_that_has_broken_since_is_named(place, install, say):
     manifest(place, rest='[backend.launcher]\nkind = "starter"\n')
     assert say("apply").status == 0
     assert say("stop").status == 0
-    install("starter", LAUNCHER.replace("return DirectLauncher()", "return 7"))
-    said = say("stop")
-    assert (said.status, said.err.split(": ")[0]) == (2, "error[plugin-answer]")
-    assert "plugin `starter` 1.2 answered open() with `int`" in said.err
+    for source, code, words in (
+        ("return 7", "plugin-answer", "answered open() with `int`"),
+        ("return Odd()", "plugin-failed", "failed in status(): ZeroDivisionError"),
+        ("return Odder()", "plugin-answer", "answered status() with `int`, expected str"),
+    ):
+        install("starter", LAUNCHER.replace("return DirectLauncher()", source))
+        said = say("stop")
+        assert (said.status, said.err.split(": ")[0]) == (2, f"error[{code}]")
+        assert f"plugin `starter` 1.2 {words}" in said.err
+        assert "`srpo-manifest-starter`" in said.err
+
+
+@pytest.mark.fault(69, "exit status 2, with its name")
+@pytest.mark.parametrize("source", ["raise KeyError('no')", "return 7"])
+def test_a_launch_that_a_plugin_broke_off_stays_on_record(place, install, say, source: str):
+    """It may have started all the same: nothing is forgotten that could be asked and stopped."""
+    odd = f"whole = PipedTransport.exec(self, script, data, timeout_seconds=timeout_seconds)\n        if 'bundle/launch.sh' in script: {source}\n        return whole"
+    install(
+        "wrapped",
+        TRANSPORT
+        + EXEC.replace("return odd()", f"\n        {odd}")
+        .partition("def odd")[0]
+        .replace("PipedTransport.exec", "super().exec")
+        .replace("super().exec(self, ", "super().exec("),
+    )
+    tables = (
+        f'[paths]\nworkspace = "{place.folder}"\n[backend.transport]\nkind = "wrapped"\nmark = "{place.folder}/mark"\n'
+    )
+    manifest(place, rest=tables)
+    said = say("apply")
+    assert said.status == 2, said.err
+    assert "plugin `wrapped` 1.2 " in said.err
+    (run,) = say("runs", "--json").json["runs"]
+    install("wrapped", TRANSPORT)
+    assert say("wait", run["id"]).status == 0
+
+
+class Odd:
+    """A transport that does *what* in place of asking anybody."""
+
+    place = "somewhere"
+
+    def __init__(self, what) -> None:
+        self.what = what
+
+    def exec(self, _script, data=(), *, timeout_seconds):
+        return self.what(data, timeout_seconds)
+
+
+def test_data_that_cannot_be_made_is_no_fault_of_the_transport():
+    """Whoever makes it sees the own error, whatever the plugin makes of that."""
+
+    def broken():
+        yield b"first"
+        raise LookupError("no more")
+
+    def renamed(data, _seconds):
+        try:
+            list(data)
+        except LookupError:
+            raise ValueError("mine") from None
+
+    transport = GuardedTransport(Odd(renamed), Provider(name="odd", version="1"))
+    with pytest.raises(LookupError, match="no more"):
+        transport.exec("cat", broken(), timeout_seconds=1)
+
+
+def test_a_transport_that_knows_no_time_is_left(monkeypatch):
+    """Some time after the one that it was given; at a terminal it may ask a person, who has Ctrl-C."""
+    monkeypatch.setenv("SRPO_MANIFEST_PLUGIN_SECONDS", "0.2")
+    transport = GuardedTransport(Odd(lambda _data, _seconds: time.sleep(60)), Provider(name="odd", version="1"))
+    with pytest.raises(PluginError, match=r"`odd` 1 did not answer within 0\.5 seconds in exec"):
+        transport.exec("true", timeout_seconds=0.3)
+    monkeypatch.setattr("sys.stdin", Path("/dev/tty"))
+    monkeypatch.setattr(Path, "isatty", lambda _: True, raising=False)
+    answer = Answer(status=0, output=b"")
+    asks = GuardedTransport(Odd(lambda _data, _seconds: time.sleep(0.6) or answer), Provider(name="odd", version="1"))
+    assert asks.exec("true", timeout_seconds=0.1) == answer
 
 
 @pytest.mark.parametrize("kind", ["local", "direct", "srpo-manifest"])

@@ -83,6 +83,8 @@ def codes(say, *names: str, status: int = 2) -> list[str]:
         (HANDLER.replace("{}", "1 / 0"), "plugin-failed", "ZeroDivisionError"),
         (f"{HOOK}srpo_transport(): return 7", "plugin-answer", "expected a kind with `options` and `open`"),
         (f"{HOOK}srpo_launcher(): return 7", "plugin-answer", "expected a kind with `options` and `open`"),
+        (f"{HOOK}srpo_explanations(): return ['text']", "plugin-answer", "expected the bytes of a file about codes"),
+        (f"{HOOK}srpo_explanations(): return [b'format = 1\\ntitle = \"x\"']", "missing-key", "explanations"),
         (f"{HOOK}srpo_trainer(): return ['text']", "plugin-answer", "expected the bytes of a description"),
         (f"{HOOK}srpo_trainer(): return [b'format = ']", "no-value", "mine.toml"),
         (OPTIONS.replace('"mine"', '"other"'), "plugin-kind", "`kind` of `Options` does not say `mine`"),
@@ -116,6 +118,28 @@ def test_sound_plugins_are_listed_with_who_brings_them(install, say):
     assert say("plugins", "check", "mine").out == "mine  srpo-manifest-mine 1.2  srpo_transport\n"
     install(HANDLER.replace("{}", "()"))
     assert codes(say, "mine", status=0) == []
+
+
+ABOUT = f"""{HOOK}srpo_explanations():
+    return [b'format = 1\\ntitle = "Mine"\\n[codes.CODE]\\ntitle = "it is"\\ntext = "So it is."\\n']
+def fail():
+    raise TransportError("its-own", "no")
+"""
+
+
+def test_codes_that_nobody_explains_are_noted(install, say):
+    """Those of errors, checks and findings in its source; and a text that hides behind one of ours."""
+    install(ABOUT.replace("CODE", "its-own"))
+    assert codes(say, "mine", status=0) == []
+    install(ABOUT.replace("CODE", "unknown-key"))
+    assert codes(say, "mine", status=0) == ["plugin-codes", "plugin-codes"]
+    out = say("plugins", "check", "mine").out
+    assert "plugin `mine` explains `unknown-key`, which is a code of ours" in out
+    assert "`explain` has nothing to say of `its-own`" in out
+    trainer = 'format = 1\\nname = "mine"\\ntitle = "x"\\n[[checks]]\\ncode = "of-its-trainer"\\nmessage = "x"\\nflag = "a"\\n'
+    install(f"{HOOK}srpo_trainer(): return [b'{trainer}']")
+    assert codes(say, "mine", status=0) == ["plugin-codes"]
+    assert "`explain` has nothing to say of `of-its-trainer`" in say("plugins", "check", "mine").out
 
 
 @pytest.mark.parametrize(
@@ -191,7 +215,7 @@ def test_a_plugin_begins_sound(place, say, kind: str):
     folder = place.folder / f"srpo-manifest-{name}"
     settle(place, folder, name)
     for words in (
-        ["pytest", "-q", "-p", "no:cacheprovider"],
+        ["pytest", "-q", "-p", "no:cacheprovider", "-k", "not TestRuns or demo_trains"],
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["mypy"],

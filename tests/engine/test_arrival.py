@@ -21,8 +21,9 @@ from srpo_manifest.engine import launching
 from srpo_manifest.errors import LaunchError
 from srpo_manifest.piped import PipedTransport
 from srpo_manifest.ports import following
-from srpo_manifest.ports.arrival import SLOTS, TAGS
+from srpo_manifest.ports.arrival import TAGS, node_name
 from srpo_manifest.ports.direct import DirectLauncher
+from srpo_manifest.values.run import Rank
 
 RUN = "demo-20260102T030405Z-abcdef"
 
@@ -33,7 +34,7 @@ class Stub(DirectLauncher):
     def __init__(self, start: str) -> None:
         self._start = start
 
-    def start(self, folder: str, *, dry_run: bool) -> str:  # noqa: ARG002 - the port's signature
+    def start(self, folder: str, *, dry_run: bool, rank: Rank | None = None) -> str:  # noqa: ARG002 - the port's signature
         return f"run={folder}\n{self._start}\n"
 
 
@@ -80,7 +81,7 @@ def run(tmp_path: Path) -> Path:
 def killed_launch(run: Path, tmp_path: Path, start: str, *, after_start: bool) -> None:
     """A launch whose bash is killed: while it unpacks, or when the bundle is there and its supervisor is not."""
     start = f"echo $PPID >{quote(str(tmp_path / 'begun'))}\n{start}\n"
-    script = launching._RECEIVE.format(folder=quote(str(run)), last=launching.LAST, start=start)
+    script = launching.receiving(quote(str(run)), start)
     process = subprocess.Popen(
         ["bash", "--noprofile", "--norc", "-c", script], stdin=subprocess.PIPE, start_new_session=True
     )
@@ -109,7 +110,7 @@ def test_what_a_killed_launch_left_is_never_started_and_goes_with_the_next(run, 
     assert followed(run) == "ended"
     assert len(list(run.parent.iterdir())) == 1
     other = run.with_name("other-20260102T030405Z-abcdef")
-    launch(other, f'mkdir -p "${{run}}/{SLOTS}"')
+    launch(other, f'mkdir -p "${{run}}/{node_name(0)}/slots"')
     assert [path.name for path in run.parent.iterdir()] == [other.name]
     assert sorted(path.name for path in other.iterdir()) == ["attempt-1", "bundle"]
 
@@ -130,7 +131,7 @@ def test_a_launch_that_goes_on_without_its_bash_is_left_alone(run, tmp_path: Pat
         launch(run, f"exec bash -c {quote(waits)}")
     ending.join()
     assert caught.value.code == "launch-unsure"
-    launch(run.with_name("other"), f'mkdir -p "${{run}}/{SLOTS}"')
+    launch(run.with_name("other"), f'mkdir -p "${{run}}/{node_name(0)}/slots"')
     assert asked(run)["state"] == "pending"
     go.touch()
     until(lambda: asked(run).get("outcome") == "lost")
@@ -150,7 +151,7 @@ def test_a_bundle_that_was_cut_off_is_none(run):
     with pytest.raises(LaunchError, match="cut off"):
         launch(run, "exit 0", a_tar("last"))
     assert list(run.parent.iterdir()) == []
-    launch(run, f'mkdir -p "${{run}}/{SLOTS}"')
+    launch(run, f'mkdir -p "${{run}}/{node_name(0)}/slots"')
     with pytest.raises(LaunchError, match="exit status 73"):
         launch(run, "exit 0")
     assert [path.name for path in run.parent.iterdir()] == [RUN]

@@ -31,7 +31,7 @@ def target(tmp_path: Path) -> pruning.Target:
 
 def test_what_began_to_live_after_it_was_told_stays(target, capsys):
     """It is looked at once more; the verb tells why, and ends with 5."""
-    looked = pruning.look(target)
+    (looked,) = pruning.look(target)
     assert [(item.kind, item.id) for item in looked.choice.going] == [("run", RUN)]
     lock = Path(target.workspace) / f".srpo/runs/{RUN}/attempt-1/node-0/lock"
     program = "import fcntl,sys; f=open(sys.argv[1]); fcntl.flock(f, 2); print(flush=True); sys.stdin.read()"
@@ -50,7 +50,7 @@ def test_what_began_to_live_after_it_was_told_stays(target, capsys):
     told = json.loads(capsys.readouterr().out)
     assert (told["bytes"], told["going"][0]["failed"]) == (0, "it is supervised")
     assert [one.removed for one in pruning.take(looked)] == [True]
-    assert pruning.look(target).choice.going == ()
+    assert pruning.look(target)[0].choice.going == ()
 
 
 def test_a_store_that_is_a_link_is_left_alone(target):
@@ -67,7 +67,7 @@ def test_a_store_that_is_a_link_is_left_alone(target):
 def test_a_workspace_without_runs_is_not_taken_for_an_empty_one(target):
     """Its disk may not be mounted."""
     nowhere = pruning.Target(transport=target.transport, workspace=f"{target.workspace}/x", wish=target.wish)
-    choice = pruning.look(nowhere).choice
+    choice = pruning.look(nowhere)[0].choice
     assert (choice.going, choice.staying) == ((), ())
 
 
@@ -89,7 +89,7 @@ def test_a_mirror_that_is_in_use_stays(tmp_path: Path):
 
 def test_what_could_not_be_removed_is_not_nothing(target, capsys):
     """There was something to delete."""
-    looked = pruning.look(target)
+    (looked,) = pruning.look(target)
     (item,) = looked.choice.going
     failed = [Removed(kind="run", path=item.path, removed=False, reason="it cannot be removed: Read-only file system")]
     assert verb._ended([(looked.place, item)], [], failed, yes=True, as_json=False) == 5

@@ -8,8 +8,11 @@ import pty
 import select
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
+
+from srpo_manifest.testing import until
+
+__all__ = ["Terminal", "pids_of", "until"]
 
 
 class Terminal:
@@ -43,14 +46,6 @@ class Terminal:
             while said := os.read(self.end, 65536):
                 self.text += said.decode("utf-8", "replace")
         return self.close()
-
-
-def until(holds: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait for what must come."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def pids_of(run: str) -> list[int]:

@@ -1,6 +1,18 @@
 import pytest
 
-from srpo_manifest.testing import Program
+from srpo_manifest.testing import Program, StageSuite
+
+
+class TestExample(StageSuite):
+    """What every stage promises, with a ledger and without."""
+
+    @pytest.fixture
+    def plugin(self):
+        return "example"
+
+    @pytest.fixture
+    def manifests(self, tmp_path):
+        return ("", f'[env]\nSRPO_LEDGER = "{tmp_path}/it\'s a ledger"')
 
 
 @pytest.fixture

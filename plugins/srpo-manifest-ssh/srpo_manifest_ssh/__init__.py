@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from importlib.resources import files
+
 from srpo_manifest.plugin import Facts, Transport, TransportKind, TransportOptions, Wanted, hookimpl
 from srpo_manifest_ssh.options import SshOptions
 from srpo_manifest_ssh.transport import SshTransport
@@ -22,3 +25,9 @@ class SshKind:
 def srpo_transport() -> TransportKind:
     """The kind."""
     return SshKind()
+
+
+@hookimpl
+def srpo_explanations() -> Iterable[bytes]:
+    """What `srpo-manifest explain` tells of the codes in `complaints`."""
+    return [files(__name__).joinpath("explanations.toml").read_bytes()]

@@ -67,7 +67,7 @@ def by_hand(options: SshOptions, *more: str) -> str:
     argv = ["ssh"]
     for flag, value in (("-F", options.config), ("-l", options.user), ("-p", options.port)):
         argv += [] if value is None else [flag, str(value) if str(value).startswith("~/") else quote(str(value))]
-    return " ".join([*argv, *more, options.host])
+    return " ".join([*argv, *more, options.machine])
 
 
 SHARES_LOGINS = sys.platform != "win32"

@@ -32,7 +32,7 @@ _OF_SSH = 255
 
 def why(options: SshOptions, said: str, status: int, *, began: bool, fingerprint: Fingerprint) -> TransportError:
     """The error for a command that was not heard to its end."""
-    host, last = options.host, _last_line(said)
+    host, last = options.machine, _last_line(said)
     try_by_hand = f"try it by hand: `{by_hand(options)}`"
     if began:
         return _broken(host, last)
@@ -96,7 +96,7 @@ def _changed(options: SshOptions, said: str, offered: str | None) -> TransportEr
     place = f" (line {kept[2]} of {kept[1]})" if kept else ""
     return TransportError(
         "host-key-changed",
-        f"`{options.host}` has another key than the one that is trusted{place}{f': it shows {offered}' if offered else ''}",
+        f"`{options.machine}` has another key than the one that is trusted{place}{f': it shows {offered}' if offered else ''}",
         "somebody may sit in between: ask its owner which key it has now",
         *(
             [

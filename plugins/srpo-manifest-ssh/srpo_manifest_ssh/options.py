@@ -14,6 +14,11 @@ _HOST = Meta(
     max_length=255,
     description="The machine: a name or an address, or a `Host` of `~/.ssh/config`.",
 )
+_HOSTS = Meta(
+    min_length=2,
+    max_length=1000,
+    description="The machines of a run of several nodes, in place of `host`: the first is the chief.",
+)
 _USER = Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_.-]*\Z", max_length=64, description="Who logs in there.")
 _CONFIG = Meta(
     pattern=r"\A(?:~/|/|[A-Za-z]:[/\\]).+\Z",
@@ -25,7 +30,8 @@ class SshOptions(TransportOptions, kw_only=True):
     """A machine behind the OpenSSH command line."""
 
     kind: Literal["ssh"]
-    host: Annotated[str, _HOST]
+    host: Annotated[str, _HOST] | None = None
+    hosts: Annotated[tuple[Annotated[str, _HOST], ...], _HOSTS] | None = None
     user: Annotated[str, _USER] | None = None
     port: Annotated[int, Meta(ge=1, le=65535, description="Where its sshd listens.")] | None = None
     config: Annotated[str, _CONFIG] | None = None
@@ -33,3 +39,24 @@ class SshOptions(TransportOptions, kw_only=True):
     silent_seconds: Annotated[
         int, Meta(ge=3, le=3600, description="After how long a machine that says nothing counts as out of reach.")
     ] = 30
+
+    def __post_init__(self) -> None:
+        if (self.host is None) == (self.hosts is None):
+            raise ValueError("exactly one of `host` and `hosts` is needed")
+        if len({*self.names}) < len(self.names):
+            raise ValueError("`hosts` names a machine twice")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The machines in order."""
+        return self.hosts or (self.host or "",)
+
+    @property
+    def machine(self) -> str:
+        """The first of them."""
+        return self.names[0]
+
+    @property
+    def machines(self) -> int:
+        """One a node."""
+        return len(self.names)

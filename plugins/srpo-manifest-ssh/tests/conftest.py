@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +19,9 @@ import pytest
 from srpo_manifest_ssh.options import SshOptions
 from srpo_manifest_ssh.transport import SshTransport
 
-from srpo_manifest.testing import Program
+from srpo_manifest.testing import Program, until
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-PATIENCE_SECONDS = 30.0
 
 
 def seen(pid: int | str, name: str) -> str:
@@ -33,27 +31,20 @@ def seen(pid: int | str, name: str) -> str:
     return ""
 
 
-def until(holds, seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait for what must come."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-
-
 class Sshd:
-    """One, with keys of its own; `config` is the configuration of who reaches it as `box`."""
+    """One, with keys of its own; `config` is the configuration of who reaches it as *name*."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.config, self.log = folder, folder / "ssh_config", folder / "log"
+    def __init__(self, folder: Path, name: str = "box") -> None:
+        self.folder, self.config, self.log, self.name = folder, folder / "ssh_config", folder / "log", name
         self.home = folder / "home"
         self.home.mkdir()
         (self.home / ".bashrc").touch()
         for key in ("host", "other", "user", "stranger"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key], check=True)
         (folder / "authorized").write_bytes((folder / "user.pub").read_bytes())
+        self.address = "127.0.0.1"
         with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+            free.bind((self.address, 0))
             self.port = free.getsockname()[1]
         self.trust("host")
         self.configure()
@@ -61,7 +52,8 @@ class Sshd:
 
     def trust(self, *keys: str) -> None:
         """Write down whose keys are known."""
-        lines = [f"[127.0.0.1]:{self.port} {' '.join(self.key(key).split()[:2])}\n" for key in keys]
+        at = self.address if self.port == 22 else f"[{self.address}]:{self.port}"
+        lines = [f"{at} {' '.join(self.key(key).split()[:2])}\n" for key in keys]
         (self.folder / "known_hosts").write_text("".join(lines))
 
     def key(self, name: str) -> str:
@@ -76,23 +68,26 @@ class Sshd:
     def configure(self, *lines: str, key: str = "user") -> None:
         """Write the configuration; what comes first in it counts."""
         mine = (
-            "HostName 127.0.0.1", f"Port {self.port}", f"User {getpass.getuser()}", f"IdentityFile {self.folder / key}",
+            f"HostName {self.address}", f"Port {self.port}", f"User {getpass.getuser()}", f"IdentityFile {self.folder / key}",
             "IdentitiesOnly yes", "IdentityAgent none", f"UserKnownHostsFile {self.folder / 'known_hosts'}",
             "GlobalKnownHostsFile /dev/null",
         )  # fmt: skip
-        self.config.write_text("\n  ".join(["Host box", *lines, *mine]) + "\n")
+        self.config.write_text("\n  ".join([f"Host {self.name}", *lines, *mine]) + "\n")
 
     def start(self, key: str = "host") -> None:
         """With *key* as its own; its users have a home of their own."""
         settings = (
-            f"Port {self.port}", "ListenAddress 127.0.0.1", f"HostKey {self.folder / key}", f"AuthorizedKeysFile {self.folder / 'authorized'}",
+            f"Port {self.port}", f"ListenAddress {self.address}", f"HostKey {self.folder / key}", f"AuthorizedKeysFile {self.folder / 'authorized'}",
             "PidFile none", "StrictModes no", "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
             "PermitRootLogin prohibit-password", f"AllowUsers {getpass.getuser()}", "UseDNS no", "LogLevel VERBOSE",
             "MaxStartups 100:30:200", "MaxSessions 64", f"SetEnv HOME={self.home}",
         )  # fmt: skip
         (self.folder / "sshd_config").write_text("\n".join(settings) + "\n")
-        self.process = subprocess.Popen([str(SSHD), "-f", self.folder / "sshd_config", "-D", "-E", self.log])
+        self.process = subprocess.Popen(self._command())
         until(self._answers)
+
+    def _command(self) -> list[str]:
+        return [str(SSHD), "-f", f"{self.folder}/sshd_config", "-D", "-E", str(self.log)]
 
     until = staticmethod(until)
 
@@ -141,6 +136,52 @@ class Sshd:
         return SshTransport(self.options(**more))
 
 
+class Machine(Sshd):
+    """An sshd with network, processes, name and shared memory of its own; the client sits in the network of *desk*."""
+
+    def __init__(self, folder: Path, number: int, desk: str) -> None:
+        super().__init__(folder, f"gpu-{number}")
+        self.namespace, self.desk = f"{desk}-{number}", desk
+        self.address, self.port = f"10.77.0.1{number}", 22
+        for words in (
+            f"netns add {self.namespace}", f"-n {self.namespace} link set lo up",
+            f"link add eth0 netns {self.namespace} type veth peer name p{number} netns {desk}",
+            f"-n {desk} link set p{number} master br0 up", f"-n {self.namespace} addr add {self.address}/24 dev eth0",
+            f"-n {self.namespace} link set eth0 up",
+        ):  # fmt: skip
+            ip(words)
+        self.trust("host")
+        self.configure()
+
+    def _command(self) -> list[str]:
+        apart = ["ip", "netns", "exec", self.namespace, "unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]  # fmt: skip
+        begin = 'hostname "$0"; mount -t tmpfs tmpfs /dev/shm; "$@" & while :; do wait; sleep 0.1; done'
+        return [*apart, "bash", "-c", begin, self.name, *super()._command()]
+
+    def _answers(self) -> bool:
+        tried = ["ip", "netns", "exec", self.desk, "bash", "-c", f"exec 3<>/dev/tcp/{self.address}/{self.port}"]
+        return subprocess.run(tried, capture_output=True, check=False).returncode == 0
+
+    def die(self) -> None:
+        """Every process there is gone at once."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def lose(self, address: str) -> None:
+        """Nothing that is sent there arrives."""
+        ip(f"-n {self.namespace} route add blackhole {address}/32")
+
+    def link(self, state: str) -> None:
+        """`down`, as when a cable is pulled out, or `up`."""
+        ip(f"-n {self.namespace} link set eth0 {state}")
+
+
+def ip(words: str) -> None:
+    subprocess.run(["ip", *words.split()], check=True, capture_output=True)
+
+
 def give_up(why: str) -> None:
     """Skip where somebody tries it by hand; what runs in CI must not be left out."""
     (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
@@ -161,14 +202,19 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def sshd(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
-    """One that runs; shared logins are its own."""
+def logins(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An sshd can be started, and shared logins are the test's own."""
     if SSHD is None:
         give_up("there is no sshd here: install openssh-server")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     (folder / "run").mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
+
+
+@pytest.fixture
+def sshd(folder: Path, logins: None) -> Iterator[Sshd]:
+    """One that runs."""
     found = Sshd(folder)
     found.start()
     yield found
@@ -222,6 +268,48 @@ not-interpolated = "allow"
 """
 
 
+FLEET = """
+[resources]
+nodes = {count}
+gpus_per_node = 1
+[backend.transport]
+kind = "ssh"
+hosts = {hosts}
+config = "{config}"
+silent_seconds = 3
+connect_seconds = 5
+"""
+
+
+class Fleet(Program):
+    """A desk before several machines, the first of them the chief: each an sshd with a home of its own."""
+
+    def __init__(self, folder: Path, machines: list[Sshd]) -> None:
+        super().__init__(folder)
+        self.machines, self.config = machines, folder / "ssh_config"
+        self.config.write_text("".join(machine.config.read_text() for machine in machines))
+
+    @property
+    def tables(self) -> str:
+        """What the manifest says of them."""
+        hosts = json.dumps([machine.name for machine in self.machines])
+        return FLEET.format(count=len(self.machines), hosts=hosts, config=self.config)
+
+    def demo(self, *, steps: int = 10, seconds: float = 0.05, more: str = "") -> None:
+        text = MANIFEST.format(steps=steps, seconds=seconds) + more + self.tables
+        (self.folder / "srpo.toml").write_text(text)
+
+    def command(self, *words: str, more: str = "") -> None:
+        """Every node runs the same."""
+        text = GENERIC.format(command=json.dumps(words), workspace="~/far") + more
+        (self.folder / "srpo.toml").write_text(text + self.tables)
+
+    def node(self, index: int) -> Path:
+        """Its folder of the only run."""
+        (found,) = self.machines[index].home.glob(f"far/.srpo/runs/far-*/attempt-1/node-{index}")
+        return found
+
+
 class Desk(Program):
     """Where a person sits: a folder with a manifest, and memories of its own."""
 
@@ -243,6 +331,65 @@ class Desk(Program):
     def node(self) -> Path:
         (found,) = self.sshd.home.glob("far/.srpo/runs/far-*/attempt-1/node-0")
         return found
+
+
+@pytest.fixture
+def fleet(folder, logins):
+    """Three machines; what was started there is ended."""
+    machines = []
+    for number in range(3):
+        (folder / f"m{number}").mkdir()
+        machines.append(Sshd(folder / f"m{number}", f"gpu-{number}"))
+    (folder / "desk").mkdir()
+    found = Fleet(folder / "desk", machines)
+    for machine in machines:
+        machine.start()
+    yield found
+    for machine in machines:
+        if machine.process is None:
+            machine.start()
+    for run in found.say("runs", "--refresh", "--json").json["runs"]:
+        if run["state"] != "ended":
+            found.say("stop", run["id"], "--grace", "0")
+    for machine in machines:
+        machine.cut()
+        machine.stop()
+
+
+class Apart(Fleet):
+    """A desk in the network of the machines."""
+
+    def __init__(self, folder: Path, machines: list[Machine], network: str) -> None:
+        super().__init__(folder, machines)
+        self.network = network
+
+    @property
+    def argv(self) -> list[str]:
+        return ["ip", "netns", "exec", self.network, *super().argv]
+
+
+@pytest.fixture
+def apart(folder, logins):
+    """Two machines, each in namespaces of its own, and a desk in a third network; nothing of it reaches this machine's."""
+    if os.geteuid() != 0 or not all(map(shutil.which, ("ip", "unshare"))):
+        give_up("namespaces need root, `ip` and `unshare`: install iproute2")
+    network = f"srpo{os.getpid()}"
+    machines: list[Machine] = []
+    try:
+        for words in (f"netns add {network}", f"-n {network} link set lo up", f"-n {network} link add br0 type bridge",
+                      f"-n {network} link set br0 up", f"-n {network} addr add 10.77.0.254/24 dev br0"):  # fmt: skip
+            ip(words)
+        for number in range(2):
+            (folder / f"m{number}").mkdir()
+            machines.append(Machine(folder / f"m{number}", number, network))
+            machines[-1].start()
+        (folder / "desk").mkdir()
+        yield Apart(folder / "desk", machines, network)
+    finally:
+        for machine in machines:
+            machine.die()
+            ip(f"netns del {machine.namespace}")
+        ip(f"netns del {network}")
 
 
 @pytest.fixture

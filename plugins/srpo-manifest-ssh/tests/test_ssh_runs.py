@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from srpo_manifest.testing import awkward
+from srpo_manifest.testing import awkward, sendable
 
 CI_SECONDS = 90
 
@@ -37,15 +37,6 @@ def test_the_demo_trains_there(desk):
     assert "Progress: 9/10" in desk.say("logs", "--raw").out
     assert desk.sshd.logins == 1
     assert (desk.sshd.home / "far/third_party/srpo/vendor").exists()
-
-
-def sendable(word: str) -> str:
-    """*word* without what no manifest may hold."""
-    return "".join(
-        letter
-        for letter in word
-        if letter in "\n\t" or not (letter < " " or "\x7f" <= letter < "\xa0" or "\ud800" <= letter < "\ue000")
-    )
 
 
 def test_the_same_words_arrive_as_on_this_machine(desk):

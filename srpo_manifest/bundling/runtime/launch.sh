@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Starts the bundle that this file lies in: makes the run's folder and hands over to the supervisor.
 # shellcheck disable=SC2016 # backticks are what people read, and the file `supervisor` expands for itself
-# Usage: bash launch.sh [--run-id ID] [--detach] [--dry-run] [--secrets-on-stdin]
+# Usage: bash launch.sh [--run-id ID] [--detach] [--dry-run] [--secrets-on-stdin] [--node I --chief ADDRESS --port PORT]
 
 refuse() { # STATUS CODE MESSAGE HINT
   printf 'error[%s]: %s\nhint: %s\n' "$2" "$3" "$4" >&2
   exit "$1"
 }
 
-id='' on_stdin='' flags=()
+id='' on_stdin='' node=0 met='' flags=()
 while [ $# -gt 0 ]; do
   case $1 in
     --run-id)
@@ -16,9 +16,21 @@ while [ $# -gt 0 ]; do
       [ -n "$id" ] || refuse 2 usage "\`--run-id\` needs an id" "give one, or leave \`--run-id\` out"
       shift
       ;;
+    --node)
+      case ${2-} in
+        '' | *[!0-9]*) refuse 2 usage "\`--node\` needs a number" 'give the one of this machine, from 0 on' ;;
+      esac
+      node=$2
+      shift
+      ;;
+    --chief | --port)
+      [ -n "${2-}" ] || refuse 2 usage "\`$1\` needs a value" 'give the address of the first machine, and a port that is free there'
+      met=yes flags+=("$1" "$2")
+      shift
+      ;;
     --detach | --dry-run) flags+=("$1") ;;
     --secrets-on-stdin) on_stdin=yes && flags+=("$1") ;;
-    *) refuse 2 usage "unknown argument \`$1\`" "give any of \`--run-id ID\`, \`--detach\`, \`--dry-run\`, \`--secrets-on-stdin\`" ;;
+    *) refuse 2 usage "unknown argument \`$1\`" "give any of \`--run-id ID\`, \`--detach\`, \`--dry-run\`, \`--secrets-on-stdin\`, \`--node I\`, \`--chief ADDRESS\`, \`--port PORT\`" ;;
   esac
   shift
 done
@@ -49,6 +61,8 @@ elif [ ! -e "$here/supervise.sh" ]; then
   refuse 69 python-missing "$asked" 'install python3 on this machine'
 elif [ -e "$here/end.sh" ]; then
   refuse 69 python-missing "$asked, and the command after the end (\`[end]\`) needs one" 'install python3 on this machine, or leave `[end]` out'
+elif [ -n "$met" ]; then
+  refuse 69 python-missing "$asked, and a run of several machines needs one on each" 'install python3 on this machine'
 elif [ -e "$here/deliver.py" ]; then
   refuse 69 python-missing "$asked, and taking over what a script launches needs one" 'install python3 on this machine, or give the whole command as `entry.command`'
 else
@@ -77,4 +91,4 @@ fi
 
 export SRPO_BASH=$BASH
 unset BASH_ENV ENV
-exec "$BASH" --noprofile --norc "$run/supervisor" launch "$run/attempt-1/node-0" "${flags[@]}" --secrets "${secrets[@]}"
+exec "$BASH" --noprofile --norc "$run/supervisor" launch "$run/attempt-1/node-$node" "${flags[@]}" --secrets "${secrets[@]}"

@@ -120,6 +120,9 @@ class Node:
         self.folder = os.path.realpath(folder)
         self.run_folder = os.path.dirname(os.path.dirname(self.folder))
         self.run = os.path.basename(self.run_folder)
+        numbered = re.search(r"/node-(\d+)$", self.folder)
+        self.index = int(numbered[1]) if numbered else 0
+        """Its number among the run's nodes."""
         self.bundle = os.path.join(self.run_folder, "bundle")
         self.workspace = os.path.realpath(os.path.join(self.run_folder, "..", "..", ".."))
 
@@ -136,6 +139,8 @@ class Node:
         if rules is None or rules.get("format") != FORMAT:
             message = f"`{path}` does not hold rules of format {FORMAT}"
             raise Refused("bundle-incomplete", message, "unpack the whole bundle", 2)
+        if self.index:  # the first node alone writes what counts
+            rules = {**rules, "done": {"exit_zero": True}, "artifacts": {}}
         return rules
 
 
@@ -505,17 +510,22 @@ def own_cgroups() -> Iterator[str]:
     return (os.path.normpath(at + path) for at in mounts for path in own)
 
 
-def enclose(run: str, pid: int) -> Optional[str]:
-    """Put a process into a new cgroup of the run. Returns: its folder; None where none may be made."""
+def enclose(name: str, pid: int) -> Optional[str]:
+    """Put a process into a new cgroup of that name. Returns: its folder; None where none may be made."""
     with contextlib.suppress(OSError):
         for own in own_cgroups():
-            made = os.path.join(own, f"srpo-{run}")
+            made = os.path.join(own, f"srpo-{name}")
             if len(os.fsencode(made)) <= LONGEST_CGROUP and os.getpid() in members(own):
                 os.mkdir(made)
                 if tell_cgroup(made, "cgroup.procs", pid):
                     return made
                 os.rmdir(made)
     return None
+
+
+def cgroup_of(node: Node) -> str:
+    """The name of the node's own."""
+    return f"{node.run}.{node.index}" if node.index else node.run
 
 
 def tell_cgroup(cgroup: str, name: str, value: int) -> bool:
@@ -535,11 +545,11 @@ def remove_cgroup(cgroup: str) -> None:
 
 
 def tree(
-    run: str, supervisors: Iterable[Sequence[int]] = (), leader: Sequence[int] = (), cgroup: str = ""
+    run: str, supervisors: Iterable[Sequence[int]] = (), leader: Sequence[int] = (), cgroup: str = "", index: int = 0
 ) -> list[Process]:
-    """Every living process of the run, without its supervisors.
+    """Every living process of one of the run's nodes, without its supervisors.
 
-    These are those that carry its id, those below a supervisor, the leader with those below it, and those in the cgroup.
+    These are those that carry their ids, those below a supervisor, the leader with those below it, and those in the cgroup.
     """
     every = {pid: found for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if (found := process(pid))}
     roots = {pid for pid, start in supervisors if pid in every and every[pid].start == start}
@@ -548,7 +558,7 @@ def tree(
     if leader and leader[0] in every and every[leader[0]].start == leader[1]:
         roots = roots | {leader[0]}
         own.add(leader[0])
-    mark = f"SRPO_RUN_ID={run}".encode()
+    marks = {f"SRPO_RUN_ID={run}".encode(), b"SRPO_RUN_INDEX=%d" % index}
 
     def below(found: Process) -> bool:
         for _ in range(64):
@@ -562,7 +572,7 @@ def tree(
     def carries(pid: int) -> bool:
         try:
             with open(f"/proc/{pid}/environ", "rb") as file:
-                return mark in file.read().split(b"\0")
+                return marks <= {*file.read().split(b"\0")}
         except OSError:
             return False
 
@@ -1251,15 +1261,29 @@ class Page(ctypes.Structure):
         return {tuple(self.told[2 * at : 2 * at + 2]) for at in range(self.told_count)}
 
 
+class Meeting(NamedTuple):
+    """Where the run's nodes meet: an address of the first one that the others reach, and a port there."""
+
+    chief: str
+    port: int
+
+
 class Job:
     """What both supervisors know: it is settled before the first of them starts. Its secrets stay in memory.
 
-    *left* is slot 0 of a run whose supervisors have died, and empty where that is blank; None for a new run.
+    *met* is None where the run has one node, or was started before. *left* is slot 0 of a run whose supervisors have died, and empty where that is blank; None for a new run.
     Raises: Refused where the bundle or the folder is not as it must be.
     """
 
     def __init__(
-        self, node: Node, lock: int, umask: int, secrets: dict[str, str], dry_run: bool, left: Optional[Record] = None
+        self,
+        node: Node,
+        lock: int,
+        umask: int,
+        secrets: dict[str, str],
+        dry_run: bool,
+        left: Optional[Record] = None,
+        met: Optional[Meeting] = None,
     ) -> None:
         self.node, self.lock, self.rules, self.left = node, lock, node.rules(), left
         self.adopted = left is not None
@@ -1291,7 +1315,7 @@ class Job:
             self.keep_page()
             self._remember()
         self.dry_run = self.page.dry_run
-        self.environment = environment(node, self.dry_run, secrets)
+        self.environment = environment(node, self.dry_run, secrets, met)
 
     def files(self) -> set[int]:
         """What supervisors hold open."""
@@ -1334,7 +1358,7 @@ def late_words(node: Node, rules: Record) -> dict[str, str]:
     return {**words, "repo.dir": expand(rules.get("repo") or "", words)}
 
 
-def environment(node: Node, dry_run: bool, secrets: dict[str, str]) -> dict[str, str]:
+def environment(node: Node, dry_run: bool, secrets: dict[str, str], met: Optional[Meeting]) -> dict[str, str]:
     """The leader's: the inherited one, less what would change its bash or comes from another run."""
     prefixes = ("BASH_FUNC_", "SRPO_RUN_", "SRPO_SECRETS", "SRPO_DRY_RUN")
     inherited = {
@@ -1345,8 +1369,9 @@ def environment(node: Node, dry_run: bool, secrets: dict[str, str]) -> dict[str,
     own = {
         "SRPO_RUN_ID": node.run,
         "SRPO_RUN_DIR": node.folder,
-        "SRPO_RUN_INDEX": "0",
-        "SRPO_RUN_CHIEF": "127.0.0.1",
+        "SRPO_RUN_INDEX": str(node.index),
+        "SRPO_RUN_CHIEF": met.chief if met else "127.0.0.1",
+        **({"SRPO_RUN_PORT": str(met.port)} if met else {}),
         "SRPO_BUNDLE": node.bundle,
         "SRPO_PYTHON": sys.executable,
     }
@@ -1548,7 +1573,7 @@ def run_inner(job: Job, outer: list[int], ack: int) -> None:
         leader, gate = fork_bash(job, "leader.sh", {}, ack)
         record = {"format": FORMAT, "pid": leader, "start": identity(leader)[1], "boot": boot_id(), **both}
         record.update(time=now(), run=job.node.run)
-        for name, value in (("host", os.uname().nodename), ("cgroup", enclose(job.node.run, leader))):
+        for name, value in (("host", os.uname().nodename), ("cgroup", enclose(cgroup_of(job.node), leader))):
             if value and fits({**record, name: value}):
                 record[name] = value
         job.slots.write(IDENTITY, record)
@@ -1855,7 +1880,7 @@ class Supervisor:
     def _tree(self) -> list[Process]:
         if self.job.restarted:
             return []
-        return tree(self.job.node.run, self.supervisors, self.leader or (), self.cgroup)
+        return tree(self.job.node.run, self.supervisors, self.leader or (), self.cgroup, self.job.node.index)
 
     def _reap(self) -> list[tuple[int, int]]:
         self.job.pulse.value = time.monotonic()
@@ -2327,12 +2352,15 @@ def end_of(node: Node) -> Optional[Record]:
 # Verbs --------------------------------------------------------------------------------------------------------------
 
 
-def launch(node: Node, detach: bool, dry_run: bool, names: list[str], on_stdin: bool) -> int:
+def launch(
+    node: Node, detach: bool, dry_run: bool, names: list[str], on_stdin: bool, chief: Optional[str], port: Optional[int]
+) -> int:
     """Start the job and return once that is recorded for good; attached, show its log until it ends."""
     secrets = launch_secrets(names, on_stdin)
     with alone(node):
         secrets = {**secrets, **target_secrets(node, node.rules())}
-        job = Job(node, *claim(node), secrets, dry_run)
+        met = Meeting(chief, port) if chief and port else None
+        job = Job(node, *claim(node), secrets, dry_run, met=met)
         outer = start_supervisors(job)
         os.close(job.lock)
     if read_slots(node.path("slots"))[0][IDENTITY] is None:
@@ -2494,9 +2522,9 @@ def remains(node: Node) -> str:
         return ""
     left = read_slots(node.path("slots"))[0][IDENTITY]
     if left and left["boot"] == boot_id():
-        found = tree(node.run, (), (left["pid"], left["start"]), left.get("cgroup", ""))
+        found = tree(node.run, (), (left["pid"], left["start"]), left.get("cgroup", ""), node.index)
     else:
-        found = tree(node.run)
+        found = tree(node.run, index=node.index)
     return ", ".join(str(one.pid) for one in found)
 
 
@@ -2616,10 +2644,14 @@ def predicate(op: str, found: Optional[str], value: Any) -> Optional[bool]:
 
 
 def port(node: Node) -> int:
-    """Print a TCP port that is free now, or the one that the plan names."""
+    """Print a TCP port that is free now, or the one that the plan names, or at which the run's nodes meet."""
     import socket
 
-    wanted = node.rules().get("port")
+    met = os.environ.get("SRPO_RUN_PORT")
+    if met and node.index:
+        print(met)
+        return 0
+    wanted = int(met) if met else node.rules().get("port")
     both = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both else socket.AF_INET
     try:
@@ -3021,6 +3053,8 @@ def parsed() -> Record:
     one.add_argument("--dry-run", action="store_true")
     one.add_argument("--secrets-on-stdin", action="store_true", dest="on_stdin")
     one.add_argument("--secrets", nargs="*", default=[], metavar="NAME", dest="names")
+    one.add_argument("--chief", metavar="ADDRESS", help="the first of several nodes, as the others reach it")
+    one.add_argument("--port", type=int, help="where they meet there")
     verb(status, node=True)
     one = verb(stop, node=True)
     one.add_argument("--grace", type=float, metavar="SECONDS")

@@ -1,0 +1,290 @@
+"""Runs of several nodes, each on a machine of its own behind ssh."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from srpo_manifest.testing import Program
+
+MANY = 64
+
+
+def outcomes(status):
+    return [node["outcome"] for node in status["nodes"]]
+
+
+def test_the_demo_trains_on_three_machines(fleet):
+    """Each rank on its own, at one meeting point; the first one's artifacts end it, and the others with it."""
+    fleet.demo()
+    said = fleet.say("apply", "--json")
+    assert said.status == 0, said.err
+    status = fleet.say("status", "--json").json
+    assert (status["outcome"], status["reason"]) == ("succeeded", "the done rule holds")
+    assert [node["place"] for node in status["nodes"]] == ["gpu-0", "gpu-1", "gpu-2"]
+    assert all(node["state"] == "ended" for node in status["nodes"])
+    assert [event["event"] for event in said.events].count("run.ended") == 1
+    shown = fleet.say("status").out
+    assert "node 2      gpu-2  stopped: node 0 (gpu-0) succeeded" in shown
+    logs = fleet.say("logs").out
+    for number in range(3):
+        assert f"[gpu-{number}] node {number} of 3, workers: 1, run: {status['run']}, chief: " in logs
+        alone = fleet.say("logs", "--node", str(number), "--raw").out
+        assert alone == (fleet.node(number) / "log").read_text()
+    refused = fleet.say("logs", "--raw")
+    assert (refused.status, "--node" in refused.err) == (2, True)
+    assert "numbered from 0 to 2" in fleet.say("logs", "--node", "3").err
+    fetched = fleet.folder / "runs" / status["run"]
+    assert (fetched / "log").read_text() == (fleet.node(0) / "log").read_text()
+    assert (fetched / "node-2/log").read_text() == (fleet.node(2) / "log").read_text()
+
+
+def test_a_script_that_runs_itself_hands_over_on_each_machine(fleet):
+    """The ranks are those of the plan, whoever starts them; a dry run of all nodes comes before."""
+    fleet.demo(more='[entry]\nmode = "shim"\n')
+    dry = fleet.say("apply", "--dry-run")
+    assert dry.status == 0, dry.err
+    said = fleet.say("apply")
+    assert said.status == 0, said.err
+    logs = fleet.say("logs").out
+    assert all(f"[gpu-{number}] node {number} of 3, workers: 1" in logs for number in range(3))
+
+
+def test_each_node_gets_its_number_and_all_the_same_meeting_point(fleet):
+    """Here as variables; the demo's script reads the platform's own."""
+    fleet.command("bash", "-c", 'echo "$SRPO_RUN_INDEX $SRPO_RUN_CHIEF $SRPO_RUN_PORT"')
+    assert fleet.say("apply").status == 0
+    told = [(fleet.node(number) / "log").read_text().split() for number in range(3)]
+    assert [line[0] for line in told] == ["0", "1", "2"]
+    ((chief, port),) = {(line[1], line[2]) for line in told}
+    assert chief
+    assert int(port) > 0
+
+
+def test_a_node_that_fails_takes_the_others_along(fleet):
+    """The run has failed, for its reason; nobody waits for ever."""
+    fleet.command(
+        "bash", "-c", 'if [ "$SRPO_RUN_INDEX" = 2 ]; then echo "error: no more disk" >&2; exit 7; fi; sleep 600'
+    )
+    said = fleet.say("apply")
+    assert said.status == 1, said.err
+    status = fleet.say("status", "--json").json
+    assert (status["outcome"], status["exit"]) == ("failed", 7)
+    assert status["reason"].startswith("node 2 (gpu-2): exit status 7")
+    assert outcomes(status) == ["stopped", "stopped", "failed"]
+    assert "node 2 (gpu-2) failed" in (fleet.node(0) / "result.json").read_text()
+
+
+def test_nobody_attached_and_the_next_command_ends_the_rest(fleet):
+    """A node that failed meanwhile is seen by `status`."""
+    fleet.command("bash", "-c", 'if [ "$SRPO_RUN_INDEX" = 1 ]; then exit 7; fi; sleep 600')
+    assert fleet.say("apply", "--detach").status == 0
+    fleet.machines[0].until((fleet.node(1) / "result.json").exists)
+    assert fleet.say("status", "--json").json["state"] == "stopping"
+    assert fleet.say("wait").status == 1
+    assert outcomes(fleet.say("status", "--json").json) == ["stopped", "failed", "stopped"]
+
+
+def test_a_stop_reaches_all(fleet):
+    """From another terminal; and the client that is attached sees the end."""
+    fleet.command("sleep", "600")
+    client = fleet.start("apply", "--json")
+    fleet.machines[0].until(lambda: list(fleet.machines[0].home.glob("far/.srpo/runs/far-*/attempt-1/node-0/phases")))
+    fleet.machines[0].until(lambda: fleet.say("status", "--json").json["state"] == "running")
+    stopped = fleet.say("stop", "--json")
+    assert stopped.status == 0, stopped.err
+    assert outcomes(stopped.json) == ["stopped"] * 3
+    assert client.wait(timeout=60) == 1
+    client.communicate()
+
+
+def test_the_plan_asks_every_machine(fleet):
+    """What one of them lacks is told with its name, and a saved plan knows it as well; one that is not alike is refused."""
+    for machine in fleet.machines[:2]:
+        (machine.home / "far").mkdir()
+        (machine.home / "far/weights.bin").write_text("here")
+    fleet.command("true", more='\n[[files]]\npath = "weights.bin"\n')
+    said = fleet.say("plan", "--out", "plan.json")
+    assert said.status == 4
+    assert "error[file-missing]: on `gpu-2`: " in said.err + said.out
+    assert "gpu-1" not in said.err + said.out
+    (fleet.machines[2].home / "far").mkdir()
+    (fleet.machines[2].home / "far/weights.bin").write_text("here")
+    assert fleet.say("plan").status == 0
+    vendor = fleet.machines[1].home / "far/third_party/srpo/vendor"
+    vendor.mkdir(parents=True)
+    (vendor / "mine.txt").write_text("a folder of my own")
+    said = fleet.say("plan", "--json")
+    assert said.status == 4
+    assert any("`gpu-1`" in one["message"] for one in said.json["refusals"])
+    assert fleet.say("apply").status == 4
+
+
+def test_what_cannot_start_everywhere_starts_nowhere(fleet):
+    """The machine is named; what had begun elsewhere is ended, and no record is left."""
+    (fleet.machines[1].home / "far").mkdir()
+    (fleet.machines[1].home / "far/.srpo").write_text("a file stands where our folder belongs")
+    fleet.command("sleep", "600")
+    said = fleet.say("apply")
+    assert said.status == 5, said.err
+    assert "gpu-1: " in said.err
+    assert fleet.say("runs", "--json").json["runs"] == []
+    for machine in (fleet.machines[0], fleet.machines[2]):
+        for result in machine.home.glob("far/.srpo/runs/far-*/attempt-1/node-*/result.json"):
+            assert json.loads(result.read_text())["outcome"] in ("stopped", "failed")
+        assert not [
+            run
+            for run in machine.home.glob("far/.srpo/runs/far-*/attempt-1/node-*")
+            if not (run / "result.json").exists()
+        ]
+
+
+SLOW = "sleep 4\n"
+
+
+def test_whoever_asks_while_it_starts_ends_nothing(fleet):
+    """One machine is slow to begin, and another terminal is impatient."""
+    (fleet.machines[1].home / ".bashrc").write_text(SLOW)
+    fleet.command("sleep", "20")
+    client = fleet.start("apply", "--detach")
+    fleet.machines[0].until(lambda: list(fleet.machines[0].home.glob("far/.srpo/runs/far-*/attempt-1/node-0/slots")))
+    assert not list(fleet.machines[1].home.glob("far/.srpo/runs/far-*"))
+    asked = fleet.say("status", "--json").json
+    assert asked["state"] in ("pending", "preparing", "running")
+    _, err = client.communicate(timeout=60)
+    assert client.returncode == 0, err
+    (fleet.machines[1].home / ".bashrc").write_text("")
+    assert fleet.say("wait").status == 0, fleet.say("status").out
+
+
+def test_a_client_that_is_killed_while_it_starts_leaves_nothing_that_waits(fleet):
+    """What had begun is ended by the next command."""
+    (fleet.machines[1].home / ".bashrc").write_text(SLOW)
+    fleet.command("sleep", "600")
+    client = fleet.start("apply")
+    fleet.machines[0].until(lambda: list(fleet.machines[0].home.glob("far/.srpo/runs/far-*/attempt-1/node-0/slots")))
+    client.send_signal(signal.SIGKILL)
+    client.communicate()
+    fleet.machines[1].cut()
+    (fleet.machines[1].home / ".bashrc").write_text("")
+    fleet.machines[0].until(lambda: fleet.say("status", "--json").json["state"] == "ended")
+    status = fleet.say("status", "--json").json
+    assert status["outcome"] == "lost"
+    assert status["nodes"][0]["outcome"] == "stopped"
+
+
+def test_a_machine_out_of_reach_keeps_all_from_starting(fleet):
+    """It is named, and nothing was sent."""
+    fleet.machines[2].stop()
+    fleet.command("true")
+    said = fleet.say("apply")
+    assert said.status == 5
+    assert "error[host-unreachable]: `gpu-2`" in said.err
+    assert not (fleet.machines[0].home / "far/.srpo/runs").exists()
+
+
+def test_contact_with_one_is_lost_and_the_run_goes_on(fleet):
+    """It is told with the node; what the others are is told as well, and a stop says whom it did not reach."""
+    fleet.command("sleep", "600")
+    assert fleet.say("apply", "--detach").status == 0
+    fleet.machines[0].until(lambda: fleet.say("status", "--json").json["state"] == "running")
+    fleet.machines[1].cut()
+    fleet.machines[1].stop()
+    status = fleet.say("status", "--json").json
+    assert (status["state"], status["outcome"]) == ("running", None)
+    assert [node["state"] for node in status["nodes"]] == ["running", None, "running"]
+    assert "gpu-1" in status["nodes"][1]["reason"]
+    stopped = fleet.say("stop", "--no-wait")
+    assert (stopped.status, "gpu-1" in stopped.err) == (5, True)
+    fleet.machines[1].start()
+    assert fleet.say("stop").status == 0
+    assert outcomes(fleet.say("status", "--json").json) == ["stopped"] * 3
+
+
+def test_a_client_that_is_killed_is_not_missed(fleet):
+    """Another one attaches, and takes all nodes to the end."""
+    fleet.demo(steps=60)
+    client = fleet.start("apply")
+    fleet.machines[0].until(lambda: list(fleet.machines[0].home.glob("far/.srpo/runs/far-*/attempt-1/node-0/phases")))
+    client.send_signal(signal.SIGKILL)
+    client.communicate()
+    attached = fleet.say("attach")
+    assert attached.status == 0, attached.err
+    assert outcomes(fleet.say("status", "--json").json) == ["succeeded", "stopped", "stopped"]
+
+
+def test_machines_may_share_their_disk(fleet):
+    """One workspace, one run folder, a folder for each node in it."""
+    for machine in fleet.machines[1:]:
+        machine.home.joinpath(".bashrc").unlink()
+        machine.home.rmdir()
+        machine.home.symlink_to(fleet.machines[0].home)
+    fleet.demo()
+    said = fleet.say("apply")
+    assert said.status == 0, said.err
+    (run,) = fleet.machines[0].home.glob("far/.srpo/runs/far-*")
+    assert sorted(path.name for path in (run / "attempt-1").iterdir()) == ["node-0", "node-1", "node-2"]
+    assert not (run / "starting").exists()
+    pruned = fleet.say("prune", "--keep", "0", "--yes")
+    assert not run.exists(), pruned.err
+
+
+def test_prune_forgets_no_machine(fleet):
+    """What a run left is removed everywhere."""
+    fleet.command("true")
+    assert fleet.say("apply").status == 0
+    runs = [run for machine in fleet.machines for run in machine.home.glob("far/.srpo/runs/far-*")]
+    assert len(runs) == 3
+    pruned = fleet.say("prune", "--keep", "0", "--yes")
+    assert pruned.status == 0, pruned.err
+    assert not any(run.exists() for run in runs)
+    assert fleet.say("runs", "--json").json["runs"] == []
+
+
+STAND_IN = """#!{python}
+import os, pathlib, sys, time
+words, here = sys.argv[1:], pathlib.Path({here!r})
+host = words[words.index("--") + 1] if "--" in words else words[-1]
+if "-G" in words:
+    print("hostname", host)
+elif "-O" in words:
+    sys.exit(255)
+elif words[-1] != "exit":
+    (here / host).touch()
+    until = time.monotonic() + 90
+    while len(list(here.iterdir())) < {many} and time.monotonic() < until:
+        time.sleep(0.05)
+    if len(list(here.iterdir())) < {many}:
+        sys.exit("not all of them were asked at once")
+    os.execvp("bash", ["bash", "-c", words[-1]])
+"""
+
+
+def test_sixty_four_machines_are_asked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The stand-in for ssh answers nobody before all of them have been called."""
+    bin_folder, here = tmp_path / "bin", tmp_path / "here"
+    for folder in (bin_folder, here, tmp_path / "run"):
+        folder.mkdir(mode=0o700)
+    ssh = bin_folder / "ssh"
+    ssh.write_text(STAND_IN.format(python=sys.executable, here=str(here), many=MANY))
+    ssh.chmod(0o755)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    desk = Program(tmp_path)
+    run = "far-20260102T030405Z-abcdef"
+    record = {
+        "format": 1, "id": run, "name": "far", "plan": "0" * 64, "manifest": str(tmp_path / "srpo.toml"),
+        "workspace": str(tmp_path), "folder": f"{tmp_path}/.srpo/runs/{run}",
+        "transport": {"kind": "ssh", "hosts": [f"m{number}" for number in range(MANY)]}, "launcher": {"kind": "direct"},
+        "started": "2026-01-02T03:04:05Z",
+    }  # fmt: skip
+    home = Path(desk.env["SRPO_MANIFEST_HOME"], "runs", run)
+    home.mkdir(parents=True, mode=0o700)
+    (home / "record.json").write_text(json.dumps(record))
+    said = desk.say("status", "--json", PATH=f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
+    assert len(list(here.iterdir())) == MANY, said.err
+    assert "at once" not in said.err

@@ -1,0 +1,162 @@
+"""One node of a run on record: asking, stopping, following it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from srpo_manifest.engine import records
+from srpo_manifest.errors import ContactLost, LaunchError, TransportError
+from srpo_manifest.ports.arrival import node_name
+from srpo_manifest.ports.following import Chunk, Offsets, Place, follow, parse_follow, parse_seek, seek
+from srpo_manifest.ports.launcher import Launcher
+from srpo_manifest.ports.probes import Answer
+from srpo_manifest.ports.transport import Transport
+from srpo_manifest.values.run import FORMAT, Mark, Raised, Record, Status
+from srpo_manifest.wording import ticked
+
+ASK_SECONDS = 60.0
+WAIT_SECONDS = 20.0
+START = Offsets()
+_PATIENCE = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Pauses between tries while contact is lost; the last one repeats."""
+
+DECODING = threading.Lock()
+"""msgspec 0.22 crashes where two threads are the first to decode a type, and nodes and runs are asked in parallel."""
+
+
+class Node:
+    """A node of a run: its machine, and its number there. *folder* is the run's, as shell text."""
+
+    def __init__(self, record: Record, folder: str, transport: Transport, launcher: Launcher, index: int) -> None:
+        self.record, self.folder, self.transport, self.launcher, self.index = record, folder, transport, launcher, index
+
+    @property
+    def where(self) -> str:
+        """Its folder as people write it."""
+        return f"{self.record.folder.replace('${target.home}', '~')}/{node_name(self.index)}"
+
+    def status(self) -> Status:
+        """Ask how it is, and take it over where it lost its supervisors.
+
+        Raises: TransportError; LaunchError for an answer that cannot be read, and `run-absent` where its folder is not
+        there and how it ended was never seen.
+        """
+        found = self._status()
+        if not found.unfinished:
+            return found
+        adopted = self._exec(self.launcher.adopt(self.folder, self.index))
+        found = self._status()
+        if adopted.status == 0 or not found.unfinished:
+            return found
+        lines = adopted.error.decode("utf-8", "replace").splitlines()
+        told = Raised(
+            time=found.started or "",
+            code="run-unadopted",
+            message=next((line.partition("]: ")[2] for line in lines if line.startswith("error[")), adopted.complaint),
+            hints=tuple(line.removeprefix("hint: ") for line in lines if line.startswith("hint: ")),
+        )
+        return msgspec.structs.replace(found, warnings=(*found.warnings, told))
+
+    def stop(self, *, reason: str, grace_seconds: float | None = None, checkpoint_seconds: float | None = None) -> None:
+        """Ask it to end; returns once the request lies there durably. Raises: TransportError; LaunchError."""
+        waits = {"grace_seconds": grace_seconds, "checkpoint_seconds": checkpoint_seconds}
+        answer = self._exec(self.launcher.stop(self.folder, **waits, reason=reason, node=self.index))
+        if answer.status != 0:
+            raise LaunchError("stop-failed", f"the request to stop was not taken: {answer.complaint}")
+
+    def mark(self, what: Mark) -> None:
+        """Leave a mark that `[end]` of the run heeds. Raises: TransportError; LaunchError."""
+        answer = self._exec(self.launcher.mark(self.folder, what, self.index))
+        if answer.status != 0:
+            raise LaunchError(
+                "mark-failed", f"the mark {ticked(what)} was not taken: {answer.complaint}", "see the run's folder"
+            )
+
+    def tidy(self) -> None:
+        """End what a lost run left behind whose supervisor is too old to take it over.
+
+        Raises: TransportError; LaunchError where something cannot be ended.
+        """
+        answer = self._exec(self.launcher.tidy(self.folder, self.index))
+        if answer.status != 0:
+            raise LaunchError("tidy-failed", f"processes of the lost run go on: {answer.complaint or answer.text}")
+
+    def seek(self, *, lines: int | None = None, since: float | None = None, ago_seconds: float | None = None) -> Place:
+        """Where the log's last lines begin, or what it got since a moment. Raises: TransportError; LaunchError."""
+        return parse_seek(
+            self._exec(seek(self.folder, lines=lines, since=since, ago_seconds=ago_seconds, node=self.index))
+        )
+
+    def chunks(
+        self,
+        at: Offsets = START,
+        *,
+        wait_seconds: float = WAIT_SECONDS,
+        lost: Callable[[str | None], None] = lambda _: None,
+        patience_tries: int | None = None,
+    ) -> Iterator[Chunk]:
+        """What is new beyond the offsets, again and again, to the end of the run.
+
+        *lost* hears the reason when contact breaks, and None when it is back: the offsets make up for the gap.
+        *patience_tries* limits the tries; None goes on for ever. Raises: ContactLost; LaunchError.
+        """
+        failures = 0
+        while True:
+            text = follow(self.folder, at, wait_seconds=wait_seconds, node=self.index)
+            try:
+                chunk = parse_follow(self.transport.exec(text, timeout_seconds=wait_seconds + ASK_SECONDS), at)
+                if chunk.unfinished and not self.status().unfinished:
+                    chunk = msgspec.structs.replace(chunk, state="stopping")
+            except TransportError as error:
+                if failures == 0:
+                    lost(str(error))
+                if patience_tries is not None and failures >= patience_tries:
+                    raise ContactLost("contact-lost", f"no contact with {self.transport.place}: {error}") from error
+                time.sleep(_PATIENCE[min(failures, len(_PATIENCE) - 1)])
+                failures += 1
+                continue
+            if failures:
+                lost(None)
+                failures = 0
+            yield chunk
+            at = chunk.after
+            if chunk.state == "ended" and not chunk.events and not chunk.log:
+                return
+
+    def _status(self) -> Status:
+        answer = self._exec(self.launcher.status(self.folder, self.index))
+        try:
+            with DECODING:
+                return self.launcher.parse_status(answer)
+        except LaunchError as error:
+            if error.code != "run-absent":
+                raise
+        return self._remembered()
+
+    def _remembered(self) -> Status:
+        """How a run ended whose folder is not there. Raises: LaunchError `run-absent` where that was not seen."""
+        run, seen = self.record.id, records.seen_briefly(self.record.id)
+        if seen.state is None:
+            return Status(
+                format=FORMAT, run=run, state="ended", outcome="lost", reason="it was never started", unfinished=False
+            )
+        gone = f"its folder is not on the target any more: it was looked for on {self.transport.place} in {ticked(self.record.folder)}"
+        hints = (
+            "mount its disk, or put the folder back, where it was moved",
+            "`srpo-manifest prune` removes its record, where it was deleted",
+        )
+        last = records.seen(run)
+        if last is None or last.state != "ended" or last.unfinished:
+            raise LaunchError(
+                "run-absent", f"run {ticked(run)}: {gone}; it was last seen {seen.outcome or seen.state}", *hints
+            )
+        told = Raised(time=last.ended or "", code="run-absent", message=f"{gone}; this was seen last", hints=hints)
+        others = (one for one in last.warnings if one.code != told.code)
+        return msgspec.structs.replace(last, warnings=(*others, told))
+
+    def _exec(self, script: str) -> Answer:
+        return self.transport.exec(script, timeout_seconds=ASK_SECONDS)

@@ -1,0 +1,114 @@
+"""Starting a run on several machines: on all of them, or on none."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from srpo_manifest.engine.launching import launch
+from srpo_manifest.engine.several import at_once
+from srpo_manifest.errors import LaunchError, SrpoManifestError
+from srpo_manifest.ports.launcher import Launcher
+from srpo_manifest.ports.transport import Transport
+from srpo_manifest.values.run import Rank
+from srpo_manifest.wording import listed
+
+_CHUNK = 1 << 20
+_ASK_SECONDS = 60.0
+_END_SECONDS = 60.0
+
+
+def roll_out(
+    tar: Iterator[bytes],
+    folder: str,
+    values: Mapping[str, str],
+    machines: Sequence[Transport],
+    ranks: Sequence[Rank],
+    launcher: Launcher,
+    *,
+    dry_run: bool,
+    given_up: Callable[[], bool],
+) -> None:
+    """Start every node; where one cannot be, those that were are ended again.
+
+    Raises: LaunchError with the code of what kept the first one; `launch-unsure` where a node may go on.
+    """
+    broken = threading.Event()
+
+    def start(machine: Transport, rank: Rank, spool: Path) -> None:
+        try:
+            launch(
+                _chunks(spool),
+                folder,
+                dict(values),
+                machine,
+                launcher,
+                dry_run=dry_run,
+                rank=rank,
+                given_up=lambda: broken.is_set() or given_up(),
+            )
+        except BaseException:
+            broken.set()
+            raise
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        spool = Path(scratch, "bundle.tar")
+        with spool.open("wb") as file:
+            file.writelines(tar)
+        answers = at_once([partial(start, *each, spool) for each in zip(machines, ranks, strict=True)])
+    faults = [
+        (machine, answer)
+        for machine, answer in zip(machines, answers, strict=True)
+        if isinstance(answer, SrpoManifestError)
+    ]
+    if not faults:
+        return
+    begun = [
+        rank.index
+        for rank, answer in zip(ranks, answers, strict=True)
+        if answer is None or (isinstance(answer, SrpoManifestError) and answer.code == "launch-unsure")
+    ]
+    at, fault = min(faults, key=lambda one: one[1].code in ("launch-given-up", "launch-unsure"))
+    told = str(fault) if fault.code == "launch-given-up" else f"{at.place}: {fault}"
+    ends = at_once(
+        [partial(_end, machines[node], node, folder, launcher, f"{at.place} was not started") for node in begun]
+    )
+    left = [machines[node].place for node, end in zip(begun, ends, strict=True) if end is not True]
+    if left:
+        raise LaunchError(
+            "launch-unsure",
+            f"{told}; and what was started on {listed(left, 'and')} could not be ended",
+            "`srpo-manifest stop last` tries again",
+        )
+    taken_back = (
+        f"; what was started on {listed((machines[node].place for node in begun), 'and')} was ended" if begun else ""
+    )
+    raise LaunchError(fault.code, told + taken_back, *fault.findings[0].hints)
+
+
+def _end(machine: Transport, node: int, folder: str, launcher: Launcher, why: str) -> bool:
+    """Whether the node has ended, or never began."""
+    stop = launcher.stop(folder, grace_seconds=0, checkpoint_seconds=0, reason=why, node=node)
+    machine.exec(stop, timeout_seconds=_ASK_SECONDS)
+    until = time.monotonic() + _END_SECONDS
+    while time.monotonic() < until:
+        try:
+            answer = machine.exec(launcher.status(folder, node), timeout_seconds=_ASK_SECONDS)
+            if launcher.parse_status(answer).state == "ended":
+                return True
+        except LaunchError as error:
+            if error.code == "run-absent":
+                return True
+            raise
+        time.sleep(0.2)
+    return False
+
+
+def _chunks(spool: Path) -> Iterator[bytes]:
+    with spool.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
