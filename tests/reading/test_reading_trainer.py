@@ -65,7 +65,7 @@ def test_a_description_is_read(root: Path) -> None:
         ),
         (
             "name = 'x'",
-            "error[missing-key]: the trainer description needs `format`\n  --> own.toml\nhint: write `format = …`",
+            "error[missing-key]: the trainer description needs `format`\n  --> own.toml (format)\nhint: write `format = …`",
         ),
     ],
 )
