@@ -207,7 +207,7 @@ class Runner:
         Raises: PlanRefused; ManifestError for a secret or carried file without value; LaunchError; TransportError.
         """
         from srpo_manifest.engine import launching, meeting, records, rollout  # noqa: PLC0415 - a plan launches nothing
-        from srpo_manifest.engine.locks import held  # noqa: PLC0415 - likewise
+        from srpo_manifest.engine.locks import forget, held  # noqa: PLC0415 - likewise
 
         decision.refuse()
         plan = decision.plan
@@ -229,21 +229,22 @@ class Runner:
         try:
             if several[1:]:
                 given = decision.planned.env.get("CHIEF_IP")
-                chief = given.text if isinstance(given, Word) else None
-                with held(records.coming(run), code="launch-busy", patience_seconds=0.0):
+                chief = given.text if isinstance(given, Word) else values.get("CHIEF_IP")
+                with held(records.coming(run), code="launch-busy", patience_seconds=1.0):
                     ranks = meeting.meet(several, chief=chief, port=decision.planned.port)
                     rollout.roll_out(
                         stream, folder, values, several, ranks, launcher, dry_run=dry_run, given_up=given_up
                     )
                     records.saw(record, pending)
+                    forget(records.coming(run))
             else:
                 launching.launch(stream, folder, values, transport, launcher, dry_run=dry_run, given_up=given_up)
+                records.saw(record, pending)
         except SrpoManifestError as error:
             # what a plugin broke off may have started all the same
             if error.code != "launch-unsure" and not isinstance(error, PluginError):
                 records.discard(record)
             raise
-        records.saw(record, pending)
         self.emit("step.finished", run=run, step="launch", action="run")
         return record
 

@@ -223,14 +223,23 @@ def _reads(wanted: Wanted, facts: Facts) -> Mapping[str, int]:
 
 
 def _chief(wanted: Wanted, facts: Facts) -> str | None:
-    """An address that the manifest gives; only the direct launcher's first node is the one that is asked."""
+    """An address that the manifest gives, where the machine that is asked is the only one."""
     given = wanted.manifest.env.get("CHIEF_IP")
-    direct = wanted.manifest.backend.launcher.kind == "direct"
-    return given if direct and isinstance(given, str) and given and "CHIEF_IP" in _reads(wanted, facts) else None
+    return (
+        given
+        if _is_alone(wanted) and isinstance(given, str) and given and "CHIEF_IP" in _reads(wanted, facts)
+        else None
+    )
 
 
 def _port(wanted: Wanted) -> int | None:
-    return wanted.manifest.resources.port if wanted.manifest.backend.launcher.kind == "direct" else None
+    return wanted.manifest.resources.port if _is_alone(wanted) else None
+
+
+def _is_alone(wanted: Wanted) -> bool:
+    """Several machines try out their meeting point before they start."""
+    backend = wanted.manifest.backend
+    return backend.launcher.kind == "direct" and backend.transport.machines == 1
 
 
 def _python(program: str, *arguments: str) -> str:

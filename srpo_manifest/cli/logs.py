@@ -14,7 +14,7 @@ from srpo_manifest.cli.output import say
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.engine.node import Node
-from srpo_manifest.engine.several import merged
+from srpo_manifest.engine.several import interleaved
 from srpo_manifest.errors import UsageError
 from srpo_manifest.ports.following import CHUNK_BYTES, Offsets
 from srpo_manifest.reading.joblog import Lines, last_state, plain
@@ -61,7 +61,7 @@ def command(
         else Bytes()
     )
     nodes = _chosen(contact, node, one=raw and not as_json)
-    pieces = merged([_pieces(each, _begin(each, lines, moment), follow=follow) for each in nodes])
+    pieces = interleaved([_pieces(each, lines, moment, follow=follow) for each in nodes])
     if raw and pattern is None and not as_json:
         for _, piece in pieces:
             show.line(piece)
@@ -97,14 +97,16 @@ def _chosen(contact: Contact, number: int | None, *, one: bool) -> tuple[Node, .
     return nodes if number is None else nodes[number : number + 1]
 
 
-def _pieces(node: Node, begin: int, *, follow: bool) -> Iterator[bytes]:
+def _pieces(node: Node, lines: int | None, moment: datetime | float | None, *, follow: bool) -> Iterator[bytes]:
     """The log as it comes; an empty piece ends a line that nothing more belongs to."""
 
     def lost(reason: str | None) -> None:
         say(f"contact lost: {reason}; trying again" if reason else "contact restored")
 
     tries, wait_seconds = (None, 20.0) if follow else (3, 0.0)
-    for chunk in node.chunks(Offsets(log=begin), wait_seconds=wait_seconds, lost=lost, patience_tries=tries):
+    for chunk in node.chunks(
+        Offsets(log=_begin(node, lines, moment)), wait_seconds=wait_seconds, lost=lost, patience_tries=tries
+    ):
         if chunk.log_anew:
             yield b""
             say(ANEW)

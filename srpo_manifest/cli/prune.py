@@ -59,6 +59,7 @@ def command(
         done += pruning.take_mirrors(choice) if yes else ()
     else:
         found = list(_looked(said, wish))
+        tell(one.fault for one in found if one.fault)
         for one in found:
             looked_at(one.place, one.choice)
         _told(going, as_json=as_json)

@@ -13,7 +13,7 @@ from srpo_manifest.cli.status import told
 from srpo_manifest.cli.view import View
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
-from srpo_manifest.errors import LaunchError
+from srpo_manifest.errors import LaunchError, TransportError
 from srpo_manifest.finding import visible
 
 _BEGUN = {"started": "begun", "ended": "ended already"}
@@ -49,7 +49,13 @@ def command(
     contact = Contact(records.find(run))
     if no_end:
         contact.mark("keep")
-    status = contact.status()
+    asked = f"asked for by {who()}"
+    try:
+        status = contact.status()
+    except TransportError:
+        if contact.nodes[1:]:  # the others hear it, whatever keeps the first one from that
+            contact.stop(grace_seconds=grace_seconds, checkpoint_seconds=checkpoint_seconds, reason=asked)
+        raise
     if no_end and status.end and status.end.state in ("started", "ended"):
         raise LaunchError(
             "end-begun",
@@ -59,7 +65,7 @@ def command(
     if status.state == "ended":
         say(f"{contact.record.id} has ended already: there is nothing to stop")
     else:
-        contact.stop(grace_seconds=grace_seconds, checkpoint_seconds=checkpoint_seconds, reason=f"asked for by {who()}")
+        contact.stop(grace_seconds=grace_seconds, checkpoint_seconds=checkpoint_seconds, reason=asked)
         if not no_wait:
             _watch(contact)
         status = contact.status()

@@ -17,7 +17,7 @@ from srpo_manifest.engine.node import DECODING, START, WAIT_SECONDS, Node
 from srpo_manifest.engine.registry import Registry
 from srpo_manifest.engine.several import at_once
 from srpo_manifest.errors import ContactLost, PluginError, SrpoManifestError
-from srpo_manifest.planning.nodes import Seen, merged, reason_to_end
+from srpo_manifest.planning.nodes import Seen, reason_to_end, whole_run
 from srpo_manifest.ports.following import Chunk, Offsets
 from srpo_manifest.ports.transport import machines
 from srpo_manifest.reading.words import parse_word
@@ -27,8 +27,13 @@ from srpo_manifest.wording import listed
 
 A = TypeVar("A")
 _LOOK_SECONDS = 5.0
+"""Between looks at the other nodes while the first one is followed."""
 _LOOK_AGAIN_SECONDS = 1.0
+"""Between looks once the first one has ended."""
 _PATIENCE_SECONDS = 120.0
+"""So long the end of a node is awaited that cannot be asked."""
+_GONE_SECONDS = 60.0
+"""So long a node's folder must be away before it counts as lost while others go on: a disk may come back."""
 
 
 class Contact:
@@ -51,6 +56,7 @@ class Contact:
         folder = shell(parse_word(record.folder))
         self.nodes = tuple(Node(record, folder, machine, launches, index) for index, machine in enumerate(reached))
         """Those of the run, in order; the first writes what counts."""
+        self._gone_since: dict[int, float] = {}
 
     @property
     def where(self) -> str:
@@ -77,17 +83,26 @@ class Contact:
         if not self.nodes[1:]:
             return self.nodes[0].status()
         is_coming = records.seen_briefly(self.record.id).state is None and is_held(records.coming(self.record.id))
-        seen = self._seen()
+        seen, failure = self._seen()
         if is_coming:
-            return merged([_pending(one) for one in seen])
-        if (why := reason_to_end(seen)) and self._end(seen, why):
-            seen = self._seen()
-        return merged(seen)
+            seen = [_pending(one) for one in seen]
+        elif (why := reason_to_end(seen)) and self._end(seen, why):
+            seen, failure = self._seen()
+        if failure is not None:
+            raise failure
+        return whole_run(seen)
 
     def stop(self, *, reason: str, grace_seconds: float | None = None, checkpoint_seconds: float | None = None) -> None:
-        """Ask it to end; returns once the request lies there durably, on every machine. Raises: TransportError; LaunchError."""
+        """Ask it to end; returns once the request lies there durably, on every machine.
+
+        Raises: TransportError; LaunchError; all that can be reached have been asked by then.
+        """
         waits = {"grace_seconds": grace_seconds, "checkpoint_seconds": checkpoint_seconds}
-        self._every([partial(node.stop, reason=reason, **waits) for node in self.nodes])
+        going = self.nodes
+        if going[1:]:
+            ended = [one.status is not None and one.status.state == "ended" for one in self._seen()[0]]
+            going = tuple(node for node, is_over in zip(self.nodes, ended, strict=True) if not is_over)
+        self._every([partial(node.stop, reason=reason, **waits) for node in going])
 
     def mark(self, what: Mark) -> None:
         """Leave a mark that `[end]` of the run heeds. Raises: TransportError; LaunchError."""
@@ -119,12 +134,15 @@ class Contact:
         if not others:
             yield from following
             return
-        looked = time.monotonic()
+        looked, unseen = time.monotonic(), ""
         for chunk in following:
             at = chunk.after
             if chunk.state != "ended" and time.monotonic() - looked >= _LOOK_SECONDS:
-                with contextlib.suppress(SrpoManifestError):  # the stream itself tells when contact is lost
-                    self.status()
+                with contextlib.suppress(SrpoManifestError):  # the stream itself tells when the first one is lost
+                    now = next((one.reason or one.place for one in self.status().nodes if one.state is None), "")
+                    if bool(now) != bool(unseen):
+                        lost(now or None)
+                    unseen = now
                 looked = time.monotonic()
             own_end = chunk.state == "ended"
             events = tuple(event for event in chunk.events if event["event"] != "run.ended")
@@ -147,16 +165,36 @@ class Contact:
                 )
             time.sleep(_LOOK_AGAIN_SECONDS)
 
-    def _seen(self) -> list[Seen]:
+    def _seen(self) -> tuple[list[Seen], SrpoManifestError | None]:
+        """Every node as it is, and why the first one could not be asked."""
         answers = at_once([node.status for node in self.nodes])
-        if isinstance(answers[0], SrpoManifestError):
-            raise answers[0]
-        return [
+        seen = [
             Seen(place=node.transport.place, why=str(answer))
             if isinstance(answer, SrpoManifestError)
             else Seen(place=node.transport.place, status=answer)
             for node, answer in zip(self.nodes, answers, strict=True)
         ]
+        gone = {
+            index: answer
+            for index, answer in enumerate(answers)
+            if index and isinstance(answer, SrpoManifestError) and answer.code == "run-absent"
+        }
+        self._gone_since = {index: self._gone_since.get(index, time.monotonic()) for index in gone}
+        others = [one.status for index, one in enumerate(seen) if index not in gone]
+        over = all(status is not None and status.state == "ended" for status in others)
+        for index, answer in gone.items():
+            if over or time.monotonic() - self._gone_since[index] > _GONE_SECONDS:
+                lost = Status(
+                    format=FORMAT,
+                    run=self.record.id,
+                    state="ended",
+                    outcome="lost",
+                    reason=str(answer),
+                    unfinished=False,
+                )
+                seen[index] = msgspec.structs.replace(seen[index], status=lost)
+        first = answers[0]
+        return seen, first if isinstance(first, SrpoManifestError) else None
 
     def _end(self, seen: Sequence[Seen], why: str) -> bool:
         """Ask those that go on to end. Returns: whether there was one to ask."""

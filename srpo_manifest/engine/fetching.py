@@ -88,8 +88,11 @@ def fetched(contact: Contact, status: Status, home: Path, wanted: Iterable[str])
             found, faults = _brought(contact.nodes[0], status, home, frozenset(wanted))
             for node in contact.nodes[1:] if "logs" in wanted else ():
                 beneath = f"node-{node.index}"
-                (home / beneath).mkdir(exist_ok=True)
-                more, others = _brought(node, status, home / beneath, frozenset({"logs"}))
+                try:
+                    more, others = _brought(node, status, home / beneath, frozenset({"logs"}))
+                except TransportError as error:  # one that is out of reach keeps no other from coming
+                    faults += error.findings
+                    continue
                 found += [msgspec.structs.replace(one, path=f"{beneath}/{one.path}") for one in more]
                 faults += others
     except OSError as error:
@@ -190,6 +193,7 @@ class _Fetch:
     def _log(self, piece: _Piece) -> None:
         """It grows here as it does there, and is held against the other once the run has ended."""
         home = self._home / piece.home
+        home.parent.mkdir(parents=True, exist_ok=True)
         before = _size(home)
         if self._is_home(piece):
             self._here(piece, new=False)

@@ -16,7 +16,7 @@ from srpo_manifest.engine.files import beside, carried
 from srpo_manifest.engine.parts import Part
 from srpo_manifest.engine.several import at_once
 from srpo_manifest.errors import FactError, PluginError, SrpoManifestError, TransportError
-from srpo_manifest.planning.runs import RUNS, runs_probe
+from srpo_manifest.planning.runs import runs_probe
 from srpo_manifest.ports.probes import (
     Answer,
     Ask,
@@ -86,7 +86,7 @@ def gather(
         facts = facts.joined(ask_target(first, probes))
         facts = _ask_controller(wanted, parts, repositories, facts)
         asked += probes
-    return _with_others(facts, others, [probe for probe in asked if probe.name != RUNS])
+    return _with_others(facts, others, asked)
 
 
 def _with_others(facts: Facts, machines: Sequence[Transport], probes: Sequence[TargetProbe]) -> Facts:

@@ -63,10 +63,19 @@ def held(path: Path, *, code: str, patience_seconds: float) -> Iterator[None]:
         lock.release()
 
 
+def forget(path: Path) -> None:
+    """Leave nothing of a lock that nobody will ask for again; by its holder."""
+    for ending in ("lock", "holder"):
+        with contextlib.suppress(OSError):
+            Path(f"{path}.{ending}").unlink()
+
+
 def is_held(path: Path) -> bool:
     """Whether some process holds the lock of *path*."""
     from filelock import FileLock, Timeout  # noqa: PLC0415 - likewise
 
+    if not Path(f"{path}.lock").exists():
+        return False
     try:
         with FileLock(f"{path}.lock", timeout=0, mode=0o600):
             return False

@@ -35,7 +35,6 @@ class _Offer(Value):
 
 
 class _Listened(Value):
-    done: tuple[str, ...]
     why: str = ""
 
 
@@ -78,7 +77,9 @@ def meet(
     good = next((address for address in addresses if all(address in way for way in ways)), None)
     if good is None:
         lost = [other.place for other, way in zip(others, ways, strict=True) if not way]
-        raise _apart(first, lost or [other.place for other in others], addresses, offer.port, alone=bool(lost))
+        raise _apart(
+            first, lost or [other.place for other in others], addresses, offer.port, alone=bool(lost), given=chief
+        )
     return tuple(Rank(index=index, chief=good, port=offer.port) for index in range(len(machines)))
 
 
@@ -107,7 +108,9 @@ def _taken(first: Transport, port: int | None, why: str) -> LaunchError:
     )
 
 
-def _apart(first: Transport, lost: Sequence[str], addresses: Sequence[str], port: int, *, alone: bool) -> LaunchError:
+def _apart(
+    first: Transport, lost: Sequence[str], addresses: Sequence[str], port: int, *, alone: bool, given: str | None
+) -> LaunchError:
     tried = listed(addresses, "and") if addresses else "no address"
     message = (
         f"{listed(lost, 'and')} cannot reach {first.place} at port {port}: tried was {tried}"
@@ -118,5 +121,7 @@ def _apart(first: Transport, lost: Sequence[str], addresses: Sequence[str], port
         "nodes-apart",
         message,
         "open the ports between the machines: the trainer's own traffic needs them, too",
-        "give the first machine's address in their network as `CHIEF_IP` in `[env]`",
+        "see whether `CHIEF_IP` in `[env]` is right, or leave it out"
+        if given
+        else "give the first machine's address in their network as `CHIEF_IP` in `[env]`",
     )

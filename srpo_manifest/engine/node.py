@@ -15,7 +15,7 @@ from srpo_manifest.ports.following import Chunk, Offsets, Place, follow, parse_f
 from srpo_manifest.ports.launcher import Launcher
 from srpo_manifest.ports.probes import Answer
 from srpo_manifest.ports.transport import Transport
-from srpo_manifest.values.run import FORMAT, Mark, Raised, Record, Status
+from srpo_manifest.values.run import FORMAT, Mark, NodeStatus, Raised, Record, Status
 from srpo_manifest.wording import ticked
 
 ASK_SECONDS = 60.0
@@ -66,7 +66,8 @@ class Node:
         waits = {"grace_seconds": grace_seconds, "checkpoint_seconds": checkpoint_seconds}
         answer = self._exec(self.launcher.stop(self.folder, **waits, reason=reason, node=self.index))
         if answer.status != 0:
-            raise LaunchError("stop-failed", f"the request to stop was not taken: {answer.complaint}")
+            message = f"the request to stop was not taken on {self.transport.place}: {answer.complaint}"
+            raise LaunchError("stop-failed", message)
 
     def mark(self, what: Mark) -> None:
         """Leave a mark that `[end]` of the run heeds. Raises: TransportError; LaunchError."""
@@ -144,7 +145,7 @@ class Node:
             return Status(
                 format=FORMAT, run=run, state="ended", outcome="lost", reason="it was never started", unfinished=False
             )
-        gone = f"its folder is not on the target any more: it was looked for on {self.transport.place} in {ticked(self.record.folder)}"
+        gone = f"its folder is not on the target any more: it was looked for on {self.transport.place} in {ticked(self.where)}"
         hints = (
             "mount its disk, or put the folder back, where it was moved",
             "`srpo-manifest prune` removes its record, where it was deleted",
@@ -153,6 +154,17 @@ class Node:
         if last is None or last.state != "ended" or last.unfinished:
             raise LaunchError(
                 "run-absent", f"run {ticked(run)}: {gone}; it was last seen {seen.outcome or seen.state}", *hints
+            )
+        if self.index:
+            own = next((one for one in last.nodes if one.node == self.index), NodeStatus(node=self.index, place=""))
+            return Status(
+                format=FORMAT,
+                run=run,
+                state="ended",
+                outcome=own.outcome,
+                exit=own.exit,
+                reason=own.reason,
+                unfinished=False,
             )
         told = Raised(time=last.ended or "", code="run-absent", message=f"{gone}; this was seen last", hints=hints)
         others = (one for one in last.warnings if one.code != told.code)

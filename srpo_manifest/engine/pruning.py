@@ -62,6 +62,8 @@ class Looked(Value):
     choice: Choice
     machine: int = 0
     """Its number: the records here go with what is on the first."""
+    fault: Finding | None = None
+    """Why nothing was seen there."""
 
 
 def of_manifest(wanted: Wanted, lock: str, wish: Wish, known: Iterable[Record]) -> Target:
@@ -113,9 +115,24 @@ def of_records(known: Iterable[Record], wish: Wish) -> Iterator[Target]:
 
 
 def look(target: Target) -> list[Looked]:
-    """Ask every machine what is there, and choose; the first comes last. Raises: TransportError; LaunchError; PluginError."""
-    reached = [*enumerate(machines(_opened(target)))]
-    return [_look(target, machine, number) for number, machine in reversed(reached)]
+    """Ask every machine what is there, and choose; the first comes last.
+
+    Records stay where a machine was not seen. Raises: TransportError; LaunchError; PluginError for the first machine.
+    """
+    first, *others = machines(_opened(target))
+    found = []
+    for number, machine in enumerate(others, 1):
+        try:
+            found.append(_look(target, machine, number))
+        except SrpoManifestError as error:
+            found.append(
+                Looked(
+                    target=target, place=machine.place, choice=Choice(), machine=number, fault=unreached(target, error)
+                )
+            )
+    if any(one.fault for one in found):
+        target = msgspec.structs.replace(target, records=())
+    return [*found, _look(target, first, 0)]
 
 
 def _look(target: Target, transport: Transport, number: int) -> Looked:
@@ -208,7 +225,7 @@ def unreached(target: Target, error: SrpoManifestError) -> Finding:
     return Finding(
         code="target-unreached",
         level="warn",
-        message=f"the runs in {ticked(target.workspace)} are left alone: {error}",
+        message=f"the runs in {ticked(target.workspace.replace('${target.home}', '~'))} are left alone: {error}",
         hints=error.findings[0].hints,
     )
 

@@ -38,8 +38,11 @@ def at_once(calls: Sequence[Callable[[], A]]) -> list[A | SrpoManifestError]:
     return answers
 
 
-def merged(streams: Sequence[Iterator[A]]) -> Iterator[tuple[int, A]]:
-    """What comes from any of the streams, as it comes, with the stream's number. Raises: what the first of them does that fails."""
+def interleaved(streams: Sequence[Iterator[A]]) -> Iterator[tuple[int, A]]:
+    """What comes from any of the streams, as it comes, with the stream's number.
+
+    Raises: what the first of them did that failed, once the others have ended.
+    """
     if len(streams) == 1:
         yield from ((0, one) for one in streams[0])
         return
@@ -56,12 +59,13 @@ def merged(streams: Sequence[Iterator[A]]) -> Iterator[tuple[int, A]]:
 
     for number in range(len(streams)):
         threading.Thread(target=drain, args=(number,), daemon=True).start()
-    going = len(streams)
+    going, failure = len(streams), None
     while going:
         one = come.get()
-        if one is None:
-            going -= 1
-        elif isinstance(one, BaseException):
-            raise one
-        else:
+        if isinstance(one, tuple):
             yield one
+            continue
+        going -= 1
+        failure = failure or one
+    if failure is not None:
+        raise failure

@@ -22,7 +22,7 @@ class Seen(Value):
     why: str = ""
 
 
-def merged(nodes: Sequence[Seen]) -> Status:
+def whole_run(nodes: Sequence[Seen]) -> Status:
     """The run's state. The first node tells of progress and artifacts; it has ended once all have.
 
     Raises: ValueError where the first node did not answer.

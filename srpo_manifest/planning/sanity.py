@@ -61,14 +61,17 @@ def _of_resources(wanted: Wanted) -> Iterable[Fault]:
     if backend.launcher.kind != "direct" or isinstance(backend.transport, UnreadTransportOptions):
         return
     machines = backend.transport.machines
+    if nodes == machines:
+        return
+    reached = f"the transport reaches {plural(machines, 'machine')}"
     if nodes > machines:
-        message = f"`resources.nodes` is {nodes}, and the transport reaches {plural(machines, 'machine')}: the others would be waited for without end"
+        message = f"`resources.nodes` is {nodes}, and {reached}: the others would be waited for without end"
         hint = f"set it to {machines}, or name more machines (`hosts` of transport `ssh`), or a launcher that starts several"
-        yield _fault("nodes-unsupported", message, hint, "resources.nodes", final=True)
-    elif nodes < machines:
-        message = f"`resources.nodes` is {nodes}, and the transport reaches {plural(machines, 'machine')}"
-        hint = f"set it to {machines}, or leave machines out"
-        yield _fault("nodes-unsupported", message, hint, "resources.nodes", final=True)
+    else:
+        message = f"`resources.nodes` is {nodes}, and {reached}"
+        hint = f"write `nodes = {machines}` in `[resources]`, or name fewer machines"
+    key = "resources.nodes" if wanted.where("resources.nodes") else "backend.transport"
+    yield _fault("nodes-unsupported", message, hint, key, final=True)
 
 
 def _of_results(wanted: Wanted) -> Iterable[Fault]:

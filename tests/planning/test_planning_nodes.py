@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srpo_manifest.planning.nodes import Seen, merged, reason_to_end
+from srpo_manifest.planning.nodes import Seen, reason_to_end, whole_run
 from srpo_manifest.values.run import Raised, Status
 
 
@@ -45,7 +45,7 @@ def nodes(*statuses: Status | None) -> list[Seen]:
 )
 def test_a_run_is_as_its_nodes_are(seen, state, outcome, reason):
     """The first one's results count; otherwise the first fault does, and not what followed from it."""
-    found = merged(nodes(*seen))
+    found = whole_run(nodes(*seen))
     assert (found.state, found.outcome, found.reason) == (state, outcome, reason)
 
 
@@ -70,7 +70,7 @@ def test_those_that_would_wait_for_ever_are_ended(seen, why):
 def test_what_the_others_warn_of_is_told_with_their_place():
     """The first one's warnings stay as they are."""
     other = Status(format=1, run="r", state="running", warnings=(Raised(time="t", code="c", message="m"),))
-    assert [one.message for one in merged(nodes(other, other)).warnings] == ["m", "node 1 (gpu-1): m"]
+    assert [one.message for one in whole_run(nodes(other, other)).warnings] == ["m", "node 1 (gpu-1): m"]
 
 
 _STATUS = st.one_of(
@@ -86,7 +86,7 @@ _STATUS = st.one_of(
 @given(st.lists(_STATUS | st.none(), min_size=1, max_size=6).filter(lambda seen: seen[0] is not None))
 def test_no_outcome_is_invented(seen):
     """A run has ended exactly when all its nodes have; then nobody is asked to end; its outcome is one of theirs."""
-    found = merged(nodes(*seen))
+    found = whole_run(nodes(*seen))
     over = all(one is not None and one.state == "ended" for one in seen)
     assert (found.state == "ended") == over
     assert (found.outcome is not None) == over

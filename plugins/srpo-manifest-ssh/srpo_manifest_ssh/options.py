@@ -42,9 +42,10 @@ class SshOptions(TransportOptions, kw_only=True):
 
     def __post_init__(self) -> None:
         if (self.host is None) == (self.hosts is None):
-            raise ValueError("exactly one of `host` and `hosts` is needed")
-        if len({*self.names}) < len(self.names):
-            raise ValueError("`hosts` names a machine twice")
+            raise ValueError("either `host` or `hosts` is needed, and not both")
+        for index, name in enumerate(self.names):
+            if name in self.names[:index]:
+                raise ValueError(f"`hosts` names `{name}` twice")
 
     @property
     def names(self) -> tuple[str, ...]:

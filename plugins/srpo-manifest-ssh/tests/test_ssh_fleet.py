@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -216,6 +217,73 @@ def test_a_client_that_is_killed_is_not_missed(fleet):
     attached = fleet.say("attach")
     assert attached.status == 0, attached.err
     assert outcomes(fleet.say("status", "--json").json) == ["succeeded", "stopped", "stopped"]
+
+
+def test_a_stop_reaches_all_but_the_one_that_is_away(fleet):
+    """Even where that is the first one, of which nothing can be known."""
+    fleet.command("sleep", "600")
+    assert fleet.say("apply", "--detach").status == 0
+    fleet.machines[0].until(lambda: fleet.say("status", "--json").json["state"] == "running")
+    fleet.machines[0].cut()
+    fleet.machines[0].stop()
+    said = fleet.say("stop")
+    assert (said.status, "`gpu-0` does not answer" in said.err) == (5, True)
+    for number in (1, 2):
+        fleet.machines[number].until((fleet.node(number) / "result.json").exists)
+    fleet.machines[0].start()
+    assert fleet.say("wait").status == 1
+    assert outcomes(fleet.say("status", "--json").json) == ["stopped"] * 3
+
+
+def test_a_node_whose_folder_is_gone_is_lost_once_nothing_else_goes_on(fleet):
+    """A disk may come back, so it ends nobody by itself; but nobody waits for it either."""
+    fleet.command("sleep", "600")
+    assert fleet.say("apply", "--detach").status == 0
+    fleet.machines[0].until(lambda: fleet.say("status", "--json").json["state"] == "running")
+    shutil.rmtree(fleet.node(1).parents[1])
+    status = fleet.say("status", "--json").json
+    assert (status["state"], status["nodes"][1]["state"]) == ("running", None)
+    stopped = fleet.say("stop")
+    assert (stopped.status, "gpu-1" in stopped.err) == (5, True)
+    assert fleet.say("wait").status == 1
+    status = fleet.say("status", "--json").json
+    assert (status["state"], status["outcome"]) == ("ended", "lost")
+    assert outcomes(status) == ["stopped", "lost", "stopped"]
+
+
+def test_the_address_that_the_manifest_gives_is_tried_out_as_well(fleet):
+    """Given as it is or by reference, it must lead to the first machine, and only for the others."""
+    fleet.demo(more='[env]\nCHIEF_IP = "127.0.0.1"\n')
+    said = fleet.say("apply")
+    assert said.status == 0, said.err
+    assert "chief: 127.0.0.1:" in (fleet.node(2) / "log").read_text()
+    fleet.demo(more='[env]\nCHIEF_IP = { env = "CHIEF" }\n', steps=11)
+    said = fleet.say("apply", CHIEF="no-such-machine.invalid")
+    assert (said.status, "error[nodes-apart]" in said.err) == (5, True)
+    assert "`CHIEF_IP` in `[env]` is right" in said.err
+
+
+def test_one_machine_that_is_away_hides_nothing_of_the_others(fleet):
+    """Neither logs, nor what comes home, nor what can be pruned; and it is told."""
+    fleet.command("bash", "-c", 'echo "I am $SRPO_RUN_INDEX"')
+    assert fleet.say("apply").status == 0
+    fleet.machines[1].cut()
+    fleet.machines[1].stop()
+    logs = fleet.say("logs")
+    assert (logs.status, "gpu-1" in logs.err) == (5, True)
+    assert "[gpu-0] I am 0" in logs.out
+    assert "[gpu-2] I am 2" in logs.out
+    shutil.rmtree(fleet.folder / "runs")
+    fleet.say("fetch")
+    (home,) = (fleet.folder / "runs").iterdir()
+    assert "I am 0" in (home / "log").read_text()
+    assert "I am 2" in (home / "node-2/log").read_text()
+    assert not (home / "node-1").exists()
+    pruned = fleet.say("prune", "--keep", "0", "--yes")
+    assert "warning[target-unreached]" in pruned.err
+    assert not list(fleet.machines[2].home.glob("far/.srpo/runs/far-*"))
+    assert len(fleet.say("runs", "--json").json["runs"]) == 1
+    assert not list(Path(fleet.env["SRPO_MANIFEST_CACHE"]).glob("locks/far-*"))
 
 
 def test_machines_may_share_their_disk(fleet):
