@@ -16,13 +16,15 @@ from srpo_manifest.engine.files import beside, carried
 from srpo_manifest.engine.parts import Part
 from srpo_manifest.engine.several import at_once
 from srpo_manifest.errors import FactError, PluginError, SrpoManifestError, TransportError
-from srpo_manifest.planning.runs import runs_probe
+from srpo_manifest.planning.order import BUILTIN
+from srpo_manifest.planning.runs import RUNS, runs_probe
 from srpo_manifest.ports.probes import (
     Answer,
     Ask,
     ControllerProbe,
     Environment,
     Find,
+    Probe,
     Question,
     ReadFile,
     ReadRepository,
@@ -82,6 +84,8 @@ def gather(
         except PluginError:
             raise
         except SrpoManifestError as error:
+            if wanted.manifest.backend.transport.kind != "local":
+                raise
             return facts.joined(dict.fromkeys((probe.name for probe in probes), _unknown(error)))
         facts = facts.joined(ask_target(first, probes))
         facts = _ask_controller(wanted, parts, repositories, facts)
@@ -144,8 +148,7 @@ def _ask_controller(wanted: Wanted, parts: Iterable[Part], repositories: Pins, f
     while True:
         new = {
             probe.name: _parsed(probe, _put(probe.question, wanted, repositories))
-            for part in parts
-            for probe in part.probes(wanted, facts)
+            for probe in _questions(wanted, parts, facts)
             if isinstance(probe, ControllerProbe) and probe.name not in facts
         }
         if not new:
@@ -154,9 +157,22 @@ def _ask_controller(wanted: Wanted, parts: Iterable[Part], repositories: Pins, f
 
 
 def _target_probes(wanted: Wanted, parts: Iterable[Part], facts: Facts) -> list[TargetProbe]:
-    probes = [probe for part in parts for probe in part.probes(wanted, facts) if isinstance(probe, TargetProbe)]
-    named = {probe.name: probe for probe in [*probes, runs_probe(wanted)]}
+    named = {probe.name: probe for probe in _questions(wanted, parts, facts) if isinstance(probe, TargetProbe)}
     return [named[name] for name in sorted(named) if name not in facts]
+
+
+def _questions(wanted: Wanted, parts: Iterable[Part], facts: Facts) -> list[Probe]:
+    """All that is asked, the built-in parts' first. Raises: PluginError where two ask for one fact in two ways."""
+    named: dict[str, Probe] = {RUNS: runs_probe(wanted)}
+    for part in sorted(parts, key=lambda part: part.provider.name != BUILTIN):
+        for probe in part.probes(wanted, facts):
+            if _asked(named.setdefault(probe.name, probe)) != _asked(probe):
+                raise part.taken(probe.name)
+    return list(named.values())
+
+
+def _asked(probe: Probe) -> str | Question:
+    return probe.script if isinstance(probe, TargetProbe) else probe.question
 
 
 def _put(question: Question, wanted: Wanted, repositories: Pins) -> Answer | Known | Unknown:

@@ -16,14 +16,16 @@ from srpo_manifest.planning.order import BUILTIN
 from srpo_manifest.ports.probes import Answer, ControllerProbe, Probe, TargetProbe
 from srpo_manifest.ports.stage import StageHandler
 from srpo_manifest.values.facts import Facts, Known, Unknown
+from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.plan import Provider, Stage
 from srpo_manifest.values.planned import Proposed
-from srpo_manifest.values.step import AtEnd, Proposal, Put, Sh
+from srpo_manifest.values.step import AtEnd, Check, JobStep, Proposal, Put, Sh
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.wording import ticked
 
 A = TypeVar("A")
 _PROPOSALS: tuple[type, ...] = Proposal.__args__
+_CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _RUNTIME = {"launch.sh", "supervise.py", "settings.sh", "leader.sh", "rules.json", "plan.json", "steps", "on_stop.sh", "deliver", "deliver.py", "shim", "shim.sh"}  # fmt: skip
 
@@ -59,7 +61,17 @@ class Part:
                 raise self._misnamed(proposal.name, "is no name for a file of its own beneath the bundle")
             if isinstance(proposal, Put | Sh | AtEnd) and not _ID.fullmatch(proposal.id):
                 raise self._misnamed(proposal.id, "is no id: letters, digits, `.`, `_` and `-`")
+            if isinstance(proposal, Check) and not _CODE.fullmatch(proposal.code):
+                raise self._misnamed(proposal.code, "is no code: words of small letters and digits, with `-` between")
+        if self.stage == "launch" and not any(isinstance(one, JobStep | Fault) for one in found):
+            raise wrong_answer(self.provider, "stage launch", "a JobStep, or a Fault that says why there is none", None)
         return found
+
+    def taken(self, name: str) -> PluginError:
+        """The error for a fact of *name*, which somebody else asks for otherwise."""
+        return self._misnamed(
+            name, "is a fact that another part asks for in another way; begin its name with the plugin's"
+        )
 
     def _misnamed(self, name: str, why: str) -> PluginError:
         message = f"{ticked(name)}, which plugin {said(self.provider)} answered stage {self.stage} with, {why}"

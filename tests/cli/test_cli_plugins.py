@@ -203,7 +203,7 @@ def test_a_fault_of_a_plugin_has_its_name(place, install, say, source: str, code
 
 STEPS = """
 import time
-from srpo_manifest.plugin import AtEnd, Content, Put, Sh, hookimpl
+from srpo_manifest.plugin import AtEnd, Check, Content, Put, Sh, hookimpl
 class H:
     def probes(self, wanted, facts): return ()
     def steps(self, wanted, facts):
@@ -240,6 +240,10 @@ def srpo_build_env(wanted): return H()
         (PROBES.format('TargetProbe(name="x", script="", parse=7)'), "plugin-answer", "`parse`: it is no function"),
         (PROBES.format('ControllerProbe(name="x", question=Environment(variable=7))'), "plugin-answer", "`question`: `variable`: Expected `str`"),
         (PROBES.format('ControllerProbe(name="x", question=7)'), "plugin-answer", "`question`: "),
+        (PROBES.format('TargetProbe(name="target.supervisor", script="true", parse=lambda answer: Known(value=1))'), "plugin-answer", "`target.supervisor`, which plugin `odd` 1.2 answered stage build-env with, is a fact that another part asks for"),
+        (PROBES.format('TargetProbe(name="target.runs", script="true", parse=lambda answer: Known(value=1))'), "plugin-answer", "is a fact that another part asks for"),
+        (STEPS.format('yield Check(code="no good", level="deny", fact="x", op="present", value=None, message="x")'), "plugin-answer", "`no good`, which plugin `odd` 1.2 answered stage on-stop with, is no code"),
+        (STEPS.format('yield AtEnd(id="x", script="true", reason="x")').replace("on_stop", "launch"), "plugin-answer", "expected a JobStep, or a Fault"),
         (STEPS.format('yield AtEnd(id=7, script="true", reason="x")'), "plugin-answer", "`id`: Expected `str`, got `int`"),
         (STEPS.format('yield Sh(id="x", script=None, reason="x")'), "plugin-answer", "`script`: Expected `str`, got `null`"),
         (STEPS.format('yield Put(id="x", name="x", content="x", reason="x")'), "plugin-answer", "`content`: "),
