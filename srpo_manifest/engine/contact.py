@@ -12,6 +12,7 @@ import msgspec
 
 from srpo_manifest.bundling.quoting import shell
 from srpo_manifest.engine import records
+from srpo_manifest.engine.link import patiently
 from srpo_manifest.engine.locks import is_held
 from srpo_manifest.engine.node import DECODING, START, WAIT_SECONDS, Node
 from srpo_manifest.engine.registry import Registry
@@ -147,16 +148,19 @@ class Contact:
             own_end = chunk.state == "ended"
             events = tuple(event for event in chunk.events if event["event"] != "run.ended")
             yield msgspec.structs.replace(chunk, events=events, state="stopping" if own_end else chunk.state)
-        self._await_others()
+        self._await_others(lost, is_told=bool(unseen))
         yield Chunk(events=(), log=b"", after=at, state="ended")
 
-    def _await_others(self) -> None:
-        """Until every node has ended. Raises: ContactLost where that cannot be seen."""
+    def _await_others(self, lost: Callable[[str | None], None], *, is_told: bool) -> None:
+        """Until every node has ended. *lost* hears of one that cannot be seen. Raises: ContactLost where that stays so."""
         until = time.monotonic() + _PATIENCE_SECONDS
-        while (status := self.status()).state != "ended":
+        while (status := patiently(self.status)).state != "ended":
             unseen = [node.place for node in status.nodes if node.state is None]
             if not unseen:
                 until = time.monotonic() + _PATIENCE_SECONDS
+            elif not is_told:
+                lost(next(node.reason for node in status.nodes if node.state is None))
+                is_told = True
             elif time.monotonic() > until:
                 raise ContactLost(
                     "contact-lost",
