@@ -37,7 +37,11 @@ class Node:
     @property
     def where(self) -> str:
         """Its folder as people write it."""
-        return f"{self.record.folder.replace('${target.home}', '~')}/{node_name(self.index)}"
+        return f"{self._run_folder}/{node_name(self.index)}"
+
+    @property
+    def _run_folder(self) -> str:
+        return self.record.folder.replace("${target.home}", "~")
 
     def status(self) -> Status:
         """Ask how it is, and take it over where it lost its supervisors.
@@ -145,7 +149,7 @@ class Node:
             return Status(
                 format=FORMAT, run=run, state="ended", outcome="lost", reason="it was never started", unfinished=False
             )
-        gone = f"its folder is not on the target any more: it was looked for on {self.transport.place} in {ticked(self.where)}"
+        gone = f"its folder is not on the target any more: it was looked for on {self.transport.place} in {ticked(self._run_folder)}"
         hints = (
             "mount its disk, or put the folder back, where it was moved",
             "`srpo-manifest prune` removes its record, where it was deleted",

@@ -8,7 +8,8 @@ refuse() { # STATUS CODE MESSAGE HINT
   exit "$1"
 }
 
-id='' on_stdin='' node=0 met='' flags=()
+# SRPO_RUN_*: names that no job inherits
+id='' on_stdin='' SRPO_RUN_NODE=0 SRPO_RUN_MET='' flags=()
 while [ $# -gt 0 ]; do
   case $1 in
     --run-id)
@@ -20,12 +21,12 @@ while [ $# -gt 0 ]; do
       case ${2-} in
         '' | *[!0-9]*) refuse 2 usage "\`--node\` needs a number" 'give the one of this machine, from 0 on' ;;
       esac
-      node=$2
+      SRPO_RUN_NODE=$2
       shift
       ;;
     --chief | --port)
       [ -n "${2-}" ] || refuse 2 usage "\`$1\` needs a value" 'give the address of the first machine, and a port that is free there'
-      met=yes flags+=("$1" "$2")
+      SRPO_RUN_MET=yes flags+=("$1" "$2")
       shift
       ;;
     --detach | --dry-run) flags+=("$1") ;;
@@ -61,7 +62,7 @@ elif [ ! -e "$here/supervise.sh" ]; then
   refuse 69 python-missing "$asked" 'install python3 on this machine'
 elif [ -e "$here/end.sh" ]; then
   refuse 69 python-missing "$asked, and the command after the end (\`[end]\`) needs one" 'install python3 on this machine, or leave `[end]` out'
-elif [ -n "$met" ]; then
+elif [ -n "$SRPO_RUN_MET" ]; then
   refuse 69 python-missing "$asked, and a run of several machines needs one on each" 'install python3 on this machine'
 elif [ -e "$here/deliver.py" ]; then
   refuse 69 python-missing "$asked, and taking over what a script launches needs one" 'install python3 on this machine, or give the whole command as `entry.command`'
@@ -91,4 +92,4 @@ fi
 
 export SRPO_BASH=$BASH
 unset BASH_ENV ENV
-exec "$BASH" --noprofile --norc "$run/supervisor" launch "$run/attempt-1/node-$node" "${flags[@]}" --secrets "${secrets[@]}"
+exec "$BASH" --noprofile --norc "$run/supervisor" launch "$run/attempt-1/node-$SRPO_RUN_NODE" "${flags[@]}" --secrets "${secrets[@]}"
