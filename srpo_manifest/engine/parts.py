@@ -63,7 +63,10 @@ class Part:
                 raise self._misnamed(proposal.id, "is no id: letters, digits, `.`, `_` and `-`")
             if isinstance(proposal, Check) and not _CODE.fullmatch(proposal.code):
                 raise self._misnamed(proposal.code, "is no code: words of small letters and digits, with `-` between")
-        if self.stage == "launch" and not any(isinstance(one, JobStep | Fault) for one in found):
+        launches = (
+            self.stage == "launch" and self.provider.name != BUILTIN and isinstance(facts.facts.get("repo.pin"), Known)
+        )
+        if launches and not any(isinstance(one, JobStep | Fault) for one in found):
             raise wrong_answer(self.provider, "stage launch", "a JobStep, or a Fault that says why there is none", None)
         return found
 
