@@ -101,8 +101,9 @@ def test_nothing_is_lost_or_doubled_over_two_hundred_disconnects(place, say, mon
 
     def follow(number: int) -> None:
         contact = Contact(records.find(run))
-        contact.transport = Cut(contact.transport, seed + number)
-        lines.append(contact.transport)
+        (node,) = contact.nodes
+        node.transport = cut = Cut(node.transport, seed + number)
+        lines.append(cut)
         log, told = [], []
         for chunk in contact.chunks(Offsets(log=0), wait_seconds=1.0):
             log.append(chunk.log)
