@@ -30,9 +30,8 @@ def test_its_wheel_passes_its_own_suite(plugin: Path, tmp_path: Path):
         [tmp_path / "venv/bin/srpo-manifest", "plugins", "list"], capture_output=True, text=True, check=True
     )
     assert plugin.name in listed.stdout
-    said = subprocess.run(
-        [python, "-m", "pytest", "-q", "-n", "2"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    suite = [python, "-m", "pytest", "-q", "-n", "2", "-k", "not torchrun"]  # that is a part of this checkout
+    said = subprocess.run(suite, cwd=tmp_path, capture_output=True, text=True, check=False)
     print(said.stdout[-5000:])
     assert said.returncode == 0
 
