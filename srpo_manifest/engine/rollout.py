@@ -11,7 +11,7 @@ from pathlib import Path
 
 from srpo_manifest.engine.launching import launch
 from srpo_manifest.engine.several import at_once
-from srpo_manifest.errors import LaunchError, SrpoManifestError
+from srpo_manifest.errors import LaunchError, PluginError, SrpoManifestError
 from srpo_manifest.ports.launcher import Launcher
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.values.run import Rank
@@ -70,7 +70,7 @@ def roll_out(
     begun = [
         rank.index
         for rank, answer in zip(ranks, answers, strict=True)
-        if answer is None or (isinstance(answer, SrpoManifestError) and answer.code == "launch-unsure")
+        if not isinstance(answer, SrpoManifestError) or _may_have_begun(answer)
     ]
     at, fault = min(faults, key=lambda one: one[1].code in ("launch-given-up", "launch-unsure"))
     told = str(fault) if fault.code == "launch-given-up" else f"{at.place}: {fault}"
@@ -90,12 +90,17 @@ def roll_out(
     raise LaunchError(fault.code, told + taken_back, *fault.findings[0].hints)
 
 
+def _may_have_begun(error: SrpoManifestError) -> bool:
+    """Whether contact, or a plugin, broke off what may have been heard all the same."""
+    return error.code == "launch-unsure" or isinstance(error, PluginError)
+
+
 def _end(machine: Transport, node: int, folder: str, launcher: Launcher, why: str) -> bool:
     """Whether the node has ended, or never began."""
     stop = launcher.stop(folder, grace_seconds=0, checkpoint_seconds=0, reason=why, node=node)
-    machine.exec(stop, timeout_seconds=_ASK_SECONDS)
     until = time.monotonic() + _END_SECONDS
     while time.monotonic() < until:
+        machine.exec(stop, timeout_seconds=_ASK_SECONDS)  # again and again: it may only just have arrived
         try:
             answer = machine.exec(launcher.status(folder, node), timeout_seconds=_ASK_SECONDS)
             if launcher.parse_status(answer).state == "ended":

@@ -33,7 +33,7 @@ _RESTS: dict[str, tuple[str, ...]] = {
     "env-loader": (),
     "hub-unsupported": (),
     "method-unavailable": ("model.type",),
-    "nodes-unsupported": ("backend.launcher",),
+    "nodes-unsupported": ("backend",),
     "not-interpolated": (),
     "path-outside": (),
     "secret-literal": (),

@@ -45,6 +45,8 @@ _MANY = 25
 _FLAG = "a flag of the trainer belongs to `[entry.set]`"
 _VARIABLE = "a variable of the job belongs to `[env]`"
 _SHORT = 60
+_FORMS = ("table", "array")
+"""What has parts of its own, which are looked at where the key that is meant takes it."""
 
 
 def violations(tree: Node, kind: Any, whole: str) -> list[Finding]:
@@ -111,7 +113,8 @@ class _Walk:
                 if near:
                     meant[name] = near
                     slips.add(near)
-                if not sure and not isinstance(node.value[name].value, dict | list):
+                form = kind_of(node.value[name].value)
+                if not sure and (near is None or form not in _FORMS or form not in kinds(known[near].type)):
                     doubtful.add(name)
                 if near or node.value[name].value is not BROKEN:
                     self._unknown(node, wanted, key, name, near, sure=sure)

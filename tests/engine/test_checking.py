@@ -102,7 +102,7 @@ LOST = "entry.set.lr = 3\n"
         ("[done]\nfiles = ['../x']\nimages = 1_000\nimage = 3\n", ["path-outside", "unknown-key"]),
         ("[entry.set]\nlr = 3\n[lints]\nunknown-flag = 'wran'\n", ["invalid-value"]),
         ("[resources]\nnodes = 2\n[backend.launcher]\nkind = 'drict'\n", ["plugin-missing"]),
-        ("[resources]\nnodes = 2\n[backend.transport]\nkind = 'lcoal'\n", ["nodes-unsupported", "plugin-missing"]),
+        ("[resources]\nnodes = 2\n[backend.transport]\nkind = 'lcoal'\n", ["plugin-missing"]),
         ("plugins = ['a', 'b', 3]\n" + LOST, ["plugin-missing", "plugin-missing", "wrong-type", "unknown-flag"]),
         ("extends = 'none.toml'\n" + LOST, ["file-missing"]),
         ("[profile.p]\nname = 'A'\n[profile.p.entry.set]\nlr = 3\n", ["invalid-value", "unknown-flag"]),

@@ -15,6 +15,7 @@ from srpo_manifest_ssh.options import SshOptions
 from srpo_manifest_ssh.transport import SshTransport
 
 from srpo_manifest.plugin import TransportError
+from srpo_manifest.testing import Program
 
 
 def refused(transport, seconds: float = 30.0) -> TransportError:
@@ -259,3 +260,25 @@ def masters(socket: str) -> list[int]:
             if words.startswith("ssh: ") and socket in words and "[mux]" in words:
                 found.append(int(entry.name))
     return found
+
+
+@pytest.mark.parametrize(
+    ("keys", "nodes", "codes"),
+    [
+        ('hosts = ["gpu-1", "gpu-2"]', 2, []),
+        ('hosts = ["gpu-1", "gpu-2"]', 3, ["nodes-unsupported"]),
+        ('hosts = ["gpu-1", "gpu-2"]', 1, ["nodes-unsupported"]),
+        ('hosts = "gpu-1"', 2, ["wrong-type"]),
+        ('hosts = ["gpu-1"]', 2, ["invalid-value"]),
+        ('hosts = ["gpu-1", "gpu-1"]', 2, ["impossible-combination"]),
+        ('hosts = ["gpu-1", "gpu-2"]\nhost = "gpu-1"', 2, ["impossible-combination"]),
+        ("", 2, ["impossible-combination"]),
+        ('hots = ["gpu-1", "gpu-2"]', 2, ["unknown-key"]),
+    ],
+)
+def test_what_is_wrong_with_machines_is_told_once(tmp_path, keys, nodes, codes):
+    """A list that cannot be read says nothing of how many nodes there are."""
+    program = Program(tmp_path)
+    program.manifest(tables=f'[resources]\nnodes = {nodes}\n[backend.transport]\nkind = "ssh"\n{keys}\n')
+    said = program.say("validate", "--format", "json")
+    assert [one["code"] for one in said.json["files"][0]["findings"] if one["level"] == "deny"] == codes

@@ -1,0 +1,72 @@
+"""A run that starts on several machines: on all of them, or on none. Each machine is a bash of this one."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from srpo_manifest.engine.rollout import roll_out
+from srpo_manifest.errors import LaunchError, PluginError, SrpoManifestError, TransportError
+from srpo_manifest.piped import PipedTransport
+from srpo_manifest.ports.direct import DirectLauncher
+from srpo_manifest.values.run import Rank
+
+STATUS = """[ -e {folder}/began-{node} ] || exit 66
+state=running; [ ! -e {folder}/stopped-{node} ] || state=ended
+printf '{{"format": 1, "run": "r", "state": "%s", "unfinished": false}}' "$state"
+"""
+
+
+class Files(DirectLauncher):
+    """What it would start are files."""
+
+    def start(self, folder: str, *, dry_run: bool, rank: Rank | None = None) -> str:  # noqa: ARG002 - the port's signature
+        assert rank
+        return f"touch {folder}/began-{rank.index}\n"
+
+    def stop(self, folder: str, *, grace_seconds, checkpoint_seconds, reason: str, node: int = 0) -> str:  # noqa: ARG002
+        return f"[ ! -e {folder}/began-{node} ] || touch {folder}/stopped-{node}\n"
+
+    def status(self, folder: str, node: int = 0) -> str:
+        return STATUS.format(folder=folder, node=node)
+
+
+class Broken(PipedTransport):
+    """Its first command is heard, and its answer is not."""
+
+    def __init__(self, error: SrpoManifestError) -> None:
+        super().__init__(place="gpu-1")
+        self.error: SrpoManifestError | None = error
+
+    def exec(self, script, data=(), *, timeout_seconds):
+        answer = super().exec(script, data, timeout_seconds=timeout_seconds)
+        error, self.error = self.error, None
+        if error:
+            raise error
+        return answer
+
+
+def a_tar() -> Iterator[bytes]:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for name in ("launch.sh", ".whole"):
+            tar.addfile(tarfile.TarInfo(name))
+    yield data.getvalue()
+
+
+@pytest.mark.parametrize(
+    "error", [TransportError("contact-lost", "it broke"), PluginError("plugin-failed", "it broke")]
+)
+def test_what_may_have_begun_is_ended(tmp_path: Path, error: SrpoManifestError):
+    """Whoever broke the answer off: contact, or the plugin."""
+    run = tmp_path / ".srpo/runs/r"
+    machines = [PipedTransport(place="gpu-0"), Broken(error)]
+    ranks = [Rank(index=index, chief="127.0.0.1", port=1) for index in range(2)]
+    with pytest.raises(LaunchError, match=r"gpu-1: .*it broke.*; what was started on .*`gpu-1` was ended"):
+        roll_out(a_tar(), str(run), {}, machines, ranks, Files(), dry_run=False, given_up=lambda: False)
+    assert {path.name for path in run.glob("*-1")} == {"began-1", "stopped-1"}
+    assert (run / "began-0").exists() == (run / "stopped-0").exists()
