@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,34 @@ class Broken(PipedTransport):
         return answer
 
 
+class Slow(PipedTransport):
+    """It reads what is sent once *go* is set."""
+
+    def __init__(self, go: threading.Event) -> None:
+        super().__init__(place="gpu-1")
+        self.go = go
+
+    def exec(self, script, data=(), *, timeout_seconds):
+        def late():
+            for number, chunk in enumerate(data):
+                assert number == 0 or self.go.wait(30)
+                yield chunk
+
+        return super().exec(script, late(), timeout_seconds=timeout_seconds)
+
+
+class Refusing(PipedTransport):
+    """It takes no run, and says so."""
+
+    def __init__(self, go: threading.Event) -> None:
+        super().__init__(place="gpu-0")
+        self.go = go
+
+    def exec(self, script, data=(), *, timeout_seconds):  # noqa: ARG002 - the port's signature
+        threading.Timer(0.5, self.go.set).start()
+        raise TransportError("host-unreachable", "it is away")
+
+
 def a_tar() -> Iterator[bytes]:
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as tar:
@@ -70,3 +99,12 @@ def test_what_may_have_begun_is_ended(tmp_path: Path, error: SrpoManifestError):
         roll_out(a_tar(), str(run), {}, machines, ranks, Files(), dry_run=False, given_up=lambda: False)
     assert {path.name for path in run.glob("*-1")} == {"began-1", "stopped-1"}
     assert (run / "began-0").exists() == (run / "stopped-0").exists()
+
+
+def test_what_is_not_needed_any_more_is_not_sent(tmp_path: Path):
+    """One machine takes no part: the others, which still receive, start nothing."""
+    go, run = threading.Event(), tmp_path / ".srpo/runs/r"
+    ranks = [Rank(index=index, chief="127.0.0.1", port=1) for index in range(2)]
+    with pytest.raises(LaunchError, match="gpu-0"):
+        roll_out(a_tar(), str(run), {}, [Refusing(go), Slow(go)], ranks, Files(), dry_run=False, given_up=lambda: False)
+    assert not (run / "began-1").exists()

@@ -149,17 +149,23 @@ SLOW = "sleep 4\n"
 
 
 def test_whoever_asks_while_it_starts_ends_nothing(fleet):
-    """One machine is slow to begin, and another terminal is impatient."""
-    (fleet.machines[1].home / ".bashrc").write_text(SLOW)
+    """One machine is slow to take its part, and another terminal is impatient."""
+    home = fleet.machines[1].home
+    (home / "bin").mkdir()
+    (home / "bin/mkdir").write_text(
+        f'#!/bin/sh\ncase $* in *.srpo/runs*) sleep 8;; esac\nexec {shutil.which("mkdir")} "$@"\n'
+    )
+    (home / "bin/mkdir").chmod(0o755)
+    (home / ".bashrc").write_text("PATH=$HOME/bin:$PATH\n")
     fleet.command("sleep", "20")
     client = fleet.start("apply", "--detach")
     fleet.machines[0].until(lambda: list(fleet.machines[0].home.glob("far/.srpo/runs/far-*/attempt-1/node-0/slots")))
-    assert not list(fleet.machines[1].home.glob("far/.srpo/runs/far-*"))
     asked = fleet.say("status", "--json").json
-    assert asked["state"] in ("pending", "preparing", "running")
+    assert not list(home.glob("far/.srpo/runs/far-*")), "it was asked too late"
+    assert [node["state"] for node in asked["nodes"]][1] == "pending"
+    assert asked["state"] == "pending"
     _, err = client.communicate(timeout=60)
     assert client.returncode == 0, err
-    (fleet.machines[1].home / ".bashrc").write_text("")
     assert fleet.say("wait").status == 0, fleet.say("status").out
 
 
