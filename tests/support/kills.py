@@ -363,7 +363,9 @@ class Doing:
             untold.append("job.started")
         if (self.bundle.cwd / "printed").exists() and steps[-1:] != [STEPS]:
             untold.append(f"step {STEPS}")
-        if (self.bundle.cwd / "pictures/a.png").exists() and "image.written" not in names:
+        picture = self.bundle.cwd / "pictures/a.png"
+        is_empty = not picture.exists() or not picture.stat().st_size  # who wrote it may be killed before its bytes
+        if not is_empty and "image.written" not in names:
             untold.append("image.written")
         if events[-1]["event"] != "run.ended":
             untold.append(f"`run.ended` as the last one: {events[-1]}")
