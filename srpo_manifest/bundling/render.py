@@ -17,6 +17,7 @@ from srpo_manifest.values.step import AtEnd, Check, JobStep, Put, Sh
 from srpo_manifest.values.words import Word
 
 RULES_FORMAT = 1
+_PROGRAMS = ("launch.sh", "supervise.py")
 PYTHONS = ("python3", "/usr/bin/python3", *(f"python3.{minor}" for minor in range(14, 8, -1)))
 """Where a Python of at least 3.9 is looked for on the target, to supervise with; the training interpreter comes last."""
 
@@ -65,12 +66,10 @@ class _Script(Value):
     sourced: bool = False
 
 
-def render(
-    planned: Planned, *, launch: bytes, supervise: bytes, deliver: bytes = b"", fallback: Mapping[str, bytes] = {}
-) -> Bundle:
+def render(planned: Planned, *, runtime: Mapping[str, bytes], deliver: bytes = b"") -> Bundle:
     """The bundle of an applicable plan.
 
-    *launch*, *supervise* and the files of *fallback*, by name, are what every bundle carries, *deliver* what shim mode does.
+    The files of *runtime*, by name, are what every bundle carries, *deliver* what shim mode does.
 
     Raises: AssertionError where the plan has no job: the caller refuses such a plan first.
     """
@@ -79,13 +78,11 @@ def render(
     ends = tuple(_ends(planned.proposed))
     rules = _rules(planned)
     files = [
-        BundleFile(name="launch.sh", data=launch, executable=True),
-        BundleFile(name="supervise.py", data=supervise, executable=True),
+        *(BundleFile(name=name, data=data, executable=name in _PROGRAMS) for name, data in runtime.items()),
         _text("settings.sh", _settings(planned)),
         _text("leader.sh", _leader(planned, planned.job, steps)),
         _text("rules.json", _json(rules)),
         _text("rules.sh", shell_rules(rules, secrets(planned))),
-        *(BundleFile(name=name, data=data) for name, data in fallback.items()),
         _text("plan.json", _json(planned.plan)),
         *(_text(f"steps/{script.name}", script.text) for script in (*steps, *ends)),
         *_carried(planned.proposed),

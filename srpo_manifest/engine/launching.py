@@ -32,6 +32,8 @@ LAUNCH_SECONDS = 600.0
 _REFUSED = re.compile(r"^error\[([a-z-]+)\]: (.*)\nhint: (.*)$", re.MULTILINE)
 _OTHERS = ("already-running", "run-lives")
 FALLBACK = ("supervise.sh", *(f"bash/{part}.sh" for part in ("answers", "artifacts", "folder", "texts")))
+RUNTIME = ("launch.sh", "supervise.py", "peers.py", *FALLBACK)
+"""Files that every bundle carries."""
 """The supervisor for a target without Python."""
 # GNU tar reads its pipe to the end: the secrets come first, and `read` takes them byte by byte.
 _RECEIVE = """run={folder}
@@ -62,10 +64,8 @@ def bundle_of(planned: Planned) -> Bundle:
     folder = resources.files("srpo_manifest.bundling").joinpath("runtime")
     return render(
         planned,
-        launch=folder.joinpath("launch.sh").read_bytes(),
-        supervise=folder.joinpath("supervise.py").read_bytes(),
+        runtime={name: folder.joinpath(name).read_bytes() for name in RUNTIME},
         deliver=folder.joinpath("deliver.py").read_bytes(),
-        fallback={name: folder.joinpath(name).read_bytes() for name in FALLBACK},
     )
 
 

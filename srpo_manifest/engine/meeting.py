@@ -31,6 +31,7 @@ exit 69
 class _Offer(Value):
     addresses: tuple[str, ...]
     port: int
+    peers_port: int
     why: str = ""
 
 
@@ -80,7 +81,19 @@ def meet(
         raise _apart(
             first, lost or [other.place for other in others], addresses, offer.port, alone=bool(lost), given=chief
         )
-    return tuple(Rank(index=index, chief=good, port=offer.port) for index in range(len(machines)))
+    token = secrets.token_hex(16)
+    return tuple(
+        Rank(
+            index=index,
+            chief=good,
+            port=offer.port,
+            place=machine.place,
+            nodes=len(machines),
+            peers_port=offer.peers_port,
+            token=token,
+        )
+        for index, machine in enumerate(machines)
+    )
 
 
 def _asked(machine: Transport, shape: type[A], *words: str) -> A:

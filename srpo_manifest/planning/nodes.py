@@ -53,8 +53,11 @@ def whole_run(nodes: Sequence[Seen]) -> Status:
     )
 
 
-def reason_to_end(nodes: Sequence[Seen]) -> str | None:
-    """Why the nodes that go on have to be ended: without one of them the others would wait for ever."""
+def reason_to_end(nodes: Sequence[Seen], *, just_succeeded: bool = False) -> str | None:
+    """Why the nodes that go on have to be ended: without one of them the others would wait for ever.
+
+    Where the first one has *just_succeeded* they may still come to their own end.
+    """
     statuses = [node.status for node in nodes]
     if all(status is not None and status.state == "ended" for status in statuses):
         return None
@@ -64,7 +67,9 @@ def reason_to_end(nodes: Sequence[Seen]) -> str | None:
         assert node.status is not None  # noqa: S101 - it ended
         return f"{_named(worst, node)} {node.status.outcome}: {node.status.reason}"
     for index, status in enumerate(statuses):
-        if status is not None and status.state == "ended" and (index == 0 or status.outcome == "stopped"):
+        if status is None or status.state != "ended":
+            continue
+        if status.outcome == "stopped" or (index == 0 and not just_succeeded):
             return f"{_named(index, nodes[index])} {status.outcome}"
     return None
 

@@ -38,11 +38,11 @@ class DirectLauncher:
     def start(self, folder: str, *, dry_run: bool, rank: Rank | None = None) -> str:
         """Start the bundle that was unpacked in *folder*."""
         flags = "--detach --secrets-on-stdin" + (" --dry-run" if dry_run else "")
+        peers = ""
         if rank is not None:
             flags += f" --node {rank.index} --chief {quote(rank.chief)} --port {rank.port}"
-        return (
-            f'run={folder}\nexec "$BASH" --noprofile --norc "$run/bundle/launch.sh" --run-id "${{run##*/}}" {flags}\n'
-        )
+            peers = f"export SRPO_RUN_PEERS={quote(_peers(rank))}\n" if rank.nodes else ""
+        return f'run={folder}\n{peers}exec "$BASH" --noprofile --norc "$run/bundle/launch.sh" --run-id "${{run##*/}}" {flags}\n'
 
     def status(self, folder: str, node: int = 0) -> str:
         """Ask the supervisor's file; it changes nothing. What is left of a launch that came to nothing is a lost run."""
@@ -96,6 +96,18 @@ class DirectLauncher:
     def tidy(self, folder: str, node: int = 0) -> str:
         """A verb that supervisors have no more since they adopt."""
         return f'run={folder}\n[ -f "$run/supervisor" ] || [ -f "$run/python" ] || exit 0\n{SUPERVISE}supervise tidy "$run/{node_name(node)}"\n'
+
+
+def _peers(rank: Rank) -> str:
+    """What the supervisor needs to be heard by those of the other nodes; it never stands in an argument that others see."""
+    told = {
+        "nodes": rank.nodes,
+        "chief": rank.chief,
+        "port": rank.peers_port,
+        "token": rank.token,
+        "place": rank.place,
+    }
+    return msgspec.json.encode(told).decode()
 
 
 def _weaker(status: Status) -> Status:

@@ -88,11 +88,18 @@ class End(Value):
 
 
 class Rank(Value):
-    """A node among several of a run: its number, and where all of them meet."""
+    """A node among several of a run: its number and its machine's name for people, and where all of them meet."""
 
     index: int
     chief: str
     port: int
+    place: str = ""
+    nodes: int = 0
+    """How many there are; 0 where their supervisors are not connected."""
+    peers_port: int = 0
+    """Where the supervisors meet, at the same address."""
+    token: str = ""
+    """By which they know one another: a secret of the run."""
 
 
 class NodeStatus(Value):

@@ -23,6 +23,7 @@ from srpo_manifest.values.words import LATE_NAMES, Arrived, Late, Text, Word, jo
 
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")
 GOLDEN = Path(__file__).parent / "golden"
+RUNTIME = {"launch.sh": b"launch", "supervise.py": b"supervise"}
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 words = st.lists(
     st.one_of(
@@ -63,8 +64,8 @@ def bundle(make, **tables):
 def test_the_bundle_is_as_it_was(make, golden):
     """Every rendered file equals its golden record, and twice rendered is equal."""
     planned = bundle(make)
-    first = render(planned, launch=b"launch", supervise=b"supervise")
-    assert first == render(planned, launch=b"launch", supervise=b"supervise")
+    first = render(planned, runtime=RUNTIME)
+    assert first == render(planned, runtime=RUNTIME)
     assert [file.name for file in first.files] == sorted(file.name for file in first.files)
     for file in first.files:
         if file.name.endswith((".sh", ".json")) and file.name != "launch.sh":
@@ -96,7 +97,7 @@ def test_the_bundle_of_a_script_that_runs_is_as_it_was(make, golden):
     planned = make.planned(wanted, make.facts(msgspec.structs.replace(pin, entries={"train.sh": entry})))
     assert planned.plan.applicable, planned.plan.refusals
     assert planned.plan.job.mode == "shim"
-    bundle = render(planned, launch=b"launch", supervise=b"supervise", deliver=b"deliver")
+    bundle = render(planned, runtime=RUNTIME, deliver=b"deliver")
     files = {file.name: file for file in bundle.files}
     assert {name for name, file in files.items() if file.executable} >= {
         "deliver",
@@ -140,7 +141,7 @@ def test_no_secret_is_in_the_bundle(make):
     """References travel by name; what is read on the target is told to the supervisor by path."""
     planned = bundle(make)
     assert list(secrets(planned)) == ["HF_TOKEN"]
-    files = {file.name: file.data for file in render(planned, launch=b"", supervise=b"").files}
+    files = {file.name: file.data for file in render(planned, runtime=RUNTIME).files}
     assert b"secrets=(HF_TOKEN)" in files["settings.sh"]
     rules = json.loads(files["rules.json"])
     assert rules["target_files"] == {"KEY": "${target.home}/.key"}
@@ -194,6 +195,6 @@ def test_a_word_joins_texts():
 def test_what_follows_the_end_is_a_script(make):
     """Word for word, and the supervisor reads how long it waits."""
     planned = bundle(make, end={"command": ["bash", "-c", "it's $HOME"], "when": "ended"})
-    files = {file.name: file.data for file in render(planned, launch=b"", supervise=b"").files}
+    files = {file.name: file.data for file in render(planned, runtime=RUNTIME).files}
     assert files["end.sh"] == b"exec bash -c 'it'\\''s $HOME'\n"
     assert json.loads(files["rules.json"])["end"] == {"command": ["bash", "-c", "it's $HOME"], "wait_seconds": 0.0}

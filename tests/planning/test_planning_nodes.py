@@ -67,6 +67,17 @@ def test_those_that_would_wait_for_ever_are_ended(seen, why):
     assert reason_to_end(nodes(*seen)) == why
 
 
+def test_the_others_may_come_to_their_own_end_where_the_first_one_has_just_succeeded():
+    """What one of them met in the meantime counts all the same."""
+    first = ended("succeeded")
+    assert reason_to_end(nodes(first, status("running")), just_succeeded=True) is None
+    assert (
+        reason_to_end(nodes(first, status("running"), ended("failed")), just_succeeded=True)
+        == "node 2 (gpu-2) failed: why"
+    )
+    assert reason_to_end(nodes(ended("stopped"), status("running")), just_succeeded=True) == "node 0 (gpu-0) stopped"
+
+
 def test_what_the_others_warn_of_is_told_with_their_place():
     """The first one's warnings stay as they are."""
     other = Status(format=1, run="r", state="running", warnings=(Raised(time="t", code="c", message="m"),))

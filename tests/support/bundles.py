@@ -228,6 +228,7 @@ class Bundle:
         self.folder.mkdir()
         (self.folder / "launch.sh").write_bytes((RUNTIME / "launch.sh").read_bytes())
         (self.folder / "supervise.py").write_bytes(self.program)
+        (self.folder / "peers.py").write_bytes((RUNTIME / "peers.py").read_bytes())
         settings = (
             f"name={self.rules['name']}\nworkspace={quote(str(self.workspace))}\nsecrets=({' '.join(self.secrets)})\n"
             f"python_candidates=({' '.join(map(quote, self.pythons))})\n"
@@ -278,7 +279,7 @@ class Bundle:
         return self.start(**variables)
 
     def runs(self) -> list[Run]:
-        return [Run(node, self.supervise) for node in self.workspace.glob(".srpo/runs/*/attempt-1/node-0")]
+        return [Run(node, self.supervise) for node in self.workspace.glob(".srpo/runs/*/attempt-1/node-*")]
 
     def processes(self, run: Run) -> list[int]:
         """What lives of the run, its supervisors left out."""
@@ -303,7 +304,7 @@ class Bundle:
                 if found := self.supervise.same(*identity[name]):
                     self.supervise.send(found, signal.SIGKILL)
             cgroup = (identity or {}).get("cgroup", "")
-            while left := self.supervise.tree(run.id, (), (), cgroup):
+            while left := self.supervise.tree(run.id, (), (), cgroup, self.supervise.Node(str(run.node)).index):
                 for found in left:
                     self.supervise.send(found, signal.SIGKILL)
                 time.sleep(0.02)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,24 @@ def test_a_cable_that_is_pulled_out_for_a_while_costs_nothing(apart):
         mine = [line for line in out.splitlines() if line.startswith(f"[gpu-{number}] line")]
         assert mine == [f"[gpu-{number}] line {count}" for count in range(1, 101)], err
     assert apart.say("wait").status == 0
+
+
+def test_a_node_that_fails_is_heard_once_the_cable_is_back(apart):
+    """Nobody looks; until then nothing is known, and nothing ends."""
+    apart.command("bash", "-c", 'until [ -e "$SRPO_RUN_DIR/go" ]; do sleep 0.1; done; exit 7')
+    assert apart.say("apply", "--detach").status == 0
+    apart.machines[0].until((apart.node(1) / "phases").exists)
+    time.sleep(3)
+    apart.machines[1].link("down")
+    (apart.node(1) / "go").touch()
+    apart.machines[0].until((apart.node(1) / "result.json").exists)
+    time.sleep(5)
+    assert not (apart.node(0) / "result.json").exists()
+    apart.machines[1].link("up")
+    apart.machines[0].until((apart.node(0) / "result.json").exists)
+    result = json.loads((apart.node(0) / "result.json").read_text())
+    assert (result["outcome"], result["reason"]) == ("stopped", "node 1 (gpu-1) failed: exit status 7")
+    assert apart.say("status", "--json").json["outcome"] == "failed"
 
 
 def test_a_network_that_lets_nothing_through_is_told_before_anything_starts(apart):

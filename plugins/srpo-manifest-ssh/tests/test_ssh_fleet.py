@@ -81,10 +81,35 @@ def test_a_node_that_fails_takes_the_others_along(fleet):
     assert "node 2 (gpu-2) failed" in (fleet.node(0) / "result.json").read_text()
 
 
-def test_nobody_attached_and_the_next_command_ends_the_rest(fleet):
-    """A node that failed meanwhile is seen by `status`."""
+def test_nobody_is_attached_and_the_machines_end_one_another(fleet):
+    """A node that failed is heard by the others; the next command finds all of it over."""
     fleet.command("bash", "-c", 'if [ "$SRPO_RUN_INDEX" = 1 ]; then exit 7; fi; sleep 600')
     assert fleet.say("apply", "--detach").status == 0
+    for number in range(3):
+        fleet.machines[0].until((fleet.node(number) / "result.json").exists)
+    for number in (0, 2):
+        result = json.loads((fleet.node(number) / "result.json").read_text())
+        assert (result["outcome"], result["reason"]) == ("stopped", "node 1 (gpu-1) failed: exit status 7")
+    status = fleet.say("status", "--json").json
+    assert (status["outcome"], status["exit"]) == ("failed", 7)
+    assert outcomes(status) == ["stopped", "failed", "stopped"]
+
+
+def test_where_the_machines_cannot_hear_one_another_the_next_command_ends_the_rest(fleet):
+    """As where a port is closed between them, or a supervisor is of an older version: here a node lost the way."""
+    fleet.command(
+        "bash", "-c", 'while [ ! -e "$SRPO_RUN_DIR/go" ]; do sleep 0.1; done; if [ "$SRPO_RUN_INDEX" = 1 ]; then exit 7; fi; sleep 600'
+    )  # fmt: skip
+    assert fleet.say("apply", "--detach").status == 0
+    for number in range(3):
+        fleet.machines[0].until((fleet.node(number) / "phases").exists)
+        (fleet.node(number) / "peers.json").unlink()
+        for name in ("inner", "outer"):
+            slots = (fleet.node(number) / "slots").read_text().partition("#")[0]
+            os.kill(json.loads(slots)[name][0], signal.SIGKILL)
+    assert fleet.say("status", "--json").json["state"] == "running"
+    for number in range(3):
+        (fleet.node(number) / "go").touch()
     fleet.machines[0].until((fleet.node(1) / "result.json").exists)
     assert fleet.say("status", "--json").json["state"] == "stopping"
     assert fleet.say("wait").status == 1

@@ -34,12 +34,13 @@ def own_addresses() -> list[str]:
 
 
 def offer(port: str) -> dict[str, object]:
-    """This machine's addresses, and the port, or one that is free now where it is 0."""
+    """This machine's addresses, the port, or one that is free now where it is 0, and a free one for the supervisors."""
     try:
-        with socket.create_server(("", int(port))) as server:
-            return {"addresses": own_addresses(), "port": server.getsockname()[1]}
+        with socket.create_server(("", int(port))) as server, socket.create_server(("", 0)) as second:
+            ports = [one.getsockname()[1] for one in (server, second)]
+            return {"addresses": own_addresses(), "port": ports[0], "peers_port": ports[1]}
     except OSError as error:
-        return {"addresses": [], "port": 0, "why": error.strerror}
+        return {"addresses": [], "port": 0, "peers_port": 0, "why": error.strerror}
 
 
 def listen(port: str, token: str, others: str, seconds: str) -> dict[str, object]:

@@ -85,6 +85,7 @@ TORN_HINT = "see whether the disk is full, or the trainer was killed while savin
 SAVING_PHASE = "saving-checkpoint"
 DIGESTS = "checkpoints.sha256"
 FETCHED, KEEP = "fetched", "keep"
+PEERS = "peers.json"
 """Marks: the outputs came home; the command after the end is called off."""
 END_SECONDS = 1.0
 """Between two looks while the command after the end waits."""
@@ -1527,6 +1528,9 @@ def run_outer(job: Job, ack: int) -> None:
         return
     if not Story(job.node.path("events.jsonl")).ended:
         job.events.ended(end["outcome"], ended["code"] if ended else None, end["reason"])
+    if peers := peers_of(job.node):
+        peers.part(end["outcome"], end["reason"])
+    take_leave(job, peers)
     follow_up(job, end["outcome"])
 
 
@@ -1735,6 +1739,7 @@ class Supervisor:
         self.passing: Optional[float] = None
         self.gone: Optional[float] = None
         """Since when the run's folder is away."""
+        self.peers = peers_of(job.node)
         self.rest = Rest()
         rules = job.rules.get("log", ())
         self.loop = Loop(any(rule["event"] == "progress.made" for rule in rules), len(self.story.checkpoints))
@@ -1752,6 +1757,7 @@ class Supervisor:
             self._reap()
             self._watch(last=False)
             self._listen()
+            self._hear_peers()
             self._look_after_the_other()
             if self._lives() and not self.cause:
                 self._decide()
@@ -1763,6 +1769,7 @@ class Supervisor:
         self._run_script(outcome)
         remove_cgroup(self.cgroup)
         self._record(outcome, self.job.events.redacted(reason))
+        take_leave(self.job, self.peers)
         follow_up(self.job, outcome)
 
     # what it sees
@@ -1916,6 +1923,25 @@ class Supervisor:
         if isinstance(waits, (int, float)) and waits >= 0:
             self.checkpoint_seconds = float(waits)
             self.patience = min(self.patience, time.monotonic() + self.checkpoint_seconds)
+
+    def _hear_peers(self) -> None:
+        """A node without which this one would wait for ever ends it, too."""
+        if self.peers is None:
+            return
+        try:
+            why = self.peers.look()
+        except Exception as error:
+            self._warn("nodes-unwatched", f"hearing the other nodes met {type(error).__name__}: {error}")
+            return
+        if why and self.asked is None:
+            self.asked = keep_stop(self.job, why)
+        for node in self.peers.missing():
+            self._warn(
+                "nodes-unwatched",
+                f"nothing was heard of node {node} for a minute: if it fails, the others end only once somebody asks for the run's status",
+                "open the ports between the machines",
+                once=f"node {node}",
+            )
 
     def _asked_reason(self) -> str:
         return str((self.asked or {}).get("reason") or "a stop was asked for")
@@ -2175,6 +2201,8 @@ class Supervisor:
             "unkillable": self.unkillable[:8],
         }
         self._fill(END, end)
+        if self.peers:
+            self.peers.part(outcome, result["reason"])
         self._digest(result)
         self.job.events.ended(outcome, self.status, result["reason"])
 
@@ -2262,6 +2290,8 @@ class Supervisor:
             if child in dict(self._reap()):
                 return "it could not be read, or changed"
             self._listen()
+            if self.peers:
+                self.peers.look()
             late = time.monotonic() >= until
             if late or self.asked is not None or (received and received.si_signo in STOPS):
                 os.kill(child, signal.SIGKILL)
@@ -2275,6 +2305,49 @@ class Supervisor:
 
 
 # After the end ------------------------------------------------------------------------------------------------------
+
+
+def take_leave(job: Job, peers: Any) -> None:
+    """Stay until the other nodes of the run know that this one has ended; a stop of this process cuts that short."""
+    job.pulse.value = math.inf
+    if peers is None:
+        return
+    fcntl.flock(job.lock, fcntl.LOCK_SH)
+    until, received = time.monotonic() + peers.leave_seconds, None
+    while not peers.is_heard and time.monotonic() < until and not (received and received.si_signo in STOPS):
+        peers.look()
+        received = signal.sigtimedwait(SIGNALS, 0.1)
+    peers.look()
+    peers.close()
+    with contextlib.suppress(OSError):
+        os.unlink(job.node.path(PEERS))
+
+
+def keep_peers(node: Node) -> None:
+    """Write down where the other nodes are, which nobody but this user may know: it came in the environment."""
+    if not (given := os.environ.pop("SRPO_RUN_PEERS", "")):
+        return
+    told = json.loads(given)
+    with contextlib.suppress(OSError):  # the first node tells of who does not come
+        told["chief"] = peers_program().numeric(told["chief"])
+    write_json(node.path(PEERS), {"format": FORMAT, **told})
+
+
+def peers_of(node: Node) -> Any:
+    """This node's connection to the others of its run; None where it has none, or was started before they were connected."""
+    told = read_json(node.path(PEERS))
+    if told is None or told.get("format") != FORMAT:
+        return None
+    return peers_program().joined(node.index, told)
+
+
+def peers_program() -> Any:
+    """`peers.py` of this bundle, for those that have peers."""
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # `-I` leaves this folder out
+    import peers
+
+    return peers
 
 
 def follow_up(job: Job, outcome: str) -> None:
@@ -2360,7 +2433,9 @@ def launch(
     with alone(node):
         secrets = {**secrets, **target_secrets(node, node.rules())}
         met = Meeting(chief, port) if chief and port else None
-        job = Job(node, *claim(node), secrets, dry_run, met=met)
+        lock, umask = claim(node)
+        keep_peers(node)
+        job = Job(node, lock, umask, secrets, dry_run, met=met)
         outer = start_supervisors(job)
         os.close(job.lock)
     if read_slots(node.path("slots"))[0][IDENTITY] is None:
@@ -2777,9 +2852,14 @@ def told_by(received: int) -> str:
 
 
 def note_stop(job: Job, received: int) -> Record:
-    """A signal asks for a stop: that is kept at once, as whoever received it may die. Returns: the request."""
+    """A signal asks for a stop. Returns: the request."""
+    return keep_stop(job, told_by(received))
+
+
+def keep_stop(job: Job, reason: str) -> Record:
+    """Write the request down at once, as whoever received it may die. Returns: it."""
     job.page.asked = True
-    request = stop_request(told_by(received), None)
+    request = stop_request(reason, None)
     if not os.path.exists(job.node.path("stop.req")):
         with contextlib.suppress(OSError):
             write_json(job.node.path("stop.req"), request)

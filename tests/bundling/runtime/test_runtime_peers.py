@@ -1,0 +1,231 @@
+"""Several nodes of a run, each on a machine of its own as far as it can tell, and no client: they end one another."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from bundles import Bundle, Run
+
+TOKEN = "token-of-this-run-f00f"  # noqa: S105 - made up
+
+
+class Fleet:
+    """Bundles with a workspace each, whose supervisors meet at a port of this machine."""
+
+    def __init__(self, folder: Path, supervise, count: int) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.told = {"nodes": count, "chief": "localhost", "port": self.port, "token": TOKEN}
+        self.bundles = []
+        for number in range(count):
+            (folder / f"gpu-{number}").mkdir()
+            self.bundles.append(Bundle(folder / f"gpu-{number}", supervise))
+            self.bundles[-1].rules["done"] = {"exit_zero": True}
+        self.runs: dict[int, Run] = {}
+
+    def start(self, number: int, *acts: str) -> Run:
+        told = json.dumps({**self.told, "place": f"gpu-{number}"})
+        flags = ("--run-id", f"far-{self.port}", "--node", str(number), "--chief", "127.0.0.1", "--port", "1")
+        self.runs[number] = self.bundles[number].start(*acts, flags=flags, SRPO_RUN_PEERS=told)
+        return self.runs[number]
+
+    def outcomes(self) -> list[str]:
+        return [self.runs[number].end()["outcome"] for number in sorted(self.runs)]
+
+    def connected(self) -> None:
+        """Until all others have a connection to the first node."""
+        for run in self.runs.values():
+            run.until_event("job.started")
+        self.runs[0].until(lambda: self.connections() == len(self.runs) - 1)
+        time.sleep(1.5)  # a step of the slowest loop: what came is read
+
+    def connections(self) -> int:
+        ends = [line.split()[1:4:2] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(state == "01" and int(local.partition(":")[2], 16) == self.port for local, state in ends)
+
+    def gone(self) -> None:
+        """Nobody stays behind, and the token does not."""
+        for number, run in self.runs.items():
+            for name in ("outer", "inner"):
+                pid = self.bundles[number].supervisor(run, name)
+                run.until(lambda pid=pid, number=number: self.bundles[number].supervise.process(pid) is None)
+            assert not (run.node / "peers.json").exists()
+            kept = [path for path in run.node.parents[1].rglob("*") if path.is_file() and TOKEN in path.read_text(errors="replace")]  # fmt: skip
+            assert kept == []
+
+
+@pytest.fixture
+def fleet(tmp_path, supervise):
+    made: list[Fleet] = []
+
+    def make(count: int, **more: object) -> Fleet:
+        made.append(Fleet(tmp_path, supervise, count))
+        made[-1].told.update(more)
+        return made[-1]
+
+    yield make
+    for one in made:
+        for bundle in one.bundles:
+            bundle.clean()
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_node_that_fails_ends_the_others(fleet, number):
+    """Whichever it is; the reason says which one, and why."""
+    three = fleet(3)
+    for node in range(3):
+        three.start(node, *(["sleep:1", "exit:7"] if node == number else ["forever"]))
+    assert three.outcomes() == ["failed" if node == number else "stopped" for node in range(3)]
+    for node, run in three.runs.items():
+        own = "exit status 7" if node == number else f"node {number} (gpu-{number}) failed: exit status 7"
+        assert run.status()["reason"] == own
+    three.gone()
+
+
+def test_a_node_that_is_stopped_ends_the_others(fleet):
+    """By whatever means: here somebody on that machine."""
+    three = fleet(3)
+    for node in range(3):
+        three.start(node, "forever")
+    three.connected()
+    three.runs[1].stop("--reason", "somebody needs this machine")
+    assert three.outcomes() == ["stopped"] * 3
+    assert three.runs[2].status()["reason"] == "node 1 (gpu-1) stopped"
+    assert three.runs[1].status()["reason"] == "somebody needs this machine"
+    three.gone()
+
+
+def test_a_node_that_succeeds_ends_nobody(fleet):
+    """The first one's success does, and gives the others a while: they come to their own end before."""
+    three = fleet(3, parting_seconds=3)
+    three.start(2, "forever")
+    three.start(1, "sleep:2", "exit:0")
+    three.start(0, "sleep:1.5", "exit:0")
+    assert three.outcomes() == ["succeeded", "succeeded", "stopped"]
+    assert three.runs[2].status()["reason"] == "node 0 (gpu-0) succeeded"
+    three.gone()
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_a_supervisor_that_dies_leaves_the_connection_to_the_other_one(fleet, number):
+    """Of the first node as of another; then one fails."""
+    two = fleet(2)
+    for node in range(2):
+        two.start(node, "await:go", "exit:3") if node else two.start(node, "forever")
+    two.connected()
+    os.kill(two.bundles[number].supervisor(two.runs[number], "inner"), 9)
+    time.sleep(1)
+    (two.runs[1].node / "go").touch()
+    assert two.outcomes() == ["stopped", "failed"]
+    two.gone()
+
+
+def test_a_node_that_lost_both_supervisors_ends_nobody_and_is_heard_once_it_has_new_ones(fleet):
+    """Nothing is known of it meanwhile, and nothing invented."""
+    two = fleet(2)
+    two.start(0, "forever")
+    two.start(1, "await:go", "exit:3")
+    two.connected()
+    two.bundles[1].lose(two.runs[1])
+    time.sleep(2)
+    assert two.runs[0].status()["state"] == "running"
+    two.runs[1].ask("adopt")
+    (two.runs[1].node / "go").touch()
+    assert two.outcomes()[0] == "stopped"
+    assert two.runs[0].status()["reason"].startswith("node 1 (gpu-1) ")
+    two.gone()
+
+
+def test_a_node_that_ended_before_the_first_one_was_there_is_heard(fleet):
+    """It stays until then, and holds nobody up: its lock is free for readers."""
+    two = fleet(2)
+    two.start(1, "exit:7")
+    run = two.runs[1]
+    run.until_event("run.ended")
+    run.until(lambda: not run.supervise.is_held(run.node / "lock"))
+    two.start(0, "forever")
+    assert two.outcomes() == ["stopped", "failed"]
+    two.gone()
+
+
+def test_who_is_never_heard_of_is_told_and_nobody_waits_for_ever(fleet):
+    """The warning stands in the first node's status; its end does not hang on the others."""
+    two = fleet(2, missing_seconds=1, leave_seconds=1)
+    two.start(0, "forever")
+    two.runs[0].until(lambda: two.runs[0].events("warning.raised"))
+    (warning,) = two.runs[0].events("warning.raised")
+    assert warning["code"] == "nodes-unwatched"
+    assert "node 1" in warning["message"]
+    two.runs[0].stop()
+    assert two.outcomes() == ["stopped"]
+    two.gone()
+
+
+def test_a_port_that_is_taken_costs_the_warning_alone(fleet):
+    """The run goes on; and once it is free the nodes meet."""
+    two = fleet(2, missing_seconds=1)
+    with socket.create_server(("", two.port)):
+        two.start(0, "forever")
+        two.start(1, "await:go", "exit:7")
+        two.runs[0].until(lambda: two.runs[0].events("warning.raised"))
+    (two.runs[1].node / "go").touch()
+    assert two.outcomes() == ["stopped", "failed"]
+
+
+def test_strangers_are_not_listened_to(fleet):
+    """Neither those that guess, nor those that flood, nor those that say nothing."""
+    two = fleet(2)
+    for node in range(2):
+        two.start(node, "forever")
+    two.connected()
+    strangers = []
+    end = b'{"outcome": "failed", "reason": "so there"}\n'
+    for said in (
+        b'{"token": "wrong", "node": 1, "place": "gpu-1"}\n' + end,
+        b'{"token": "' + TOKEN[:-1].encode() + b'", "node": 1}\n' + end,
+        b'{"token": null, "node": 1}\n' + end,
+        b'{"token": "\\ud800", "node": 1}\n' + end,
+        b'{"token": "' + TOKEN.encode() + b'", "node": [1]}\n' + end,
+        b"[" * 100_000,
+        b"[" * 8000 + b"\n",
+        b'{"token": "' + TOKEN.encode() + b'", "node": 99, "place": "gpu-99"}\n',
+        b"\xff\xfe\n" + end,
+        b"null\n" + end,
+        end,
+        b"x" * 1_000_000,
+        *[b""] * 50,
+    ):
+        connection = socket.create_connection(("127.0.0.1", two.port))
+        strangers.append(connection)
+        connection.settimeout(0)
+        if said:
+            connection.send(said)
+    time.sleep(3)
+    assert [run.status()["state"] for run in two.runs.values()] == ["running", "running"]
+    for run in two.runs.values():
+        assert run.events("warning.raised") == []
+    two.runs[1].stop()
+    assert two.outcomes() == ["stopped", "stopped"]
+    for connection in strangers:
+        connection.close()
+    two.gone()
+
+
+def test_the_job_never_sees_the_token(fleet):
+    """Neither in its environment, nor in anybody's arguments."""
+    two = fleet(2)
+    bundle = two.bundles[0]
+    bundle.before = "env >environment; cat /proc/[0-9]*/cmdline 2>/dev/null >arguments"
+    two.start(0, "exit:0")
+    two.start(1, "exit:0")
+    assert two.outcomes() == ["succeeded", "succeeded"]
+    for name in ("environment", "arguments"):
+        text = (bundle.cwd / name).read_bytes()
+        assert b"far-" in text
+        assert TOKEN.encode() not in text
+    two.gone()
