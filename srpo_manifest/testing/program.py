@@ -73,6 +73,11 @@ class Program:
     def say(self, *arguments: str, **env: str) -> Said:
         """Call it, and wait."""
         process = self.start(*arguments, **env)
-        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        try:
+            out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            raise AssertionError(f"{arguments} did not end in {PATIENCE_SECONDS} seconds: {out}{err}") from None
         assert "Traceback" not in err, err
         return Said(process.returncode, out, err)

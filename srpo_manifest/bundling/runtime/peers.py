@@ -130,9 +130,9 @@ class Chief:
         return [node for node, moment in self._seen.items() if time.monotonic() - moment > self._patience]
 
     def part(self, outcome: str, reason: str) -> None:
-        """This node has ended."""
-        why = because(0, self._place, outcome, reason)
-        self._parting = (time.monotonic() + (self._parting_seconds if outcome == "succeeded" else 0.0), why)
+        """This node has ended, or will as one that has succeeded: what others meet after that is no reason any more."""
+        due = time.monotonic() + (self._parting_seconds if outcome == "succeeded" else 0.0)
+        self._parting = self._parting or (due, because(0, self._place, outcome, reason))
 
     def close(self) -> None:
         """Whoever comes now finds nobody."""
@@ -165,7 +165,7 @@ class Chief:
         elif "outcome" in told:
             self._seen.pop(line.node, None)
             line.say(heard=True)
-            if told["outcome"] != "succeeded" and not self._why:
+            if told["outcome"] != "succeeded" and not self._why and not self._parting:
                 self._why = because(line.node, line.place, str(told["outcome"]), str(told.get("reason")))
         elif told.get("heard"):
             self._seen.pop(line.node, None)

@@ -1933,7 +1933,7 @@ class Supervisor:
         except Exception as error:
             self._warn("nodes-unwatched", f"hearing the other nodes met {type(error).__name__}: {error}")
             return
-        if why and self.asked is None:
+        if why and self.asked is None and self._lives() and not self.cause:
             self.asked = keep_stop(self.job, why)
         for node in self.peers.missing():
             self._warn(
@@ -2006,6 +2006,8 @@ class Supervisor:
         self.page.cause, self.page.reason = cause.encode(), short(reason, TOLD_BYTES).encode()
         self.patience = time.monotonic() + self.checkpoint_seconds
         self.whole_then = len(self.story.checkpoints)
+        if cause == "done" and self.peers:
+            self.peers.part("succeeded", reason)
         if cause in ("done", "refused"):
             self._enter("ending")
         elif not self.story.stopping:

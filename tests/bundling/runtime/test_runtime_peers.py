@@ -111,6 +111,24 @@ def test_a_node_that_succeeds_ends_nobody(fleet):
     three.gone()
 
 
+def test_what_falls_down_after_the_first_one_has_what_it_was_to_make_changes_nothing(fleet):
+    """Its trainer ends, and those of the others miss it: no reason for an end, and the digests are computed."""
+    three = fleet(3, parting_seconds=1.5)
+    first = three.bundles[0]
+    first.rules["done"] = {"checkpoints": 1}
+    first.rules["stop"]["grace_seconds"] = 3
+    three.start(2, "forever")
+    three.start(1, "await:go", "exit:1")
+    three.start(0, "checkpoint:9-9", "deaf", "forever")
+    three.runs[0].until(lambda: "ending" in [event.get("phase") for event in three.runs[0].events()])
+    (three.runs[1].node / "go").touch()
+    assert three.outcomes() == ["succeeded", "failed", "stopped"]
+    assert three.runs[2].status()["reason"] == "node 0 (gpu-0) succeeded"
+    (checkpoint,) = three.runs[0].result()["checkpoints"]
+    assert all(file["digest"] for file in checkpoint["files"])
+    three.gone()
+
+
 @pytest.mark.parametrize("number", range(2))
 def test_a_supervisor_that_dies_leaves_the_connection_to_the_other_one(fleet, number):
     """Of the first node as of another; then one fails."""
@@ -141,13 +159,16 @@ def test_a_node_that_lost_both_supervisors_ends_nobody_and_is_heard_once_it_has_
     two.gone()
 
 
-def test_a_node_that_ended_before_the_first_one_was_there_is_heard(fleet):
-    """It stays until then, and holds nobody up: its lock is free for readers."""
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_node_that_ended_before_the_first_one_was_there_is_heard(fleet, killed):
+    """It stays until then, also where one of its supervisors dies, and holds nobody up: its lock is free for readers."""
     two = fleet(2)
     two.start(1, "exit:7")
     run = two.runs[1]
     run.until_event("run.ended")
     run.until(lambda: not run.supervise.is_held(run.node / "lock"))
+    if killed:
+        os.kill(two.bundles[1].supervisor(run, "inner"), 9)
     two.start(0, "forever")
     assert two.outcomes() == ["stopped", "failed"]
     two.gone()
