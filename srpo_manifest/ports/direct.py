@@ -41,7 +41,7 @@ class DirectLauncher:
         peers = ""
         if rank is not None:
             flags += f" --node {rank.index} --chief {quote(rank.chief)} --port {rank.port}"
-            peers = f"export SRPO_RUN_PEERS={quote(_peers(rank))}\n" if rank.nodes else ""
+            peers = _peers(rank) if rank.nodes else ""
         return f'run={folder}\n{peers}exec "$BASH" --noprofile --norc "$run/bundle/launch.sh" --run-id "${{run##*/}}" {flags}\n'
 
     def status(self, folder: str, node: int = 0) -> str:
@@ -99,15 +99,18 @@ class DirectLauncher:
 
 
 def _peers(rank: Rank) -> str:
-    """What the supervisor needs to be heard by those of the other nodes; it never stands in an argument that others see."""
+    """Write down how the supervisor is heard by those of the other nodes: no argument and no variable holds the token."""
     told = {
+        "format": FORMAT,
         "nodes": rank.nodes,
         "chief": rank.chief,
         "port": rank.peers_port,
         "token": rank.token,
         "place": rank.place,
     }
-    return msgspec.json.encode(told).decode()
+    node = f'"$run/{node_name(rank.index)}"'
+    text = quote(msgspec.json.encode(told).decode())
+    return f"(umask 077 && mkdir -p -- {node} && printf %s {text} >{node}/peers.json) || exit\n"
 
 
 def _weaker(status: Status) -> Status:

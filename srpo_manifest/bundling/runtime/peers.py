@@ -1,24 +1,28 @@
 """Lets the supervisors of a run's nodes tell one another when a node has ended: each keeps a connection to the first one's.
 
-JSON lines. A node says who it is, `{"token", "node", "place"}`, and once it has ended `{"outcome", "reason"}`. The first one
-says `{"end": REASON}` to those that would wait for ever. Both are answered by `{"heard": true}`, the latter once the
-request is durable. Nothing here waits: a supervisor calls `look` at each of its steps. A connection that breaks means
-only that, and is made again. Standard library only, Python 3.9 or newer.
+JSON lines. Both sides prove that they know the run's token, which never travels: the first node says `{"nonce"}`, the
+other `{"node", "place", "nonce", "proof"}`, the first one `{"proof"}`. A node that has ended says `{"outcome", "reason"}`;
+the first one says `{"end": REASON}` to those that would wait for ever. Both are answered by `{"heard": true}`, which goes
+a step later: the supervisor has written down by then what was heard. Nothing here waits or raises: a supervisor calls
+`look` at each of its steps. A connection that breaks means only that, and is made again. Standard library only, Python
+3.9 or newer.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
+import resource
+import secrets
 import socket
 import time
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 LINE_BYTES = 8192
 STRANGER_SECONDS = 5.0
 """So long a connection has to say who it is."""
-STRANGERS = 16
-"""As many may be about to say who they are."""
+STRANGERS = 256
+"""As many may be about to; fewer where few files may be open."""
 AGAIN_SECONDS = 2.0
 """Between two tries to connect, or to listen."""
 MISSING_SECONDS = 60.0
@@ -47,12 +51,20 @@ class Line:
             if hasattr(socket, name):
                 self.connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         self.since = time.monotonic()
+        self.nonce = secrets.token_hex(16)
         self.node: Optional[int] = None
         self.place = ""
+        self.is_proved = False
+        """Whether the other end knows the token."""
         self.asked = False
         """Whether its node was told to end."""
         self.broken = False
         self._came, self._goes = b"", b""
+
+    @property
+    def is_said(self) -> bool:
+        """Whether all has gone."""
+        return not self._goes
 
     def say(self, **told: object) -> None:
         """Let it go as soon as it can."""
@@ -61,8 +73,6 @@ class Line:
     def hear(self) -> list[Record]:
         """What has come since; nothing more once it is broken."""
         try:
-            if self._goes:
-                self._goes = self._goes[self.connection.send(self._goes, socket.MSG_NOSIGNAL) :]
             data = self.connection.recv(LINE_BYTES)
             self.broken = not data
             self._came += data
@@ -70,6 +80,7 @@ class Line:
             pass
         except OSError:
             self.broken = True
+        self._send()
         *lines, self._came = self._came.split(b"\n")
         try:
             found = [json.loads(line) for line in lines]
@@ -85,22 +96,73 @@ class Line:
         self.broken = True
         self.connection.close()
 
+    def _send(self) -> None:
+        try:
+            if self._goes:
+                self._goes = self._goes[self.connection.send(self._goes, socket.MSG_NOSIGNAL) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.broken = True
 
-class Chief:
+
+class Peer:
+    """A node's part. *told* is `peers.json`: `nodes`, `chief`, `port`, `token` and the node's own `place`."""
+
+    def __init__(self, told: Record) -> None:
+        self.address = (str(told["chief"]), int(told["port"]))
+        self.nodes, self.token, self.place = int(told["nodes"]), str(told["token"]).encode(), str(told["place"])
+        self.leave_seconds = float(told.get("leave_seconds", LEAVE_SECONDS))
+        """How long to try to be heard."""
+        self.why = ""
+        """Why this node has to end; empty while it may go on."""
+        self.fault = ""
+        """What kept `look` from its work."""
+        self.again = 0.0
+
+    def look(self) -> None:
+        """Hear the others, and tell them."""
+        try:
+            self.step()
+        except Exception as error:
+            self.fault = f"{type(error).__name__}: {error}"
+
+    def step(self) -> None:
+        """The work of a look."""
+        raise NotImplementedError
+
+    def is_time(self) -> bool:
+        """Whether to try again."""
+        if time.monotonic() < self.again:
+            return False
+        self.again = time.monotonic() + AGAIN_SECONDS
+        return True
+
+    def proof(self, who: str, *parts: object) -> str:
+        """That whoever says it knows the token."""
+        return hmac.new(self.token, json.dumps([who, *parts]).encode(), "sha256").hexdigest()
+
+    def is_proof(self, given: object, who: str, *parts: object) -> bool:
+        """Whether it is that one."""
+        return isinstance(given, str) and hmac.compare_digest(
+            given.encode("utf-8", "replace"), self.proof(who, *parts).encode()
+        )
+
+
+class Chief(Peer):
     """The first node's part: all others come to it."""
 
     def __init__(self, told: Record) -> None:
-        self._port, self._token, self._place = int(told["port"]), str(told["token"]), str(told["place"])
-        self._seen = dict.fromkeys(range(1, int(told["nodes"])), time.monotonic())
-        """When a node was there last, for those that have neither ended nor been asked to."""
-        self._patience = float(told.get("missing_seconds", MISSING_SECONDS))
+        super().__init__(told)
+        self.missing_seconds = float(told.get("missing_seconds", MISSING_SECONDS))
+        self.heard = sorted({*told.get("heard", ())})
+        """Nodes that have ended, or know that they have to: what has to be kept."""
         self._parting_seconds = float(told.get("parting_seconds", PARTING_SECONDS))
-        self.leave_seconds = float(told.get("leave_seconds", LEAVE_SECONDS))
-        """How long to try to be heard."""
+        self._seen = dict.fromkeys({*range(1, self.nodes)} - {*self.heard}, time.monotonic())
+        """When each of the others was there last."""
         self._server: Optional[socket.socket] = None
-        self._again = 0.0
         self._lines: list[Line] = []
-        self._why = ""
+        self._strangers = min(STRANGERS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
         self._parting: Optional[tuple[float, str]] = None
 
     @property
@@ -108,31 +170,37 @@ class Chief:
         """Whether every other node has ended, or knows that it has to."""
         return not self._seen
 
-    def look(self) -> str:
-        """Hear the others, and tell them. Returns: why this node has to end; empty while it may go on."""
+    def step(self) -> None:
+        """Welcome who comes, hear what they say, tell them what they need."""
         self._welcome()
         for line in self._lines:
             for told in line.hear():
                 self._take(line, told)
-        if self._parting and not self._why and time.monotonic() >= self._parting[0]:
-            self._why = self._parting[1]
+        if self._parting and not self.why and time.monotonic() >= self._parting[0]:
+            self.why = self._parting[1]
         for line in self._lines:
             if line.node in self._seen:
                 self._seen[line.node] = time.monotonic()
-                if self._why and not line.asked:
+                if self.why and not line.asked:
                     line.asked = True
-                    line.say(end=self._why)
-        self._forget()
-        return self._why
+                    line.say(end=self.why)
+        for line in self._lines:
+            line.broken |= line.node is None and time.monotonic() - line.since > STRANGER_SECONDS
+            if line.broken:
+                line.close()
+        self._lines = [line for line in self._lines if not line.broken]
 
     def missing(self) -> list[int]:
         """Nodes that have not been there for long."""
-        return [node for node, moment in self._seen.items() if time.monotonic() - moment > self._patience]
+        return [node for node, moment in self._seen.items() if time.monotonic() - moment > self.missing_seconds]
 
-    def part(self, outcome: str, reason: str) -> None:
-        """This node has ended, or will as one that has succeeded: what others meet after that is no reason any more."""
-        due = time.monotonic() + (self._parting_seconds if outcome == "succeeded" else 0.0)
-        self._parting = self._parting or (due, because(0, self._place, outcome, reason))
+    def part(self, outcome: str, reason: str, *, others_need_it: bool = True) -> None:
+        """This node has ended, or will as one that has succeeded: what others meet after that is no reason any more.
+
+        They end, too, but for those that do not need it where it has succeeded.
+        """
+        wait = 0.0 if outcome != "succeeded" else self._parting_seconds if others_need_it else float("inf")
+        self._parting = self._parting or (time.monotonic() + wait, because(0, self.place, outcome, reason))
 
     def close(self) -> None:
         """Whoever comes now finds nobody."""
@@ -141,97 +209,92 @@ class Chief:
                 one.close()
 
     def _welcome(self) -> None:
-        if self._server is None and time.monotonic() >= self._again:
-            self._again = time.monotonic() + AGAIN_SECONDS
+        if self._server is None and self.is_time():
             try:
-                self._server = socket.create_server(("", self._port), backlog=len(self._seen) + STRANGERS)
+                self._server = socket.create_server(("", self.address[1]), backlog=self.nodes + STRANGERS)
                 self._server.settimeout(0)
             except OSError:
                 return
-        while self._server:
+        while self._server and sum(line.node is None for line in self._lines) < self._strangers:
             try:
-                self._lines.append(Line(self._server.accept()[0]))
+                line = Line(self._server.accept()[0])
             except OSError:
                 return
+            line.say(nonce=line.nonce)
+            self._lines.append(line)
 
     def _take(self, line: Line, told: Record) -> None:
         if line.node is None:
-            token = str(told.get("token")).encode("utf-8", "backslashreplace")
-            known = hmac.compare_digest(token, self._token.encode())
-            if not known or not isinstance(told.get("node"), int):
+            node, place, nonce = told.get("node"), told.get("place"), told.get("nonce")
+            if node not in range(1, self.nodes) or not self.is_proof(
+                told.get("proof"), "node", line.nonce, nonce, node, place
+            ):
                 line.broken = True
                 return
-            line.node, line.place = told["node"], str(told.get("place"))
+            line.node, line.place = int(node), str(place)
+            line.say(proof=self.proof("chief", line.nonce, nonce, node))
         elif "outcome" in told:
-            self._seen.pop(line.node, None)
+            if told["outcome"] != "succeeded" and not self.why and not self._parting:
+                self.why = because(line.node, line.place, str(told["outcome"]), str(told.get("reason")))
+            self._note(line.node)
             line.say(heard=True)
-            if told["outcome"] != "succeeded" and not self._why and not self._parting:
-                self._why = because(line.node, line.place, str(told["outcome"]), str(told.get("reason")))
         elif told.get("heard"):
-            self._seen.pop(line.node, None)
+            self._note(line.node)
 
-    def _forget(self) -> None:
-        """Those that are broken, or never said who they are."""
-        moment = time.monotonic()
-        strangers = [line for line in self._lines if line.node is None]
-        for line in strangers:
-            line.broken |= moment - line.since > STRANGER_SECONDS
-        for line in strangers[: -STRANGERS or None]:
-            line.broken = True
-        for line in self._lines:
-            if line.broken:
-                line.close()
-        self._lines = [line for line in self._lines if not line.broken]
+    def _note(self, node: int) -> None:
+        self._seen.pop(node, None)
+        self.heard = sorted({*self.heard, node})
 
 
-class Other:
+class Other(Peer):
     """The part of every node but the first."""
 
     def __init__(self, node: int, told: Record) -> None:
-        self._address = (str(told["chief"]), int(told["port"]))
-        self._who = {"token": told["token"], "node": node, "place": told["place"]}
+        super().__init__(told)
+        self._node = node
         self._line: Optional[Line] = None
-        self.leave_seconds = float(told.get("leave_seconds", LEAVE_SECONDS))
-        """How long to try to be heard."""
-        self._again = 0.0
-        self._why = ""
+        self._nonce = ""
+        """That of the first node."""
         self._owes = self._is_heard = False
         self._end: Optional[Record] = None
+        self.heard: list[int] = []
 
     @property
     def is_heard(self) -> bool:
         """Whether the first node knows of this one's end, or has asked for it."""
-        return self._is_heard or (bool(self._why) and not self._owes)
+        told_us = bool(self.why) and not self._owes and (self._line is None or self._line.is_said)
+        return self._is_heard or told_us
 
-    def look(self) -> str:
-        """Hear the first node, and tell it. Returns: why this node has to end; empty while it may go on."""
-        if self._line is None and time.monotonic() >= self._again:
-            self._again = time.monotonic() + AGAIN_SECONDS
-            self._connect()
+    def step(self) -> None:
+        """Connect where there is no connection; hear and tell."""
+        if self._line is None and self.address[0] and self.is_time():
+            self._line = Line(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            self._line.connection.connect_ex(
+                self.address
+            )  # it may take its time: a refusal is met where the line is read
         if self._line is None:
-            return self._why
-        if self._owes:
+            return
+        if self._owes and self._line.is_proved:
             self._line.say(heard=True)
             self._owes = False
         for told in self._line.hear():
-            self._is_heard |= bool(told.get("heard"))
-            if told.get("end"):
-                self._why, self._owes = self._why or str(told["end"]), True
+            self._take(self._line, told)
         if self._line.broken:
             self._line.close()
             self._line = None
-        return self._why
 
     def missing(self) -> list[int]:
         """None: the first node tells who is."""
         return []
 
-    def part(self, outcome: str, reason: str) -> None:
+    def part(self, outcome: str, reason: str, *, others_need_it: bool = True) -> None:  # noqa: ARG002 - as of the first one
         """This node has ended. Where it has succeeded nobody waits for it."""
+        if self._end is not None:
+            return
         self._end = {"outcome": outcome, "reason": reason}
         if outcome == "succeeded":
             self.leave_seconds = min(self.leave_seconds, PARTING_SECONDS)
-        if self._line:
+        if self._line and self._line.is_proved:
             self._line.say(**self._end)
 
     def close(self) -> None:
@@ -239,16 +302,21 @@ class Other:
         if self._line:
             self._line.close()
 
-    def _connect(self) -> None:
-        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._line = Line(connection)
-        connection.connect_ex(self._address)  # it may take its time: a refusal is met where the line is read
-        self._line.say(**self._who)
-        if self._end:
-            self._line.say(**self._end)
-
-
-Peers = Union[Chief, Other]
+    def _take(self, line: Line, told: Record) -> None:
+        if line.node is None:
+            self._nonce = str(told.get("nonce"))
+            line.node = 0
+            proof = self.proof("node", self._nonce, line.nonce, self._node, self.place)
+            line.say(node=self._node, place=self.place, nonce=line.nonce, proof=proof)
+        elif not line.is_proved:
+            line.is_proved = self.is_proof(told.get("proof"), "chief", self._nonce, line.nonce, self._node)
+            line.broken |= not line.is_proved
+            if line.is_proved and self._end:
+                line.say(**self._end)
+        elif told.get("end"):
+            self.why, self._owes = self.why or str(told["end"]), True
+        else:
+            self._is_heard |= bool(told.get("heard"))
 
 
 def because(node: int, place: str, outcome: str, reason: str) -> str:
@@ -257,10 +325,13 @@ def because(node: int, place: str, outcome: str, reason: str) -> str:
 
 
 def numeric(address: str) -> str:
-    """*address* as numbers: asking for a name may take long. Raises: OSError where it has none."""
-    return str(socket.getaddrinfo(address, None, socket.AF_INET, socket.SOCK_STREAM)[0][4][0])
+    """*address* as numbers, as asking for a name may take long; empty where it has none."""
+    try:
+        return str(socket.getaddrinfo(address, None, socket.AF_INET, socket.SOCK_STREAM)[0][4][0])
+    except (OSError, UnicodeError):
+        return ""
 
 
-def joined(node: int, told: Record) -> Peers:
-    """The node's part, from what `peers.json` tells: `nodes`, `chief`, `port`, `token`, and its own `place`."""
+def joined(node: int, told: Record) -> Peer:
+    """The node's part. Raises: what a damaged *told* brings."""
     return Other(node, told) if node else Chief(told)

@@ -1528,10 +1528,12 @@ def run_outer(job: Job, ack: int) -> None:
         return
     if not Story(job.node.path("events.jsonl")).ended:
         job.events.ended(end["outcome"], ended["code"] if ended else None, end["reason"])
-    if peers := peers_of(job.node):
-        peers.part(end["outcome"], end["reason"])
-    take_leave(job, peers)
-    follow_up(job, end["outcome"])
+    peers = None
+    with contextlib.suppress(Exception):  # a supervisor has told why
+        peers = peers_of(job.node)
+    if peers:
+        peers.part(end["outcome"], end["reason"], others_need_it=not job.dry_run)
+    follow_up(job, end["outcome"], peers)
 
 
 class Care:
@@ -1739,7 +1741,7 @@ class Supervisor:
         self.passing: Optional[float] = None
         self.gone: Optional[float] = None
         """Since when the run's folder is away."""
-        self.peers = peers_of(job.node)
+        self.peers = self._joined()
         self.rest = Rest()
         rules = job.rules.get("log", ())
         self.loop = Loop(any(rule["event"] == "progress.made" for rule in rules), len(self.story.checkpoints))
@@ -1766,11 +1768,13 @@ class Supervisor:
             self._pause()
         self._watch(last=True)
         outcome, reason = self._verdict()
+        reason = self.job.events.redacted(reason)
+        if self.peers:
+            self.peers.part(outcome, short(reason), others_need_it=not self.job.dry_run)
         self._run_script(outcome)
         remove_cgroup(self.cgroup)
-        self._record(outcome, self.job.events.redacted(reason))
-        take_leave(self.job, self.peers)
-        follow_up(self.job, outcome)
+        self._record(outcome, reason)
+        follow_up(self.job, outcome, self.peers)
 
     # what it sees
 
@@ -1924,24 +1928,29 @@ class Supervisor:
             self.checkpoint_seconds = float(waits)
             self.patience = min(self.patience, time.monotonic() + self.checkpoint_seconds)
 
+    def _joined(self) -> Any:
+        try:
+            return peers_of(self.job.node)
+        except Exception as error:
+            self._unwatched(f"`{PEERS}` cannot be used ({type(error).__name__}: {error})")
+            return None
+
     def _hear_peers(self) -> None:
         """A node without which this one would wait for ever ends it, too."""
         if self.peers is None:
             return
-        try:
-            why = self.peers.look()
-        except Exception as error:
-            self._warn("nodes-unwatched", f"hearing the other nodes met {type(error).__name__}: {error}")
-            return
-        if why and self.asked is None and self._lives() and not self.cause:
-            self.asked = keep_stop(self.job, why)
+        self.peers.look()
+        keep_heard(self.job.node, self.peers)
+        if self.peers.why and self.asked is None and self._lives() and not self.cause:
+            self.asked = keep_stop(self.job, self.peers.why)
+        if self.peers.fault:
+            self._unwatched(f"the other nodes cannot be heard ({self.peers.fault})")
         for node in self.peers.missing():
-            self._warn(
-                "nodes-unwatched",
-                f"nothing was heard of node {node} for a minute: if it fails, the others end only once somebody asks for the run's status",
-                "open the ports between the machines",
-                once=f"node {node}",
-            )
+            self._unwatched(f"nothing was heard of node {node} for {self.peers.missing_seconds:g} seconds")
+
+    def _unwatched(self, why: str) -> None:
+        message = f"{why}: a node that fails ends the others only once somebody asks for the run's status"
+        self._warn("nodes-unwatched", message, "open the ports between the machines", once=why)
 
     def _asked_reason(self) -> str:
         return str((self.asked or {}).get("reason") or "a stop was asked for")
@@ -2181,6 +2190,7 @@ class Supervisor:
         while status is None and time.monotonic() < self.page.deadline:
             signal.sigtimedwait(SIGNALS, 0.1)
             status = dict(self._reap()).get(script)
+            self._hear_peers()
         if status != 0:
             told = "did not end inside the grace" if status is None else f"ended with {status}"
             self._warn("on-stop-failed", f"the steps for the end {told}")
@@ -2203,8 +2213,6 @@ class Supervisor:
             "unkillable": self.unkillable[:8],
         }
         self._fill(END, end)
-        if self.peers:
-            self.peers.part(outcome, result["reason"])
         self._digest(result)
         self.job.events.ended(outcome, self.status, result["reason"])
 
@@ -2284,6 +2292,8 @@ class Supervisor:
         child = os.fork()
         if child == 0:
             os.close(self.job.lock)
+            if self.peers:
+                self.peers.close()
             end_with_parent()
             in_child(self.job, lambda: write_digests(paths, self.job.node.path(DIGESTS)))
         until = time.monotonic() + limit
@@ -2292,8 +2302,7 @@ class Supervisor:
             if child in dict(self._reap()):
                 return "it could not be read, or changed"
             self._listen()
-            if self.peers:
-                self.peers.look()
+            self._hear_peers()
             late = time.monotonic() >= until
             if late or self.asked is not None or (received and received.si_signo in STOPS):
                 os.kill(child, signal.SIGKILL)
@@ -2309,72 +2318,51 @@ class Supervisor:
 # After the end ------------------------------------------------------------------------------------------------------
 
 
-def take_leave(job: Job, peers: Any) -> None:
-    """Stay until the other nodes of the run know that this one has ended; a stop of this process cuts that short."""
-    job.pulse.value = math.inf
-    if peers is None:
-        return
-    fcntl.flock(job.lock, fcntl.LOCK_SH)
-    until, received = time.monotonic() + peers.leave_seconds, None
-    while not peers.is_heard and time.monotonic() < until and not (received and received.si_signo in STOPS):
-        peers.look()
-        received = signal.sigtimedwait(SIGNALS, 0.1)
-    peers.look()
-    peers.close()
-    with contextlib.suppress(OSError):
-        os.unlink(job.node.path(PEERS))
-
-
-def keep_peers(node: Node) -> None:
-    """Write down where the other nodes are, which nobody but this user may know: it came in the environment."""
-    if not (given := os.environ.pop("SRPO_RUN_PEERS", "")):
-        return
-    told = json.loads(given)
-    with contextlib.suppress(OSError):  # the first node tells of who does not come
-        told["chief"] = peers_program().numeric(told["chief"])
-    write_json(node.path(PEERS), {"format": FORMAT, **told})
-
-
-def peers_of(node: Node) -> Any:
-    """This node's connection to the others of its run; None where it has none, or was started before they were connected."""
-    told = read_json(node.path(PEERS))
-    if told is None or told.get("format") != FORMAT:
-        return None
-    return peers_program().joined(node.index, told)
-
-
-def peers_program() -> Any:
-    """`peers.py` of this bundle, for those that have peers."""
-    sys.dont_write_bytecode = True
-    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # `-I` leaves this folder out
-    import peers
-
-    return peers
-
-
-def follow_up(job: Job, outcome: str) -> None:
-    """Run the command that is wanted after the end, once; `end.json` tells how that stands.
+def follow_up(job: Job, outcome: str, peers: Any = None) -> None:
+    """Stay until the other nodes know of the end, and run the command that is wanted after it, once; `end.json` tells how that stands.
 
     The run is over: its lock is shared from here on, so that readers find it free and nobody else takes it.
     """
     job.pulse.value = math.inf
-    wish, story = job.rules.get("end"), read_json(job.node.path("end.json")) or {}
-    if not wish or job.dry_run or job.restarted or story.get("state", "waiting") != "waiting":
+    node, wish, story = job.node, job.rules.get("end"), read_json(job.node.path("end.json")) or {}
+    if job.dry_run or job.restarted or story.get("state", "waiting") != "waiting":
+        wish = None
+    if not wish and not peers:
         return
     fcntl.flock(job.lock, fcntl.LOCK_SH)
-    job.page.due = job.page.due or time.monotonic() + wish["wait_seconds"]
-    job.keep_page()
-    story = {"format": FORMAT, "command": wish["command"], "due": moment(job.page.due - time.monotonic())}
+    if wish:
+        job.page.due = job.page.due or time.monotonic() + wish["wait_seconds"]
+        job.keep_page()
+        story = {"format": FORMAT, "command": wish["command"], "due": moment(job.page.due - time.monotonic())}
 
     def tell(state: str, reason: str, status: Optional[int] = None) -> None:
         with contextlib.suppress(OSError):
-            write_json(job.node.path("end.json"), {**story, "state": state, "reason": reason, "exit": status})
+            write_json(node.path("end.json"), {**story, "state": state, "reason": reason, "exit": status})
 
-    tell("waiting", "the outputs have not been fetched")
-    off, node = called_off(job.node), job.node
-    while off is None and time.monotonic() < job.page.due and not os.path.exists(node.path(FETCHED)):
-        received = signal.sigtimedwait(SIGNALS, END_SECONDS)
-        off = told_by(received.si_signo) if received and received.si_signo in STOPS else called_off(node)
+    def waits() -> bool:
+        return off is None and time.monotonic() < job.page.due and not os.path.exists(node.path(FETCHED))
+
+    if wish:
+        tell("waiting", "the outputs have not been fetched")
+    off = called_off(node)
+    leave, is_told_to_go = time.monotonic() + (peers.leave_seconds if peers else 0.0), False
+    while True:
+        if peers:
+            peers.look()
+            keep_heard(node, peers)
+        stays = peers and not peers.is_heard and not is_told_to_go and time.monotonic() < leave
+        if not stays and not (wish and waits()):
+            break
+        received = signal.sigtimedwait(SIGNALS, 0.1 if stays else END_SECONDS)
+        is_told_to_go = is_told_to_go or (received is not None and received.si_signo in STOPS)
+        off = off or (told_by(received.si_signo) if received and received.si_signo in STOPS else called_off(node))
+    if peers:
+        peers.look()  # what has still to go
+        peers.close()
+        with contextlib.suppress(OSError):
+            os.unlink(node.path(PEERS))
+    if not wish:
+        return
     other = other_run(node)
     if off or other:
         tell("called-off", off or f"run `{other}` needs this machine")
@@ -2389,6 +2377,40 @@ def follow_up(job: Job, outcome: str) -> None:
         signal.sigtimedwait(SIGNALS, END_SECONDS)
         ended.update(ended_children())
     tell("ended", why, ended[child])
+
+
+def peers_of(node: Node) -> Any:
+    """This node's connection to the others of its run; None where it has none. Raises: what a damaged `peers.json` brings."""
+    told = read_json(node.path(PEERS))
+    if told is None or told.get("format") != FORMAT:
+        return None
+    return peers_program().joined(node.index, told)
+
+
+def keep_heard(node: Node, peers: Any) -> None:
+    """Write down which nodes have been heard, for supervisors that come later."""
+    told = read_json(node.path(PEERS)) if peers.heard else None
+    if told is not None and told.get("heard", []) != peers.heard:
+        with contextlib.suppress(OSError):
+            write_json(node.path(PEERS), {**told, "heard": peers.heard})
+
+
+def settle_peers(node: Node) -> None:
+    """Look up the first node's address: while a run is watched there is no time for it."""
+    told = read_json(node.path(PEERS))
+    if told and told.get("format") == FORMAT:
+        write_json(node.path(PEERS), {**told, "chief": peers_program().numeric(str(told.get("chief")))})
+
+
+def peers_program() -> Any:
+    """`peers.py` of this bundle, for those that have peers."""
+    sys.dont_write_bytecode = True
+    folder = os.path.dirname(os.path.abspath(__file__))
+    if folder not in sys.path:  # `-I` leaves it out
+        sys.path.append(folder)
+    import peers
+
+    return peers
 
 
 def called_off(node: Node) -> Optional[str]:
@@ -2436,7 +2458,7 @@ def launch(
         secrets = {**secrets, **target_secrets(node, node.rules())}
         met = Meeting(chief, port) if chief and port else None
         lock, umask = claim(node)
-        keep_peers(node)
+        settle_peers(node)
         job = Job(node, lock, umask, secrets, dry_run, met=met)
         outer = start_supervisors(job)
         os.close(job.lock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import time
 from pathlib import Path
@@ -20,7 +21,7 @@ class Fleet:
     def __init__(self, folder: Path, supervise, count: int) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        self.told = {"nodes": count, "chief": "localhost", "port": self.port, "token": TOKEN}
+        self.told = {"format": 1, "nodes": count, "chief": "localhost", "port": self.port, "token": TOKEN}
         self.bundles = []
         for number in range(count):
             (folder / f"gpu-{number}").mkdir()
@@ -28,10 +29,12 @@ class Fleet:
             self.bundles[-1].rules["done"] = {"exit_zero": True}
         self.runs: dict[int, Run] = {}
 
-    def start(self, number: int, *acts: str) -> Run:
-        told = json.dumps({**self.told, "place": f"gpu-{number}"})
-        flags = ("--run-id", f"far-{self.port}", "--node", str(number), "--chief", "127.0.0.1", "--port", "1")
-        self.runs[number] = self.bundles[number].start(*acts, flags=flags, SRPO_RUN_PEERS=told)
+    def start(self, number: int, *acts: str, more: tuple[str, ...] = ()) -> Run:
+        node = self.bundles[number].workspace / f".srpo/runs/far-{self.port}/attempt-1/node-{number}"
+        node.mkdir(parents=True)
+        (node / "peers.json").write_text(json.dumps({**self.told, "place": f"gpu-{number}"}))
+        flags = ("--run-id", f"far-{self.port}", "--node", str(number), "--chief", "127.0.0.1", "--port", "1", *more)
+        self.runs[number] = self.bundles[number].start(*acts, flags=flags)
         return self.runs[number]
 
     def outcomes(self) -> list[str]:
@@ -102,13 +105,21 @@ def test_a_node_that_is_stopped_ends_the_others(fleet):
 
 def test_a_node_that_succeeds_ends_nobody(fleet):
     """The first one's success does, and gives the others a while: they come to their own end before."""
-    three = fleet(3, parting_seconds=3)
-    three.start(2, "forever")
-    three.start(1, "sleep:2", "exit:0")
-    three.start(0, "sleep:1.5", "exit:0")
-    assert three.outcomes() == ["succeeded", "succeeded", "stopped"]
-    assert three.runs[2].status()["reason"] == "node 0 (gpu-0) succeeded"
-    three.gone()
+    four = fleet(4, parting_seconds=3)
+    four.start(3, "forever")
+    four.start(2, "await:go", "exit:0")
+    four.start(1, "exit:0")
+    four.start(0, "await:go", "exit:0")
+    four.runs[1].until_event("run.ended")
+    time.sleep(1.5)
+    assert four.runs[0].status()["state"] == "running"
+    (four.runs[0].node / "go").touch()
+    four.runs[0].until_event("run.ended")
+    time.sleep(1.5)
+    (four.runs[2].node / "go").touch()
+    assert four.outcomes() == ["succeeded", "succeeded", "succeeded", "stopped"]
+    assert four.runs[3].status()["reason"] == "node 0 (gpu-0) succeeded"
+    four.gone()
 
 
 def test_what_falls_down_after_the_first_one_has_what_it_was_to_make_changes_nothing(fleet):
@@ -207,14 +218,15 @@ def test_strangers_are_not_listened_to(fleet):
     strangers = []
     end = b'{"outcome": "failed", "reason": "so there"}\n'
     for said in (
-        b'{"token": "wrong", "node": 1, "place": "gpu-1"}\n' + end,
-        b'{"token": "' + TOKEN[:-1].encode() + b'", "node": 1}\n' + end,
-        b'{"token": null, "node": 1}\n' + end,
-        b'{"token": "\\ud800", "node": 1}\n' + end,
-        b'{"token": "' + TOKEN.encode() + b'", "node": [1]}\n' + end,
+        b'{"token": "' + TOKEN.encode() + b'", "node": 1, "place": "gpu-1"}\n' + end,
+        b'{"node": 1, "place": "gpu-1", "nonce": "1", "proof": "' + b"0" * 64 + b'"}\n' + end,
+        b'{"node": 1, "place": "gpu-1", "proof": null}\n' + end,
+        b'{"node": 1, "place": "gpu-1", "proof": "\\ud800"}\n' + end,
+        b'{"node": true, "proof": {}}\n' + end,
+        b'{"node": [1], "proof": ""}\n' + end,
+        b'{"node": 99, "proof": ""}\n' + end,
         b"[" * 100_000,
         b"[" * 8000 + b"\n",
-        b'{"token": "' + TOKEN.encode() + b'", "node": 99, "place": "gpu-99"}\n',
         b"\xff\xfe\n" + end,
         b"null\n" + end,
         end,
@@ -230,6 +242,7 @@ def test_strangers_are_not_listened_to(fleet):
     assert [run.status()["state"] for run in two.runs.values()] == ["running", "running"]
     for run in two.runs.values():
         assert run.events("warning.raised") == []
+    two.runs[0].until(lambda: two.connections() == 1)  # those that say nothing are sent away as well
     two.runs[1].stop()
     assert two.outcomes() == ["stopped", "stopped"]
     for connection in strangers:
@@ -237,11 +250,127 @@ def test_strangers_are_not_listened_to(fleet):
     two.gone()
 
 
-def test_the_job_never_sees_the_token(fleet):
-    """Neither in its environment, nor in anybody's arguments."""
+def test_who_listens_in_place_of_the_first_node_learns_nothing_and_ends_nobody(fleet):
+    """Its port is free until it comes: whoever takes it does not know the token, and is not told."""
+    two = fleet(2)
+    with socket.create_server(("127.0.0.1", two.port)) as server:
+        two.start(1, "await:go", "exit:7")
+        heard = b""
+        for nonce in (b'{"nonce": "1"}\n', b"{}\n"):
+            connection, _ = server.accept()
+            with connection:
+                connection.settimeout(10)
+                connection.sendall(nonce)
+                heard += connection.recv(4096)
+                connection.sendall(b'{"proof": "' + b"0" * 64 + b'"}\n{"end": "so there"}\n{"heard": true}\n')
+                assert connection.recv(4096) == b""
+    assert TOKEN.encode() not in heard
+    assert b"proof" in heard
+    two.start(0, "forever")
+    assert two.runs[1].status()["state"] == "running"
+    (two.runs[1].node / "go").touch()
+    assert two.outcomes() == ["stopped", "failed"]
+    two.gone()
+
+
+@pytest.mark.parametrize("chief", ["nosuch.invalid", "::1", "", "a" * 300])
+def test_a_first_node_without_an_address_costs_the_connection_alone(fleet, chief):
+    """The end is written, nothing stays."""
+    two = fleet(2, chief=chief, leave_seconds=1)
+    two.start(1, "exit:7")
+    assert two.outcomes() == ["failed"]
+    assert two.runs[1].events("warning.raised") == []
+    two.gone()
+
+
+@pytest.mark.parametrize("damage", [{"port": "x"}, {"nodes": None}, {"token": None}, {"port": 1 << 20}, {"heard": 5}])
+def test_a_file_that_is_damaged_loses_no_run(fleet, damage):
+    """Where it can be told it is."""
+    two = fleet(2, leave_seconds=1, **damage)
+    two.start(0, "sleep:1", "exit:0")
+    os.kill(two.bundles[0].supervisor(two.runs[0], "inner"), 9)
+    assert two.outcomes() == ["succeeded"]
+    codes = {event["code"] for event in two.runs[0].events("warning.raised")} - {"supervisor-died"}
+    assert codes <= {"nodes-unwatched"}
+
+
+def test_a_dry_run_tries_out_every_node(fleet):
+    """None needs another one: who is slower is waited for."""
+    two = fleet(2, parting_seconds=0.5)
+    two.bundles[1].before = "sleep 4; touch tried"
+    for node in range(2):
+        two.start(node, more=("--dry-run",))
+    assert two.outcomes() == ["succeeded", "succeeded"]
+    assert (two.bundles[1].cwd / "tried").exists()
+    two.gone()
+
+
+def test_a_first_node_whose_supervisor_died_remembers_who_has_ended(fleet):
+    """Nobody is missed who came to his end, and nobody waited for."""
+    two = fleet(2, missing_seconds=1)
+    two.start(0, "await:go", "exit:0")
+    two.start(1, "exit:0")
+    two.runs[1].end()
+    two.runs[1].until(lambda: not (two.runs[1].node / "peers.json").exists())
+    os.kill(two.bundles[0].supervisor(two.runs[0], "inner"), 9)
+    time.sleep(3)
+    (two.runs[0].node / "go").touch()
+    assert two.outcomes() == ["succeeded", "succeeded"]
+    assert [event["code"] for event in two.runs[0].events("warning.raised")] == ["supervisor-died"]
+    two.gone()
+
+
+def test_a_failure_is_told_before_the_steps_for_the_end(fleet):
+    """They may take all of the grace; the others need not pay for it."""
+    two = fleet(2)
+    two.bundles[1].on_stop = "until [ -e stopped ]; do sleep 0.1; done\n"
+    two.start(0, "forever")
+    two.start(1, "exit:7")
+    assert two.runs[0].end()["outcome"] == "stopped"
+    assert two.runs[1].status()["state"] != "ended"
+    (two.runs[1].node / "stopped").touch()
+    assert two.outcomes() == ["stopped", "failed"]
+    two.gone()
+
+
+@pytest.fixture
+def ending(fleet):
+    """A first node with a command for the end, which has ended while another one was never heard of."""
     two = fleet(2)
     bundle = two.bundles[0]
-    bundle.before = "env >environment; cat /proc/[0-9]*/cmdline 2>/dev/null >arguments"
+    bundle.rules["end"] = {"command": ["true"], "when": "fetched", "wait_seconds": 0.5}
+    bundle.before = 'echo true >"$SRPO_BUNDLE/end.sh"'
+    two.start(0, "exit:0")
+    two.runs[0].until_event("run.ended")
+    return two
+
+
+def test_the_command_for_the_end_waits_until_the_others_know(ending):
+    """Its state is told from the beginning."""
+    run = ending.runs[0]
+    run.until(lambda: run.status()["end"])
+    time.sleep(2)
+    assert run.status()["end"]["state"] == "waiting"
+    ending.start(1, "forever")
+    run.until(lambda: run.status()["end"]["state"] == "ended")
+    assert ending.runs[1].end()["outcome"] == "stopped"
+
+
+@pytest.mark.parametrize("name", ["inner", "outer"])
+def test_a_signal_while_the_others_do_not_know_yet_calls_the_command_off(ending, name):
+    """As ever."""
+    run = ending.runs[0]
+    run.until(lambda: run.status()["end"])
+    os.kill(ending.bundles[0].supervisor(run, name), signal.SIGTERM)
+    run.until(lambda: run.status()["end"]["state"] == "called-off")
+    ending.gone()
+
+
+def test_the_job_never_sees_the_token(fleet):
+    """Neither in its environment, nor in anybody's arguments or environment."""
+    two = fleet(2)
+    bundle = two.bundles[0]
+    bundle.before = "env >environment; cat /proc/[0-9]*/cmdline 2>/dev/null >arguments; cat /proc/[0-9]*/environ 2>/dev/null >>arguments"
     two.start(0, "exit:0")
     two.start(1, "exit:0")
     assert two.outcomes() == ["succeeded", "succeeded"]
