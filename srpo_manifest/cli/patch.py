@@ -6,18 +6,25 @@ import difflib
 import sys
 from collections.abc import Iterator
 
+from srpo_manifest.discretion import hushed_line
 from srpo_manifest.finding import visible
 
 _NO_END = "\\ No newline at end of file"
 
 
 def patch(before: bytes, after: bytes, file: str) -> Iterator[str]:
-    """Its lines, each as the files have it: a carriage return at its end belongs to it."""
-    old, new = (data.decode("utf-8", "surrogateescape").split("\n") for data in (before, after))
+    """Its lines, each as the files have it: a carriage return at its end belongs to it.
+
+    No secret is in it: what stands around a change is left out for that, and a change beside one has stars, and applies nowhere.
+    """
+    old, new = (_closed(data.decode("utf-8", "surrogateescape").split("\n")) for data in (before, after))
     shown = visible(file)
-    for line in difflib.unified_diff(_closed(old), _closed(new), shown, shown, lineterm=""):
+    lines = [*difflib.unified_diff(old, new, shown, shown, lineterm="")]
+    if any(hushed_line(line) != line for line in lines):
+        lines = [*difflib.unified_diff(old, new, shown, shown, n=0, lineterm="")]
+    for line in lines:
         text, mark, _ = line.partition("\n")
-        yield text
+        yield hushed_line(text)
         if mark:
             yield _NO_END
 

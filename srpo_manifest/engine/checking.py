@@ -33,6 +33,14 @@ _MANY = 100
 """A file with more mistakes is mended before each profile is asked for more."""
 
 
+_CUT = Finding(
+    code="mistakes-cut",
+    level="note",
+    message=f"{MOST_MISTAKES:,} mistakes are told, and there may be more",
+    hints=("mend some, and check again",),
+)
+
+
 def findings(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:
     """Everything that is to be said of one manifest, or of *text* in its place: by itself, and under each of its profiles.
 
@@ -61,13 +69,12 @@ def _findings(said: Said, text: bytes | None) -> tuple[Finding, ...]:
     try:
         return check(said, text)
     except SrpoManifestError as error:
-        return tuple(by_place((*error.findings, *_beside(error.findings, said, text))))
+        more = (_CUT,) if len(error.findings) >= MOST_MISTAKES else _beside(error.findings, said, text)
+        return (*by_place((*error.findings, *more)),)
 
 
 def _beside(wrong: tuple[Finding, ...], said: Said, text: bytes | None) -> Iterator[Finding]:
     """What is to be said of a manifest beside what is *wrong* with it, and does not follow from that."""
-    if len(wrong) >= MOST_MISTAKES:
-        return
     from srpo_manifest.planning.certain import certain  # noqa: PLC0415 - only a wrong file pays
 
     try:
@@ -104,6 +111,18 @@ def check(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:
 
 
 def _checked(wanted: Wanted, said: Said) -> tuple[Finding, ...]:
+    paths = wanted.manifest.paths
+    if paths.workspace is None and paths.working_dir is None:
+        return _of_stages(wanted, said)
+    from srpo_manifest.planning.anchors import misplaced  # noqa: PLC0415 - many manifests name neither
+
+    wrong = dict(misplaced(wanted))
+    kept = replace(paths, **dict.fromkeys(wrong))
+    found = _of_stages(replace(wanted, manifest=replace(wanted.manifest, paths=kept)), said)
+    return (*(one for error in wrong.values() for one in error.findings), *found)
+
+
+def _of_stages(wanted: Wanted, said: Said) -> tuple[Finding, ...]:
     named = wanted.manifest.plugins and not said.without_plugins
     if not named and wanted.manifest.repo.url != DEMO and not is_file(find(wanted.folder, said.lock)):
         return tuple(placed(wanted, fault) for fault in faults(wanted))

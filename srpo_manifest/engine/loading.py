@@ -55,10 +55,16 @@ def load(said: Said, text: bytes | None = None, *, remains: bool = False) -> Wan
             )
     document = parse_manifest(source_of(said) if text is None else Source(file=said.manifest, data=text))
     document, extends = _beside(document, document.extends, said, root, "extends")
+    parts = []
+    for part in said.parts:
+        try:
+            parts.append(read_source(part))
+        except ManifestError as error:
+            document = document.noted(error)
     document = with_overlays(
         document,
         extends=extends,
-        parts=[read_source(part) for part in said.parts],
+        parts=parts,
         profiles=said.profiles,
         sets=said.sets,
     )

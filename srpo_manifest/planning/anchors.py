@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterator
 
 from srpo_manifest.errors import ManifestError
 from srpo_manifest.values.wanted import Wanted
@@ -64,22 +65,36 @@ def _homed(path: str) -> Word:
     return late("target.home") if rest == "." else late("target.home") + f"/{rest}"
 
 
+def misplaced(wanted: Wanted) -> Iterator[tuple[str, ManifestError]]:
+    """Each of the two folders that is none on the target: its key below `paths`, and why."""
+    for name in ("workspace", "working_dir"):
+        given = getattr(wanted.manifest.paths, name)
+        if given is not None and (error := _fault(wanted, given, f"paths.{name}")):
+            yield name, error
+
+
 def _anchored(wanted: Wanted, path: str, key: str, base: Word) -> Word:
+    if error := _fault(wanted, path, key):
+        raise error
+    return beneath(base, path)
+
+
+def _fault(wanted: Wanted, path: str, key: str) -> ManifestError | None:
     if _windows(path):
-        raise ManifestError(
+        return ManifestError(
             "windows-path",
             f"{ticked(key)} is the Windows path {ticked(path)}, but jobs run on Linux",
             "give the path as the target sees it, such as `~/srpo`",
             where=wanted.where_value(key),
         )
     if not is_local(wanted) and not path.startswith(("/", "~/")) and path != "~":
-        raise ManifestError(
+        return ManifestError(
             "relative-path",
             f"{ticked(key)} is the relative path {ticked(path)}, which has no meaning on another machine",
             "write an absolute path or one that begins with `~/`",
             where=wanted.where_value(key),
         )
-    return beneath(base, path)
+    return None
 
 
 def _windows(path: str) -> bool:

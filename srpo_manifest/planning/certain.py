@@ -37,7 +37,9 @@ _RESTS: dict[str, tuple[str, ...]] = {
     "not-interpolated": (),
     "path-outside": (),
     "secret-literal": (),
+    "relative-path": ("backend",),
     "unknown-lint": (),
+    "windows-path": (),
 }
 """The keys that a finding rests on beside its own, by its code."""
 _ALL = ("backend", "done", "entry", "env", "model", "outputs", "paths", "plugins", "python", "repo", "resources")

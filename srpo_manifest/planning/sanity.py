@@ -11,11 +11,13 @@ from srpo_manifest.planning.names import secret_name
 from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.manifest import Reference, UnreadTransportOptions
 from srpo_manifest.values.wanted import Wanted
-from srpo_manifest.wording import listed, plural, ticked
+from srpo_manifest.values.words import LATE_NAMES
+from srpo_manifest.wording import listed, nearest, plural, ticked
 
 LIMIT_BYTES = 131_071
 """The longest word, or `NAME=value`, that Linux hands to a program: MAX_ARG_STRLEN, less the final NUL. Source: execve(2)."""
 _REFERENCE = re.compile(r"\$(?:\{(?:env[:.])?([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
+_DOTTED = re.compile(r"\$\{([a-z_]+\.[a-z_]+)\}")
 _OURS = ("SRPO_BUNDLE", "SRPO_PYTHON", "SRPO_REPO_DIR", "SRPO_DRY_RUN")
 _DENIED = ("LD_PRELOAD", "LD_AUDIT", "BASH_ENV", "ENV", "PROMPT_COMMAND")
 _OF_BASH = ("SHELLOPTS", "BASHOPTS", "BASH_VERSINFO", "UID", "EUID", "PPID", "IFS")
@@ -54,6 +56,13 @@ def _of_entry(wanted: Wanted) -> Iterable[Fault]:
         if given and entry.command is not None:
             message = f"{ticked(key)} needs a script whose flags can be read; `entry.command` is taken as it stands"
             yield _fault("command-has-no-flags", message, "write the flags into `entry.command`", key, final=True)
+
+    for at, spelled in enumerate(entry.command or ()):
+        for name in set(_DOTTED.findall(spelled)) - LATE_NAMES:
+            if near := nearest(name, LATE_NAMES):
+                message = f"{ticked('${' + name + '}')} is passed on as it stands: no such word is bound on the target"
+                hint = f"did you mean {ticked('${' + near + '}')}?"
+                yield _fault("not-interpolated", message, hint, f"entry.command.{at}", level="warn")
 
 
 def _of_resources(wanted: Wanted) -> Iterable[Fault]:

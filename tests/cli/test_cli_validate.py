@@ -423,3 +423,82 @@ def test_mistakes_in_flags_stand_at_what_is_wrong(place, say):
     assert "`max_hours` belongs to `[stop]`" in said.out
     assert "write `true` without quotes" in said.out
     assert "`-h` prints the help" in said.out
+
+
+WINDOWS = r"""
+schema = 1
+name = "x"
+model.type = "demo"
+model.base = "builtin"
+repo.url = "demo:"
+paths.working_dir = 'C:\x'
+paths.workspace = 'D:\x'
+env.API_TOKEN = "S3CR3T"
+resources.nodes = 2
+lints.nevr-ends = "warn"
+"""
+
+
+@pytest.mark.parametrize(
+    "more", ["", "resources.port = 0\n", 'plugins = ["no-such"]\n', 'backend.launcher.kind = "drect"\n']
+)
+def test_a_folder_of_another_system_hides_nothing_and_nothing_hides_it(place, say, more):
+    """Each of the two is told, whatever else is wrong."""
+    place.write("a.toml", WINDOWS + more)
+    (file,) = say("validate", "--json", "a.toml").json["files"]
+    codes = sorted(one["code"] for one in file["findings"])
+    assert codes.count("windows-path") == 2
+    assert {"secret-literal", "unknown-lint"} <= {*codes}
+    assert ("nodes-unsupported" in codes) == ("backend" not in more)
+
+
+def test_a_part_that_is_missing_hides_no_mistake_of_form(place, say):
+    """Neither in the manifest, nor in another part, nor in what `--set` says."""
+    place.write(
+        "a.toml", 'schema = 1\nname = "x"\nmodel.type = "generic"\nentry.command = ["true"]\nresources.prt = 1\n'
+    )
+    place.write("b.toml", "[repo]\nrefresh = true\n")
+    said = say(
+        "validate", "--json", "a.toml", "--with", "nope.toml", "--with", "b.toml", "--set", "resources.port=70000"
+    )
+    (file,) = said.json["files"]
+    assert sorted(one["code"] for one in file["findings"]) == [
+        "file-missing",
+        "invalid-value",
+        "unknown-key",
+        "wrong-type",
+    ]
+    (refresh,) = [one for one in file["findings"] if one["code"] == "wrong-type"]
+    assert refresh["hints"] == ["write one of `always` or `if-missing`"]
+
+
+def test_a_word_that_is_nearly_bound_is_told(place, say):
+    """What belongs to another program's templates is not."""
+    place.write(
+        "a.toml",
+        'schema = 1\nname = "x"\nmodel.type = "generic"\n'
+        'entry.command = ["bash", "${repo.dri}/x", "${run.id}", "${model.name}", "${HOME}"]\n',
+    )  # fmt: skip
+    (file,) = say("validate", "--json", "a.toml").json["files"]
+    (told,) = [one for one in file["findings"] if one["code"] == "not-interpolated"]
+    assert (told["where"]["line"], told["where"]["column"], told["hints"]) == (4, 26, ["did you mean `${repo.dir}`?"])
+
+
+def test_more_mistakes_than_are_told_are_told_of(place, say):
+    """A reader who mends them all must not think that he is done."""
+    place.write("a.toml", 'schema = 1\nname = "x"\n' + "".join(f"resources.k{number} = 1\n" for number in range(3000)))
+    (file,) = say("validate", "--json", "a.toml").json["files"]
+    assert file["findings"][-1]["code"] == "mistakes-cut"
+    assert len(file["findings"]) <= 1002
+
+
+@pytest.mark.parametrize("beside", ["\n", ""])
+def test_a_difference_shows_no_secret(place, say, beside):
+    """Not around what is changed, nor in it."""
+    text = f'[env]\nAPI_TOKEN = "S3CR3Tabc"\n[resources]{beside}\nndoes = 1\n[entry.set]\nhub_tken = 1\n'
+    place.write("a.toml", 'schema = 1\nname = "x"\nmodel.type = "generic"\nentry.command = ["true"]\n' + text)
+    said = say("validate", "--diff", "a.toml")
+    assert "+nodes = 1" in said.out
+    assert "S3CR3T" not in said.out + said.err
+    place.write("b.toml", 'schema = 1\nname = "x"\nenv = { API_TOKEN = "S3CR3Tabc"; }\n')
+    assert "S3CR3T" not in say("validate", "--diff", "b.toml").out
