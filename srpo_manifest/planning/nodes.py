@@ -11,6 +11,8 @@ from srpo_manifest.values.run import NodeStatus, Outcome, Raised, Status
 
 _UNDER_WAY = ("stopping", "pending", "preparing", "running")
 """The run is in the first of these that a node is in."""
+_DRY = "dry run"
+"""The supervisor's reason for the success of one."""
 _WORST: tuple[Outcome, ...] = ("failed", "lost", "unverified")
 
 
@@ -56,7 +58,7 @@ def whole_run(nodes: Sequence[Seen]) -> Status:
 def reason_to_end(nodes: Sequence[Seen], *, just_succeeded: bool = False) -> str | None:
     """Why the nodes that go on have to be ended: without one of them the others would wait for ever.
 
-    Where the first one has *just_succeeded* they may still come to their own end.
+    Where the first one has *just_succeeded* they may still come to their own end; in a dry run none needs another.
     """
     statuses = [node.status for node in nodes]
     if all(status is not None and status.state == "ended" for status in statuses):
@@ -69,7 +71,7 @@ def reason_to_end(nodes: Sequence[Seen], *, just_succeeded: bool = False) -> str
     for index, status in enumerate(statuses):
         if status is None or status.state != "ended":
             continue
-        if status.outcome == "stopped" or (index == 0 and not just_succeeded):
+        if status.outcome == "stopped" or (index == 0 and not just_succeeded and status.reason != _DRY):
             return f"{_named(index, nodes[index])} {status.outcome}"
     return None
 

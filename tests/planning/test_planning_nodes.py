@@ -78,6 +78,13 @@ def test_the_others_may_come_to_their_own_end_where_the_first_one_has_just_succe
     assert reason_to_end(nodes(ended("stopped"), status("running")), just_succeeded=True) == "node 0 (gpu-0) stopped"
 
 
+def test_a_dry_run_waits_for_every_node():
+    """A failure ends the others all the same."""
+    first = Status(format=1, run="r", state="ended", outcome="succeeded", reason="dry run")
+    assert reason_to_end(nodes(first, status("preparing"))) is None
+    assert reason_to_end(nodes(first, status("preparing"), ended("failed"))) == "node 2 (gpu-2) failed: why"
+
+
 def test_what_the_others_warn_of_is_told_with_their_place():
     """The first one's warnings stay as they are."""
     other = Status(format=1, run="r", state="running", warnings=(Raised(time="t", code="c", message="m"),))
