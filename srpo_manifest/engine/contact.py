@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
@@ -35,7 +35,7 @@ _LOOK_AGAIN_SECONDS = 1.0
 _PATIENCE_SECONDS = 120.0
 """So long the end of a node is awaited that cannot be asked."""
 _PARTING_SECONDS = 15.0
-"""So long the nodes that go on may come to their own end where the first one was seen to succeed: their supervisors give them less."""
+"""So long the nodes that go on may come to their own end once the first one has succeeded: their supervisors give them less."""
 _GONE_SECONDS = 60.0
 """So long a node's folder must be away before it counts as lost while others go on: a disk may come back."""
 
@@ -61,8 +61,6 @@ class Contact:
         self.nodes = tuple(Node(record, folder, machine, launches, index) for index, machine in enumerate(reached))
         """Those of the run, in order; the first writes what counts."""
         self._gone_since: dict[int, float] = {}
-        self._went = -math.inf
-        """When the first node was last seen under way."""
 
     @property
     def where(self) -> str:
@@ -92,7 +90,7 @@ class Contact:
         seen, failure = self._seen()
         if is_coming:
             seen = [_pending(one) for one in seen]
-        elif (why := reason_to_end(seen, just_succeeded=self._just_succeeded(seen[0]))) and self._end(seen, why):
+        elif (why := reason_to_end(seen, just_succeeded=_just_succeeded(seen[0]))) and self._end(seen, why):
             seen, failure = self._seen()
         if failure is not None:
             raise failure
@@ -143,7 +141,6 @@ class Contact:
         looked, unseen = time.monotonic(), ""
         for chunk in following:
             at = chunk.after
-            self._went = time.monotonic()
             if chunk.state != "ended" and time.monotonic() - looked >= _LOOK_SECONDS:
                 with contextlib.suppress(SrpoManifestError):  # the stream itself tells when the first one is lost
                     now = next((one.reason or one.place for one in self.status().nodes if one.state is None), "")
@@ -206,12 +203,6 @@ class Contact:
         first = answers[0]
         return seen, first if isinstance(first, SrpoManifestError) else None
 
-    def _just_succeeded(self, first: Seen) -> bool:
-        if first.status is not None and first.status.state != "ended":
-            self._went = time.monotonic()
-        succeeded = first.status is not None and first.status.outcome == "succeeded"
-        return succeeded and time.monotonic() - self._went < _PARTING_SECONDS
-
     def _end(self, seen: Sequence[Seen], why: str) -> bool:
         """Ask those that go on to end. Returns: whether there was one to ask."""
         asked = [
@@ -230,6 +221,15 @@ class Contact:
         for answer in at_once(calls):
             if isinstance(answer, SrpoManifestError):
                 raise answer
+
+
+def _just_succeeded(first: Seen) -> bool:
+    """By its own clock: where that goes wrong, the others have less time, or more."""
+    status = first.status
+    if status is None or status.outcome != "succeeded" or not status.ended:
+        return False
+    ago = (datetime.now(UTC) - datetime.fromisoformat(status.ended)).total_seconds()
+    return 0 <= ago < _PARTING_SECONDS
 
 
 def _pending(seen: Seen) -> Seen:

@@ -58,10 +58,13 @@ def whole_run(nodes: Sequence[Seen]) -> Status:
 def reason_to_end(nodes: Sequence[Seen], *, just_succeeded: bool = False) -> str | None:
     """Why the nodes that go on have to be ended: without one of them the others would wait for ever.
 
-    Where the first one has *just_succeeded* they may still come to their own end; in a dry run none needs another.
+    Where the first one has *just_succeeded* they may still come to their own end, whatever others meet without it; in a
+    dry run none needs another.
     """
     statuses = [node.status for node in nodes]
     if all(status is not None and status.state == "ended" for status in statuses):
+        return None
+    if just_succeeded:
         return None
     worst = _first_fault(nodes)
     if worst is not None:
@@ -71,7 +74,7 @@ def reason_to_end(nodes: Sequence[Seen], *, just_succeeded: bool = False) -> str
     for index, status in enumerate(statuses):
         if status is None or status.state != "ended":
             continue
-        if status.outcome == "stopped" or (index == 0 and not just_succeeded and status.reason != _DRY):
+        if status.outcome == "stopped" or (index == 0 and status.reason != _DRY):
             return f"{_named(index, nodes[index])} {status.outcome}"
     return None
 

@@ -19,14 +19,18 @@ import time
 from typing import Any, Optional
 
 LINE_BYTES = 8192
-STRANGER_SECONDS = 5.0
+STRANGER_SECONDS = 20.0
 """So long a connection has to say who it is."""
 STRANGERS = 256
 """As many may be about to; fewer where few files may be open."""
 AGAIN_SECONDS = 2.0
 """Between two tries to connect, or to listen."""
+SILENT_SECONDS = 60.0
+"""So long the first node has to show that it is one: longer than it takes to connect."""
+START_SECONDS = 600.0
+"""So long a node may take to begin; `peers.json` may say `start_seconds`."""
 MISSING_SECONDS = 60.0
-"""A node that has not been heard of for so long is told of; `peers.json` may say `missing_seconds`."""
+"""A node that was there and has not been heard of for so long is told of; it may say `missing_seconds`."""
 PARTING_SECONDS = 10.0
 """So long the others may come to their own end where the first node has succeeded; it may say `parting_seconds`."""
 LEAVE_SECONDS = 300.0
@@ -117,11 +121,16 @@ class Peer:
         self.why = ""
         """Why this node has to end; empty while it may go on."""
         self.fault = ""
-        """What kept `look` from its work."""
+        """What kept the last `look` from its work."""
+        self.is_over = False
+        """Whether this node's own work is: what others meet from then on is no reason."""
+        self.done_with: list[int] = []
+        """Other nodes that have ended, or know that they have to: what has to be kept for the next supervisor."""
         self.again = 0.0
 
     def look(self) -> None:
         """Hear the others, and tell them."""
+        self.fault = ""
         try:
             self.step()
         except Exception as error:
@@ -130,6 +139,10 @@ class Peer:
     def step(self) -> None:
         """The work of a look."""
         raise NotImplementedError
+
+    def missing(self) -> list[int]:
+        """Nodes that are not heard of: the first one tells them."""
+        return []
 
     def is_time(self) -> bool:
         """Whether to try again."""
@@ -154,11 +167,11 @@ class Chief(Peer):
 
     def __init__(self, told: Record) -> None:
         super().__init__(told)
-        self.missing_seconds = float(told.get("missing_seconds", MISSING_SECONDS))
-        self.heard = sorted({*told.get("heard", ())})
-        """Nodes that have ended, or know that they have to: what has to be kept."""
+        self._missing_seconds = float(told.get("missing_seconds", MISSING_SECONDS))
+        self.done_with = sorted({*told.get("done_with", ())})
         self._parting_seconds = float(told.get("parting_seconds", PARTING_SECONDS))
-        self._seen = dict.fromkeys({*range(1, self.nodes)} - {*self.heard}, time.monotonic())
+        begun = time.monotonic() + float(told.get("start_seconds", START_SECONDS)) - self._missing_seconds
+        self._seen = dict.fromkeys({*range(1, self.nodes)} - {*self.done_with}, begun)
         """When each of the others was there last."""
         self._server: Optional[socket.socket] = None
         self._lines: list[Line] = []
@@ -166,7 +179,7 @@ class Chief(Peer):
         self._parting: Optional[tuple[float, str]] = None
 
     @property
-    def is_heard(self) -> bool:
+    def may_leave(self) -> bool:
         """Whether every other node has ended, or knows that it has to."""
         return not self._seen
 
@@ -175,7 +188,10 @@ class Chief(Peer):
         self._welcome()
         for line in self._lines:
             for told in line.hear():
-                self._take(line, told)
+                try:
+                    self._take(line, told)
+                except Exception:
+                    line.broken = True
         if self._parting and not self.why and time.monotonic() >= self._parting[0]:
             self.why = self._parting[1]
         for line in self._lines:
@@ -192,10 +208,10 @@ class Chief(Peer):
 
     def missing(self) -> list[int]:
         """Nodes that have not been there for long."""
-        return [node for node, moment in self._seen.items() if time.monotonic() - moment > self.missing_seconds]
+        return [node for node, moment in self._seen.items() if time.monotonic() - moment > self._missing_seconds]
 
     def part(self, outcome: str, reason: str, *, others_need_it: bool = True) -> None:
-        """This node has ended, or will as one that has succeeded: what others meet after that is no reason any more.
+        """This node has ended, or is being ended: what others meet after that is no reason any more.
 
         They end, too, but for those that do not need it where it has succeeded.
         """
@@ -226,15 +242,14 @@ class Chief(Peer):
     def _take(self, line: Line, told: Record) -> None:
         if line.node is None:
             node, place, nonce = told.get("node"), told.get("place"), told.get("nonce")
-            if node not in range(1, self.nodes) or not self.is_proof(
-                told.get("proof"), "node", line.nonce, nonce, node, place
-            ):
+            is_fit = node in range(1, self.nodes) and isinstance(nonce, str) and isinstance(place, str)
+            if not is_fit or not self.is_proof(told.get("proof"), "node", line.nonce, nonce, node, place):
                 line.broken = True
                 return
-            line.node, line.place = int(node), str(place)
+            line.node, line.place = node, place
             line.say(proof=self.proof("chief", line.nonce, nonce, node))
         elif "outcome" in told:
-            if told["outcome"] != "succeeded" and not self.why and not self._parting:
+            if told["outcome"] != "succeeded" and not (self.why or self._parting or self.is_over):
                 self.why = because(line.node, line.place, str(told["outcome"]), str(told.get("reason")))
             self._note(line.node)
             line.say(heard=True)
@@ -243,7 +258,7 @@ class Chief(Peer):
 
     def _note(self, node: int) -> None:
         self._seen.pop(node, None)
-        self.heard = sorted({*self.heard, node})
+        self.done_with = sorted({*self.done_with, node})
 
 
 class Other(Peer):
@@ -257,21 +272,19 @@ class Other(Peer):
         """That of the first node."""
         self._owes = self._is_heard = False
         self._end: Optional[Record] = None
-        self.heard: list[int] = []
 
     @property
-    def is_heard(self) -> bool:
+    def may_leave(self) -> bool:
         """Whether the first node knows of this one's end, or has asked for it."""
-        told_us = bool(self.why) and not self._owes and (self._line is None or self._line.is_said)
-        return self._is_heard or told_us
+        has_answered = bool(self.why) and not self._owes and (self._line is None or self._line.is_said)
+        return self._is_heard or has_answered
 
     def step(self) -> None:
         """Connect where there is no connection; hear and tell."""
         if self._line is None and self.address[0] and self.is_time():
             self._line = Line(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-            self._line.connection.connect_ex(
-                self.address
-            )  # it may take its time: a refusal is met where the line is read
+            # it may take its time: a refusal is met where the line is read
+            self._line.connection.connect_ex(self.address)
         if self._line is None:
             return
         if self._owes and self._line.is_proved:
@@ -279,21 +292,16 @@ class Other(Peer):
             self._owes = False
         for told in self._line.hear():
             self._take(self._line, told)
-        if self._line.broken:
+        is_silent = not self._line.is_proved and time.monotonic() - self._line.since > SILENT_SECONDS
+        if self._line.broken or is_silent:
             self._line.close()
             self._line = None
 
-    def missing(self) -> list[int]:
-        """None: the first node tells who is."""
-        return []
-
     def part(self, outcome: str, reason: str, *, others_need_it: bool = True) -> None:  # noqa: ARG002 - as of the first one
-        """This node has ended. Where it has succeeded nobody waits for it."""
+        """This node has ended, or is being ended."""
         if self._end is not None:
             return
         self._end = {"outcome": outcome, "reason": reason}
-        if outcome == "succeeded":
-            self.leave_seconds = min(self.leave_seconds, PARTING_SECONDS)
         if self._line and self._line.is_proved:
             self._line.say(**self._end)
 
@@ -321,7 +329,7 @@ class Other(Peer):
 
 def because(node: int, place: str, outcome: str, reason: str) -> str:
     """Why the others have to end."""
-    return f"node {node} ({place}) {outcome}" + ("" if outcome in ("succeeded", "stopped") else f": {reason}")
+    return f"node {node} ({place}) {outcome}" + ("" if outcome == "succeeded" else f": {reason}")
 
 
 def numeric(address: str) -> str:

@@ -84,8 +84,10 @@ REASON_BYTES, TOLD_BYTES = 120, 400
 TORN_HINT = "see whether the disk is full, or the trainer was killed while saving; the files are kept"
 SAVING_PHASE = "saving-checkpoint"
 DIGESTS = "checkpoints.sha256"
-FETCHED, KEEP = "fetched", "keep"
 PEERS = "peers.json"
+OUTCOMES = {"done": "succeeded", "stop": "stopped", "refused": "failed"}
+"""What a run comes to that is ended for that cause."""
+FETCHED, KEEP = "fetched", "keep"
 """Marks: the outputs came home; the command after the end is called off."""
 END_SECONDS = 1.0
 """Between two looks while the command after the end waits."""
@@ -1528,12 +1530,7 @@ def run_outer(job: Job, ack: int) -> None:
         return
     if not Story(job.node.path("events.jsonl")).ended:
         job.events.ended(end["outcome"], ended["code"] if ended else None, end["reason"])
-    peers = None
-    with contextlib.suppress(Exception):  # a supervisor has told why
-        peers = peers_of(job.node)
-    if peers:
-        peers.part(end["outcome"], end["reason"], others_need_it=not job.dry_run)
-    follow_up(job, end["outcome"], peers)
+    follow_up(job, end["outcome"], rejoined(job, end))
 
 
 class Care:
@@ -1742,6 +1739,8 @@ class Supervisor:
         self.gone: Optional[float] = None
         """Since when the run's folder is away."""
         self.peers = self._joined()
+        if self.cause:
+            self._tell_peers(OUTCOMES[self.cause], self.reason)
         self.rest = Rest()
         rules = job.rules.get("log", ())
         self.loop = Loop(any(rule["event"] == "progress.made" for rule in rules), len(self.story.checkpoints))
@@ -1769,8 +1768,7 @@ class Supervisor:
         self._watch(last=True)
         outcome, reason = self._verdict()
         reason = self.job.events.redacted(reason)
-        if self.peers:
-            self.peers.part(outcome, short(reason), others_need_it=not self.job.dry_run)
+        self._tell_peers(outcome, reason)
         self._run_script(outcome)
         remove_cgroup(self.cgroup)
         self._record(outcome, reason)
@@ -1932,25 +1930,31 @@ class Supervisor:
         try:
             return peers_of(self.job.node)
         except Exception as error:
-            self._unwatched(f"`{PEERS}` cannot be used ({type(error).__name__}: {error})")
+            self._unwatched(f"`{PEERS}` cannot be read ({type(error).__name__}: {error})")
             return None
 
     def _hear_peers(self) -> None:
         """A node without which this one would wait for ever ends it, too."""
         if self.peers is None:
             return
+        self.peers.is_over = not self._lives()
         self.peers.look()
-        keep_heard(self.job.node, self.peers)
+        keep_done(self.job.node, self.peers)
         if self.peers.why and self.asked is None and self._lives() and not self.cause:
             self.asked = keep_stop(self.job, self.peers.why)
         if self.peers.fault:
-            self._unwatched(f"the other nodes cannot be heard ({self.peers.fault})")
+            self._unwatched(f"what other nodes say is not heard ({self.peers.fault})")
         for node in self.peers.missing():
-            self._unwatched(f"nothing was heard of node {node} for {self.peers.missing_seconds:g} seconds")
+            self._unwatched(f"node {node} is not heard", "open the ports between the machines")
 
-    def _unwatched(self, why: str) -> None:
-        message = f"{why}: a node that fails ends the others only once somebody asks for the run's status"
-        self._warn("nodes-unwatched", message, "open the ports between the machines", once=why)
+    def _tell_peers(self, outcome: str, reason: str) -> None:
+        """Say the outcome as soon as it is certain: the others need not wait until all of this node has ended."""
+        if self.peers:
+            self.peers.part(outcome, short(self.job.events.redacted(reason)), others_need_it=not self.job.dry_run)
+
+    def _unwatched(self, why: str, *hints: str) -> None:
+        message = f"{why}: until it is, a node that fails ends the others only once somebody asks for the run's status"
+        self._warn("nodes-unwatched", message, *hints, once=why)
 
     def _asked_reason(self) -> str:
         return str((self.asked or {}).get("reason") or "a stop was asked for")
@@ -2015,8 +2019,7 @@ class Supervisor:
         self.page.cause, self.page.reason = cause.encode(), short(reason, TOLD_BYTES).encode()
         self.patience = time.monotonic() + self.checkpoint_seconds
         self.whole_then = len(self.story.checkpoints)
-        if cause == "done" and self.peers:
-            self.peers.part("succeeded", reason)
+        self._tell_peers(OUTCOMES[cause], reason)
         if cause in ("done", "refused"):
             self._enter("ending")
         elif not self.story.stopping:
@@ -2319,7 +2322,7 @@ class Supervisor:
 
 
 def follow_up(job: Job, outcome: str, peers: Any = None) -> None:
-    """Stay until the other nodes know of the end, and run the command that is wanted after it, once; `end.json` tells how that stands.
+    """Let the other nodes know of the end, then run the command that is wanted after it, once; `end.json` tells how that stands.
 
     The run is over: its lock is shared from here on, so that readers find it free and nobody else takes it.
     """
@@ -2327,42 +2330,26 @@ def follow_up(job: Job, outcome: str, peers: Any = None) -> None:
     node, wish, story = job.node, job.rules.get("end"), read_json(job.node.path("end.json")) or {}
     if job.dry_run or job.restarted or story.get("state", "waiting") != "waiting":
         wish = None
-    if not wish and not peers:
+    if wish or peers:
+        fcntl.flock(job.lock, fcntl.LOCK_SH)
+    if not wish:
+        leave(node, peers)
         return
-    fcntl.flock(job.lock, fcntl.LOCK_SH)
-    if wish:
-        job.page.due = job.page.due or time.monotonic() + wish["wait_seconds"]
-        job.keep_page()
-        story = {"format": FORMAT, "command": wish["command"], "due": moment(job.page.due - time.monotonic())}
+    job.page.due = job.page.due or time.monotonic() + wish["wait_seconds"]
+    job.keep_page()
+    story = {"format": FORMAT, "command": wish["command"], "due": moment(job.page.due - time.monotonic())}
 
     def tell(state: str, reason: str, status: Optional[int] = None) -> None:
         with contextlib.suppress(OSError):
             write_json(node.path("end.json"), {**story, "state": state, "reason": reason, "exit": status})
 
-    def waits() -> bool:
-        return off is None and time.monotonic() < job.page.due and not os.path.exists(node.path(FETCHED))
-
-    if wish:
-        tell("waiting", "the outputs have not been fetched")
-    off = called_off(node)
-    leave, is_told_to_go = time.monotonic() + (peers.leave_seconds if peers else 0.0), False
-    while True:
-        if peers:
-            peers.look()
-            keep_heard(node, peers)
-        stays = peers and not peers.is_heard and not is_told_to_go and time.monotonic() < leave
-        if not stays and not (wish and waits()):
-            break
-        received = signal.sigtimedwait(SIGNALS, 0.1 if stays else END_SECONDS)
-        is_told_to_go = is_told_to_go or (received is not None and received.si_signo in STOPS)
-        off = off or (told_by(received.si_signo) if received and received.si_signo in STOPS else called_off(node))
     if peers:
-        peers.look()  # what has still to go
-        peers.close()
-        with contextlib.suppress(OSError):
-            os.unlink(node.path(PEERS))
-    if not wish:
-        return
+        tell("waiting", "the other nodes do not know of the end yet")
+    off = leave(node, peers) or called_off(node)
+    tell("waiting", "the outputs have not been fetched")
+    while off is None and time.monotonic() < job.page.due and not os.path.exists(node.path(FETCHED)):
+        received = signal.sigtimedwait(SIGNALS, END_SECONDS)
+        off = told_by(received.si_signo) if received and received.si_signo in STOPS else called_off(node)
     other = other_run(node)
     if off or other:
         tell("called-off", off or f"run `{other}` needs this machine")
@@ -2379,6 +2366,31 @@ def follow_up(job: Job, outcome: str, peers: Any = None) -> None:
     tell("ended", why, ended[child])
 
 
+def leave(node: Node, peers: Any) -> Optional[str]:
+    """Stay until the other nodes know of the end, for as long as they are given. Returns: the signal that cut it short."""
+    if peers is None:
+        return None
+    until, received = time.monotonic() + peers.leave_seconds, None
+    while not peers.may_leave and time.monotonic() < until and not (received and received.si_signo in STOPS):
+        peers.look()
+        keep_done(node, peers)
+        received = signal.sigtimedwait(SIGNALS, 0.1)
+    peers.look()  # what has still to go
+    peers.close()
+    with contextlib.suppress(OSError):
+        os.unlink(node.path(PEERS))
+    return told_by(received.si_signo) if received and received.si_signo in STOPS else None
+
+
+def rejoined(job: Job, end: Record) -> Any:
+    """The connection of a node that has ended and is not heard yet; None where there is none."""
+    with contextlib.suppress(Exception):  # a supervisor has told why
+        if peers := peers_of(job.node):
+            peers.part(end["outcome"], end["reason"], others_need_it=not job.dry_run)
+            return peers
+    return None
+
+
 def peers_of(node: Node) -> Any:
     """This node's connection to the others of its run; None where it has none. Raises: what a damaged `peers.json` brings."""
     told = read_json(node.path(PEERS))
@@ -2387,12 +2399,12 @@ def peers_of(node: Node) -> Any:
     return peers_program().joined(node.index, told)
 
 
-def keep_heard(node: Node, peers: Any) -> None:
-    """Write down which nodes have been heard, for supervisors that come later."""
-    told = read_json(node.path(PEERS)) if peers.heard else None
-    if told is not None and told.get("heard", []) != peers.heard:
+def keep_done(node: Node, peers: Any) -> None:
+    """Write down which nodes need not be told any more, for supervisors that come later."""
+    told = read_json(node.path(PEERS)) if peers.done_with else None
+    if told is not None and told.get("done_with", []) != peers.done_with:
         with contextlib.suppress(OSError):
-            write_json(node.path(PEERS), {**told, "heard": peers.heard})
+            write_json(node.path(PEERS), {**told, "done_with": peers.done_with})
 
 
 def settle_peers(node: Node) -> None:
@@ -2407,7 +2419,7 @@ def peers_program() -> Any:
     sys.dont_write_bytecode = True
     folder = os.path.dirname(os.path.abspath(__file__))
     if folder not in sys.path:  # `-I` leaves it out
-        sys.path.append(folder)
+        sys.path.insert(0, folder)
     import peers
 
     return peers
@@ -2505,7 +2517,7 @@ def go_on(node: Node) -> None:
         if left and is_elsewhere(left):
             raise Refused("run-elsewhere", lost_reason(left), "ask on that machine: only there its end can be told", 75)
         if end:
-            wait_on(node, lock, umask, left or {}, end["outcome"])
+            wait_on(node, lock, umask, left or {}, end)
         elif take_over(node, lock, umask, left or {}):
             patience = 0.0
     finally:
@@ -2539,12 +2551,12 @@ def take_over(node: Node, lock: int, umask: int, left: Record) -> bool:
     return lives
 
 
-def wait_on(node: Node, lock: int, umask: int, left: Record, outcome: str) -> None:
+def wait_on(node: Node, lock: int, umask: int, left: Record, end: Record) -> None:
     """Go on waiting for the time of the command after the end."""
     job = Job(node, lock, umask, {}, dry_run=False, left=left)
     if os.fork() == 0:
         leave_caller(job.files())
-        in_child(job, lambda: follow_up(job, outcome))
+        in_child(job, lambda: follow_up(job, end["outcome"], rejoined(job, end)))
 
 
 def is_unfinished(node: Node) -> bool:

@@ -98,7 +98,7 @@ def test_a_node_that_is_stopped_ends_the_others(fleet):
     three.connected()
     three.runs[1].stop("--reason", "somebody needs this machine")
     assert three.outcomes() == ["stopped"] * 3
-    assert three.runs[2].status()["reason"] == "node 1 (gpu-1) stopped"
+    assert three.runs[2].status()["reason"] == "node 1 (gpu-1) stopped: somebody needs this machine"
     assert three.runs[1].status()["reason"] == "somebody needs this machine"
     three.gone()
 
@@ -187,7 +187,7 @@ def test_a_node_that_ended_before_the_first_one_was_there_is_heard(fleet, killed
 
 def test_who_is_never_heard_of_is_told_and_nobody_waits_for_ever(fleet):
     """The warning stands in the first node's status; its end does not hang on the others."""
-    two = fleet(2, missing_seconds=1, leave_seconds=1)
+    two = fleet(2, missing_seconds=1, start_seconds=1, leave_seconds=1)
     two.start(0, "forever")
     two.runs[0].until(lambda: two.runs[0].events("warning.raised"))
     (warning,) = two.runs[0].events("warning.raised")
@@ -200,7 +200,7 @@ def test_who_is_never_heard_of_is_told_and_nobody_waits_for_ever(fleet):
 
 def test_a_port_that_is_taken_costs_the_warning_alone(fleet):
     """The run goes on; and once it is free the nodes meet."""
-    two = fleet(2, missing_seconds=1)
+    two = fleet(2, missing_seconds=1, start_seconds=1)
     with socket.create_server(("", two.port)):
         two.start(0, "forever")
         two.start(1, "await:go", "exit:7")
@@ -283,7 +283,9 @@ def test_a_first_node_without_an_address_costs_the_connection_alone(fleet, chief
     two.gone()
 
 
-@pytest.mark.parametrize("damage", [{"port": "x"}, {"nodes": None}, {"token": None}, {"port": 1 << 20}, {"heard": 5}])
+@pytest.mark.parametrize(
+    "damage", [{"port": "x"}, {"nodes": None}, {"token": None}, {"port": 1 << 20}, {"done_with": 5}]
+)
 def test_a_file_that_is_damaged_loses_no_run(fleet, damage):
     """Where it can be told it is."""
     two = fleet(2, leave_seconds=1, **damage)
@@ -307,7 +309,7 @@ def test_a_dry_run_tries_out_every_node(fleet):
 
 def test_a_first_node_whose_supervisor_died_remembers_who_has_ended(fleet):
     """Nobody is missed who came to his end, and nobody waited for."""
-    two = fleet(2, missing_seconds=1)
+    two = fleet(2, missing_seconds=1, start_seconds=1)
     two.start(0, "await:go", "exit:0")
     two.start(1, "exit:0")
     two.runs[1].end()
@@ -331,6 +333,62 @@ def test_a_failure_is_told_before_the_steps_for_the_end(fleet):
     (two.runs[1].node / "stopped").touch()
     assert two.outcomes() == ["stopped", "failed"]
     two.gone()
+
+
+def test_a_stop_on_one_machine_is_told_at_its_beginning(fleet):
+    """The trainers of all are told to save at the same time, and none misses another one."""
+    two = fleet(2)
+    for node in range(2):
+        two.bundles[node].rules["stop"]["grace_seconds"] = 15
+        two.start(node, "deaf" if node else "count", "forever")
+    two.connected()
+    two.runs[1].stop("--reason", "no power")
+    assert two.runs[0].end()["outcome"] == "stopped"
+    assert two.runs[1].status()["state"] == "stopping"
+    assert two.runs[0].status()["reason"] == "node 1 (gpu-1) stopped: no power"
+    two.runs[1].stop("--grace", "0")
+    two.runs[1].end()
+    two.gone()
+
+
+def test_a_success_is_remembered_by_the_supervisor_that_takes_over(fleet):
+    """While the trainer ends, those of others miss it: that is still no reason."""
+    three = fleet(3, parting_seconds=2)
+    first = three.bundles[0]
+    first.rules["done"] = {"checkpoints": 1}
+    first.rules["stop"]["grace_seconds"] = 6
+    three.start(2, "forever")
+    three.start(1, "await:go", "exit:1")
+    three.start(0, "checkpoint:9-9", "deaf", "forever")
+    three.runs[0].until(lambda: three.runs[0].events("grace.started"))
+    os.kill(three.bundles[0].supervisor(three.runs[0], "inner"), 9)
+    three.runs[0].until(
+        lambda: [one for one in three.runs[0].events("warning.raised") if one["code"] == "supervisor-died"]
+    )
+    (three.runs[1].node / "go").touch()
+    assert three.outcomes() == ["succeeded", "failed", "stopped"]
+    assert three.runs[2].status()["reason"] == "node 0 (gpu-0) succeeded"
+    three.gone()
+
+
+def test_who_goes_on_with_an_ended_run_tells_the_others_as_well(fleet):
+    """Both supervisors die while they wait; the command for the end waits for the others all the same."""
+    two = fleet(2)
+    bundle = two.bundles[0]
+    bundle.rules["end"] = {"command": ["true"], "when": "fetched", "wait_seconds": 0.5}
+    bundle.before = 'echo true >"$SRPO_BUNDLE/end.sh"'
+    two.start(0, "exit:0")
+    run = two.runs[0]
+    run.until_event("run.ended")
+    run.until(lambda: run.status()["end"])
+    bundle.lose(run)
+    run.ask("adopt")
+    time.sleep(2)
+    assert run.status()["end"]["state"] == "waiting"
+    two.start(1, "forever")
+    run.until(lambda: run.status()["end"]["state"] == "ended")
+    assert two.runs[1].end()["outcome"] == "stopped"
+    two.runs[0].until(lambda: not (run.node / "peers.json").exists())
 
 
 @pytest.fixture
