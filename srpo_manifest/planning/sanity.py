@@ -9,7 +9,7 @@ from srpo_manifest.discretion import TOKEN
 from srpo_manifest.finding import Finding, Level
 from srpo_manifest.planning.names import secret_name
 from srpo_manifest.values.fault import Fault
-from srpo_manifest.values.manifest import Reference, UnreadTransportOptions
+from srpo_manifest.values.manifest import AnyManifest, Reference, UnreadTransportOptions
 from srpo_manifest.values.wanted import Wanted
 from srpo_manifest.values.words import LATE_NAMES
 from srpo_manifest.wording import listed, nearest, plural, ticked
@@ -17,6 +17,7 @@ from srpo_manifest.wording import listed, nearest, plural, ticked
 LIMIT_BYTES = 131_071
 """The longest word, or `NAME=value`, that Linux hands to a program: MAX_ARG_STRLEN, less the final NUL. Source: execve(2)."""
 _REFERENCE = re.compile(r"\$(?:\{(?:env[:.])?([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _DOTTED = re.compile(r"\$\{([a-z_]+\.[a-z_]+)\}")
 _OURS = ("SRPO_BUNDLE", "SRPO_PYTHON", "SRPO_REPO_DIR", "SRPO_DRY_RUN")
 _DENIED = ("LD_PRELOAD", "LD_AUDIT", "BASH_ENV", "ENV", "PROMPT_COMMAND")
@@ -30,8 +31,25 @@ def faults(wanted: Wanted) -> Iterable[Fault]:
     yield from _of_entry(wanted)
     yield from _of_resources(wanted)
     yield from _of_results(wanted)
+    yield from _of_paths(wanted.manifest)
     for name, value in wanted.manifest.env.items():
         yield from _of_variable(name, value)
+
+
+def _of_paths(manifest: AnyManifest) -> Iterable[Fault]:
+    """Of those on the target that are only named; its two folders are looked at where they are used."""
+    model = manifest.model
+    for key, path in (
+        ("model.base", model.base),
+        ("model.vae", model.vae),
+        ("model.lora", model.lora),
+        ("paths.cache_dir", manifest.paths.cache_dir),
+        ("python.path", manifest.python.path),
+    ):
+        if path and _DRIVE.match(path):
+            message = f"{ticked(key)} is the Windows path {ticked(path)}, but jobs run on Linux"
+            hint = "give the path as the target sees it, such as `~/srpo`"
+            yield _fault("windows-path", message, hint, key, final=True)
 
 
 def _of_model(wanted: Wanted) -> Iterable[Fault]:

@@ -502,3 +502,13 @@ def test_a_difference_shows_no_secret(place, say, beside):
     assert "S3CR3T" not in said.out + said.err
     place.write("b.toml", 'schema = 1\nname = "x"\nenv = { API_TOKEN = "S3CR3Tabc"; }\n')
     assert "S3CR3T" not in say("validate", "--diff", "b.toml").out
+
+
+@pytest.mark.parametrize("key", ["model.base", "model.vae", "model.lora", "paths.cache_dir", "python.path"])
+def test_a_path_of_another_system_is_told_at_its_key(place, say, key):
+    """Whatever it is for: a job on Linux finds nothing there."""
+    place.write("a.toml", 'schema = 1\nname = "x"\nmodel.type = "generic"\nentry.command = ["true"]\n')
+    said = say("validate", "--json", "a.toml", "--set", rf"{key}='C:\srpo\x'")
+    ((found,),) = [file["findings"] for file in said.json["files"]]
+    assert (found["code"], found["where"]["key"]) == ("windows-path", key)
+    assert say("validate", "a.toml", "--set", f"{key}='/srv/C:/x'").status == 0
