@@ -216,7 +216,7 @@ class _Walk:
         expected = kinds(wanted)
         message = f"{ticked(displayed(key)) if key else self.whole} is {_a(found)}, expected {_or(expected)}"
         hints, fix = _cure(key, node.value, found, expected)
-        if words := choices(wanted):
+        if len(words := choices(wanted)) > 1:
             hints = (f"write one of {listed(words)}",)
         hints = () if "table" in expected and self.kind is ArgsFile else hints
         fix = fix if node.is_editable else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -179,6 +180,24 @@ def test_a_node_of_another_run_is_turned_away(start):
     assert stranger.wait() == 1
     assert f"node 0 at 127.0.0.1:{port} does not run other" in stranger.err
     assert first.process.poll() is None
+
+
+def test_a_stranger_that_says_nothing_holds_nobody_up(start):
+    """As a program that looks for open ports."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    first = start(f"--master_port {port}", HOST_NUM="2")
+
+    def listens() -> bool:
+        with contextlib.suppress(ConnectionRefusedError):
+            silent.append(socket.create_connection(("127.0.0.1", port)))
+        return bool(silent)
+
+    silent: list[socket.socket] = []
+    first.until(listens)
+    start(f"--master_port {port}", HOST_NUM="2", INDEX="1")
+    first.until((first.folder / "images/minisrpo/5_0.png").exists)
+    silent[0].close()
 
 
 def test_training_goes_on_from_a_checkpoint(start, tmp_path: Path):

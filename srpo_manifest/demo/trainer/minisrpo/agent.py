@@ -58,14 +58,25 @@ def _receive(missing, address, port, run_id):
     with socket.create_server((address, port)) as server:
         while len(here) < missing:
             peer, _ = server.accept()
-            with peer.makefile("rb") as lines:
-                if lines.readline().decode().strip() == run_id:
-                    here.append(peer)
-                else:
-                    peer.close()
+            if _introduces_itself(peer, run_id):
+                here.append(peer)
+            else:
+                peer.close()
         for peer in here:
             peer.sendall(b"go\n")
             peer.close()
+
+
+def _introduces_itself(peer, run_id):
+    """Whether it is a node of this run: a stranger that says nothing must not hold up the others."""
+    peer.settimeout(5)
+    try:
+        with peer.makefile("rb") as lines:
+            return lines.readline(1000).strip() == run_id.encode()
+    except OSError:
+        return False
+    finally:
+        peer.settimeout(None)
 
 
 def _join(address, port, run_id):
