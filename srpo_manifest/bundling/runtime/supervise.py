@@ -2019,7 +2019,6 @@ class Supervisor:
         self.page.cause, self.page.reason = cause.encode(), short(reason, TOLD_BYTES).encode()
         self.patience = time.monotonic() + self.checkpoint_seconds
         self.whole_then = len(self.story.checkpoints)
-        self._tell_peers(OUTCOMES[cause], reason)
         if cause in ("done", "refused"):
             self._enter("ending")
         elif not self.story.stopping:
@@ -2051,6 +2050,8 @@ class Supervisor:
             if not self.page.deadline and self._saving():
                 return False
             self.page.deadline = self.page.deadline or time.monotonic() + self.grace
+            if self.cause:  # not before: a checkpoint that is being written may need the others
+                self._tell_peers(OUTCOMES[self.cause], self.reason)
             self._tell_group()
         left = self._tree()
         self._woke()

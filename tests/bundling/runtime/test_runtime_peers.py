@@ -351,6 +351,20 @@ def test_a_stop_on_one_machine_is_told_at_its_beginning(fleet):
     two.gone()
 
 
+def test_a_checkpoint_that_is_being_written_comes_before_the_end_of_the_others(fleet):
+    """It may need them."""
+    two = fleet(2)
+    two.start(1, "forever")
+    two.start(0, "slow-checkpoint:5", "forever")
+    two.connected()
+    two.runs[0].stop()
+    assert two.outcomes() == ["stopped", "stopped"]
+    (written,) = two.runs[0].events("checkpoint.written")
+    (asked,) = two.runs[1].events("stop.asked")
+    assert written["time"] < asked["time"]
+    two.gone()
+
+
 def test_a_success_is_remembered_by_the_supervisor_that_takes_over(fleet):
     """While the trainer ends, those of others miss it: that is still no reason."""
     three = fleet(3, parting_seconds=2)
