@@ -29,7 +29,11 @@ settings.load_profile(os.environ.get("SRPO_MANIFEST_TEST_PROFILE", "default"))
 
 
 # Under nohup, or in the background of a script, signals are ignored, and programs that tests start would inherit that.
-for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGQUIT, signal.SIG_DFL),
+):
     if signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, _handler)
 
