@@ -308,8 +308,8 @@ def test_a_dry_run_tries_out_every_node(fleet):
 
 
 def test_a_first_node_whose_supervisor_died_remembers_who_has_ended(fleet):
-    """Nobody is missed who came to his end, and nobody waited for."""
-    two = fleet(2, missing_seconds=1, start_seconds=1)
+    """Nobody is waited for who came to his end."""
+    two = fleet(2)
     two.start(0, "await:go", "exit:0")
     two.start(1, "exit:0")
     two.runs[1].end()
