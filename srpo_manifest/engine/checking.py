@@ -18,6 +18,7 @@ from srpo_manifest.engine.loading import (
 from srpo_manifest.engine.lockfiles import DEMO, find
 from srpo_manifest.errors import PluginError, SrpoManifestError
 from srpo_manifest.finding import Finding, Where
+from srpo_manifest.planning.anchors import misplaced
 from srpo_manifest.planning.lints import placed
 from srpo_manifest.planning.sanity import faults
 from srpo_manifest.reading.manifest import by_place
@@ -111,15 +112,10 @@ def check(said: Said, text: bytes | None = None) -> tuple[Finding, ...]:
 
 
 def _checked(wanted: Wanted, said: Said) -> tuple[Finding, ...]:
-    paths = wanted.manifest.paths
-    if paths.workspace is None and paths.working_dir is None:
-        return _of_stages(wanted, said)
-    from srpo_manifest.planning.anchors import misplaced  # noqa: PLC0415 - many manifests name neither
-
-    wrong = dict(misplaced(wanted))
-    kept = replace(paths, **dict.fromkeys(wrong))
-    found = _of_stages(replace(wanted, manifest=replace(wanted.manifest, paths=kept)), said)
-    return (*(one for error in wrong.values() for one in error.findings), *found)
+    if wrong := dict(misplaced(wanted)):
+        kept = replace(wanted.manifest.paths, **dict.fromkeys(wrong))
+        wanted = replace(wanted, manifest=replace(wanted.manifest, paths=kept))
+    return (*(one for error in wrong.values() for one in error.findings), *_of_stages(wanted, said))
 
 
 def _of_stages(wanted: Wanted, said: Said) -> tuple[Finding, ...]:

@@ -73,6 +73,12 @@ def misplaced(wanted: Wanted) -> Iterator[tuple[str, ManifestError]]:
             yield name, error
 
 
+def of_windows(key: str, path: str) -> tuple[str, str]:
+    """What is said of a path of another system, and what to do."""
+    message = f"{ticked(key)} is the Windows path {ticked(path)}, but jobs run on Linux"
+    return message, "give the path as the target sees it, such as `~/srpo`"
+
+
 def _anchored(wanted: Wanted, path: str, key: str, base: Word) -> Word:
     if error := _fault(wanted, path, key):
         raise error
@@ -81,12 +87,7 @@ def _anchored(wanted: Wanted, path: str, key: str, base: Word) -> Word:
 
 def _fault(wanted: Wanted, path: str, key: str) -> ManifestError | None:
     if _windows(path):
-        return ManifestError(
-            "windows-path",
-            f"{ticked(key)} is the Windows path {ticked(path)}, but jobs run on Linux",
-            "give the path as the target sees it, such as `~/srpo`",
-            where=wanted.where_value(key),
-        )
+        return ManifestError("windows-path", *of_windows(key, path), where=wanted.where_value(key))
     if not is_local(wanted) and not path.startswith(("/", "~/")) and path != "~":
         return ManifestError(
             "relative-path",

@@ -62,9 +62,7 @@ def reason_to_end(nodes: Sequence[Seen], *, just_succeeded: bool = False) -> str
     dry run none needs another.
     """
     statuses = [node.status for node in nodes]
-    if all(status is not None and status.state == "ended" for status in statuses):
-        return None
-    if just_succeeded:
+    if just_succeeded or all(status is not None and status.state == "ended" for status in statuses):
         return None
     worst = _first_fault(nodes)
     if worst is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from srpo_manifest.discretion import TOKEN
 from srpo_manifest.finding import Finding, Level
+from srpo_manifest.planning.anchors import of_windows
 from srpo_manifest.planning.names import secret_name
 from srpo_manifest.values.fault import Fault
 from srpo_manifest.values.manifest import AnyManifest, Reference, UnreadTransportOptions
@@ -47,9 +48,7 @@ def _of_paths(manifest: AnyManifest) -> Iterable[Fault]:
         ("python.path", manifest.python.path),
     ):
         if path and _DRIVE.match(path):
-            message = f"{ticked(key)} is the Windows path {ticked(path)}, but jobs run on Linux"
-            hint = "give the path as the target sees it, such as `~/srpo`"
-            yield _fault("windows-path", message, hint, key, final=True)
+            yield _fault("windows-path", *of_windows(key, path), key, final=True)
 
 
 def _of_model(wanted: Wanted) -> Iterable[Fault]:

@@ -499,6 +499,7 @@ def test_a_difference_shows_no_secret(place, say, beside):
     place.write("a.toml", 'schema = 1\nname = "x"\nmodel.type = "generic"\nentry.command = ["true"]\n' + text)
     said = say("validate", "--diff", "a.toml")
     assert "+nodes = 1" in said.out
+    assert "API_TOKEN" not in said.out
     assert "S3CR3T" not in said.out + said.err
     place.write("b.toml", 'schema = 1\nname = "x"\nenv = { API_TOKEN = "S3CR3Tabc"; }\n')
     assert "S3CR3T" not in say("validate", "--diff", "b.toml").out

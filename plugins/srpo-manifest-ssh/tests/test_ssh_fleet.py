@@ -95,6 +95,13 @@ def test_nobody_is_attached_and_the_machines_end_one_another(fleet):
     assert outcomes(status) == ["stopped", "failed", "stopped"]
 
 
+def test_a_first_node_that_succeeds_lets_the_others_come_to_their_own_end(fleet):
+    """Neither their supervisors nor the client that is attached cut them short."""
+    fleet.command("bash", "-c", 'if [ "$SRPO_RUN_INDEX" != 0 ]; then sleep 5; fi')
+    assert fleet.say("apply").status == 0
+    assert outcomes(fleet.say("status", "--json").json) == ["succeeded"] * 3
+
+
 def test_where_the_machines_cannot_hear_one_another_the_next_command_ends_the_rest(fleet):
     """As where a port is closed between them, or a supervisor is of an older version: here a node lost the way."""
     fleet.command(

@@ -122,20 +122,24 @@ def test_a_node_that_succeeds_ends_nobody(fleet):
     four.gone()
 
 
-def test_what_falls_down_after_the_first_one_has_what_it_was_to_make_changes_nothing(fleet):
-    """Its trainer ends, and those of the others miss it: no reason for an end, and the digests are computed."""
-    three = fleet(3, parting_seconds=1.5)
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_falls_down_after_the_first_one_has_what_it_was_to_make_changes_nothing(fleet, killed):
+    """Its trainer ends, and those of the others miss it: no reason for an end, also for a supervisor that took over."""
+    three = fleet(3, parting_seconds=2)
     first = three.bundles[0]
     first.rules["done"] = {"checkpoints": 1}
-    first.rules["stop"]["grace_seconds"] = 3
+    first.rules["stop"]["grace_seconds"] = 6
     three.start(2, "forever")
     three.start(1, "await:go", "exit:1")
-    three.start(0, "checkpoint:9-9", "deaf", "forever")
-    three.runs[0].until(lambda: "ending" in [event.get("phase") for event in three.runs[0].events()])
+    run = three.start(0, "checkpoint:9-9", "deaf", "forever")
+    run.until_event("grace.started")
+    if killed:
+        os.kill(first.supervisor(run, "inner"), 9)
+        run.until(lambda: "supervisor-died" in [one["code"] for one in run.events("warning.raised")])
     (three.runs[1].node / "go").touch()
     assert three.outcomes() == ["succeeded", "failed", "stopped"]
     assert three.runs[2].status()["reason"] == "node 0 (gpu-0) succeeded"
-    (checkpoint,) = three.runs[0].result()["checkpoints"]
+    (checkpoint,) = run.result()["checkpoints"]
     assert all(file["digest"] for file in checkpoint["files"])
     three.gone()
 
@@ -363,26 +367,6 @@ def test_a_checkpoint_that_is_being_written_comes_before_the_end_of_the_others(f
     (asked,) = two.runs[1].events("stop.asked")
     assert written["time"] < asked["time"]
     two.gone()
-
-
-def test_a_success_is_remembered_by_the_supervisor_that_takes_over(fleet):
-    """While the trainer ends, those of others miss it: that is still no reason."""
-    three = fleet(3, parting_seconds=2)
-    first = three.bundles[0]
-    first.rules["done"] = {"checkpoints": 1}
-    first.rules["stop"]["grace_seconds"] = 6
-    three.start(2, "forever")
-    three.start(1, "await:go", "exit:1")
-    three.start(0, "checkpoint:9-9", "deaf", "forever")
-    three.runs[0].until(lambda: three.runs[0].events("grace.started"))
-    os.kill(three.bundles[0].supervisor(three.runs[0], "inner"), 9)
-    three.runs[0].until(
-        lambda: [one for one in three.runs[0].events("warning.raised") if one["code"] == "supervisor-died"]
-    )
-    (three.runs[1].node / "go").touch()
-    assert three.outcomes() == ["succeeded", "failed", "stopped"]
-    assert three.runs[2].status()["reason"] == "node 0 (gpu-0) succeeded"
-    three.gone()
 
 
 def test_who_goes_on_with_an_ended_run_tells_the_others_as_well(fleet):
