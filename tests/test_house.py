@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,7 @@ IMPURE = {
 }
 DATES = ("reading.scalars",)
 """Dates are values of TOML; nobody there reads a clock."""
+RUNTIME = PACKAGE / "bundling" / "runtime"
 POSIX_ONLY = ("fcntl", "pwd", "grp", "resource", "termios", "pty", "sh")
 
 
@@ -63,11 +65,17 @@ def own_name(path: Path) -> str:
 def imports(path: Path) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+        found |= names_of(node)
     return found
+
+
+def names_of(node: ast.AST) -> set[str]:
+    """What a statement imports; nothing where it is another one."""
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    if isinstance(node, ast.ImportFrom):
+        return {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return set()
 
 
 def ours(names: set[str]) -> set[str]:
@@ -116,6 +124,28 @@ print(len({names!r}))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(len(names))
+
+
+@pytest.mark.parametrize("path", sorted(RUNTIME.rglob("*.py")), ids=lambda path: path.relative_to(RUNTIME).as_posix())
+def test_what_runs_on_targets_needs_no_package(path: Path) -> None:
+    """The standard library, and the supervisor's own modules."""
+    statements = [
+        node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    near = [node for node in statements if isinstance(node, ast.ImportFrom) and node.level]
+    assert all(node.level == 1 for node in near)
+    far = {name.partition(".")[0] for node in statements if node not in near for name in names_of(node)}
+    assert far <= {*sys.stdlib_module_names, "supervising"}
+
+
+def test_the_supervisors_modules_go_in_no_circle() -> None:
+    """Each can be read with those below it alone."""
+    below = {}
+    for path in (RUNTIME / "supervising").glob("*.py"):
+        statements = ast.walk(ast.parse(path.read_bytes()))
+        below[path.stem] = {node.module for node in statements if isinstance(node, ast.ImportFrom) and node.level}
+    assert len(below) > 30
+    assert len(list(graphlib.TopologicalSorter(below).static_order())) == len(below)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ LAUNCH_SECONDS = 600.0
 _REFUSED = re.compile(r"^error\[([a-z-]+)\]: (.*)\nhint: (.*)$", re.MULTILINE)
 _OTHERS = ("already-running", "run-lives")
 FALLBACK = ("supervise.sh", *(f"bash/{part}.sh" for part in ("answers", "artifacts", "folder", "texts")))
-RUNTIME = ("launch.sh", "supervise.py", "peers.py", *FALLBACK)
+_RUNTIME = resources.files("srpo_manifest.bundling").joinpath("runtime")
 """Files that every bundle carries."""
 """The supervisor for a target without Python."""
 # GNU tar reads its pipe to the end: the secrets come first, and `read` takes them byte by byte.
@@ -61,12 +61,14 @@ for _name, _text in (("TAGS", TAGS), ("SWEEP", SWEEP)):
 
 def bundle_of(planned: Planned) -> Bundle:
     """The bundle of an applicable plan."""
-    folder = resources.files("srpo_manifest.bundling").joinpath("runtime")
-    return render(
-        planned,
-        runtime={name: folder.joinpath(name).read_bytes() for name in RUNTIME},
-        deliver=folder.joinpath("deliver.py").read_bytes(),
-    )
+    return render(planned, runtime=runtime(), deliver=_RUNTIME.joinpath("deliver.py").read_bytes())
+
+
+def runtime() -> dict[str, bytes]:
+    """The files that every bundle carries, by name: what starts a run, and its supervisor in Python and in bash."""
+    parts = sorted(part.name for part in _RUNTIME.joinpath("supervising").iterdir() if part.name.endswith(".py"))
+    names = ("launch.sh", "supervise.py", *(f"supervising/{part}" for part in parts), *FALLBACK)
+    return {name: _RUNTIME.joinpath(name).read_bytes() for name in names}
 
 
 def folder_of(planned: Planned, run: str) -> str:

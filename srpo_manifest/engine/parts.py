@@ -27,7 +27,7 @@ A = TypeVar("A")
 _PROPOSALS: tuple[type, ...] = Proposal.__args__
 _CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-_RUNTIME = {"launch.sh", "supervise.py", "settings.sh", "leader.sh", "rules.json", "plan.json", "steps", "on_stop.sh", "deliver", "deliver.py", "peers.py", "shim", "shim.sh"}  # fmt: skip
+_RUNTIME = {"launch.sh", "supervise.py", "settings.sh", "leader.sh", "rules.json", "plan.json", "steps", "on_stop.sh", "deliver", "deliver.py", "supervising", "shim", "shim.sh"}  # fmt: skip
 
 
 class Part:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 import subprocess
-from pathlib import Path
-from types import ModuleType
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from supervising import words
 
-import srpo_manifest.bundling
 from srpo_manifest.bundling.fallback import shell_rules
 
 RULES = {
@@ -32,20 +28,9 @@ texts = st.lists(
 ).map("".join)
 
 
-@functools.cache
-def supervise() -> ModuleType:
-    path = Path(srpo_manifest.bundling.__file__).parent / "runtime" / "supervise.py"
-    spec = importlib.util.spec_from_file_location("supervise", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def expand(text: str) -> str:
     """By the supervisor in Python."""
-    bound: str = supervise().expand(text, WORDS)
+    bound: str = words.expand(text, WORDS)
     return bound
 
 

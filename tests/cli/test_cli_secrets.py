@@ -11,6 +11,7 @@ import urllib.parse
 from pathlib import Path
 
 import pytest
+from supervising.story import spellings
 
 SHORTEST = 6
 """Shorter ones are not looked for: they would hide half of every text (docs/run-folder.md)."""
@@ -179,11 +180,8 @@ def apply_all(place, said: list[tuple[str, str]], secrets: list[str], files: Pat
     (place.folder / ".srpo/aside").rename(place.folder / ".srpo/runs")
 
 
-def test_the_supervisors_spellings_hide_what_a_text_may_hold_of_a_secret(root: Path):
+def test_the_supervisors_spellings_hide_what_a_text_may_hold_of_a_secret():
     """Whole lines, base64 wherever it begins, URLs, escapes; what is too short stays, and is said to."""
-    import runpy
-
-    spellings = runpy.run_path(str(root / "srpo_manifest/bundling/runtime/supervise.py"))["spellings"]
     secret = "p&ss w'ord/+é\nsecond-line"  # noqa: S105 - it opens nothing
     data = secret.encode()
     texts = [secret, "second-line", urllib.parse.quote(secret), urllib.parse.quote_plus(secret), repr(secret), json.dumps(secret)]  # fmt: skip

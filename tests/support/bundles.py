@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 import srpo_manifest.bundling
 import srpo_manifest.demo
 from srpo_manifest.bundling.fallback import shell_rules
+from srpo_manifest.engine import launching
 from srpo_manifest.engine.launching import FALLBACK
 
 RUNTIME = Path(srpo_manifest.bundling.__file__).parent / "runtime"
@@ -157,7 +158,7 @@ def quote(text: str) -> str:
 class Run:
     """A launched run: its folder and its readers."""
 
-    def __init__(self, node: Path, supervise: ModuleType) -> None:
+    def __init__(self, node: Path, supervise: SimpleNamespace) -> None:
         self.node, self.id, self.supervise = node, node.parent.parent.name, supervise
 
     def ask(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -210,7 +211,7 @@ class Run:
 class Bundle:
     """A bundle by hand in *folder*, with a workspace and a working directory beside it."""
 
-    def __init__(self, folder: Path, supervise: ModuleType) -> None:
+    def __init__(self, folder: Path, supervise: SimpleNamespace) -> None:
         self.folder, self.supervise = folder / "bundle", supervise
         self.workspace, self.cwd = folder / "work", folder / "cwd"
         self.rules: dict[str, Any] = json.loads(json.dumps(RULES)) | {"cwd": str(self.cwd)}
@@ -220,15 +221,17 @@ class Bundle:
         """Whether it carries the supervisor in bash, too."""
         self.before = ""
         self.on_stop = ""
-        self.program = (RUNTIME / "supervise.py").read_bytes()
+        self.edits: Sequence[tuple[str, str]] = ()
+        """Old text and new, each of one place in the supervisor."""
 
     def write(self, *acts: str) -> None:
         """Make the bundle whose trainer does *acts*, one after the other."""
         self.cwd.mkdir(exist_ok=True)
         self.folder.mkdir()
-        (self.folder / "launch.sh").write_bytes((RUNTIME / "launch.sh").read_bytes())
-        (self.folder / "supervise.py").write_bytes(self.program)
-        (self.folder / "peers.py").write_bytes((RUNTIME / "peers.py").read_bytes())
+        for name, text in runtime(self.edits).items():
+            if self.fallback or name not in FALLBACK:
+                (self.folder / name).parent.mkdir(exist_ok=True)
+                (self.folder / name).write_text(text)
         settings = (
             f"name={self.rules['name']}\nworkspace={quote(str(self.workspace))}\nsecrets=({' '.join(self.secrets)})\n"
             f"python_candidates=({' '.join(map(quote, self.pythons))})\n"
@@ -244,9 +247,6 @@ class Bundle:
         (self.folder / "trainer.py").write_text(TRAINER)
         (self.folder / "rules.json").write_text(json.dumps(self.rules))
         if self.fallback:
-            (self.folder / "bash").mkdir()
-            for name in FALLBACK:
-                (self.folder / name).write_bytes((RUNTIME / name).read_bytes())
             (self.folder / "rules.sh").write_text(shell_rules(self.rules, self.secrets))
         if self.on_stop:
             (self.folder / "on_stop.sh").write_text(self.on_stop)
@@ -311,11 +311,17 @@ class Bundle:
             self.supervise.remove_cgroup(cgroup)
 
 
-def load_supervise(path: Path = RUNTIME / "supervise.py") -> ModuleType:
-    """The shipped file, as a module."""
-    spec = importlib.util.spec_from_file_location("supervise", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def runtime(edits: Sequence[tuple[str, str]] = ()) -> dict[str, str]:
+    """The shipped files, by name, with each of *edits* made in its one place."""
+    files = {name: data.decode() for name, data in launching.runtime().items()}
+    for old, new in edits:
+        (name,) = [name for name, text in files.items() for _ in range(text.count(old))]
+        files[name] = files[name].replace(old, new)
+    return files
+
+
+def load_supervise() -> SimpleNamespace:
+    """All that the supervisor's modules define, by name."""
+    names = (Path(name).stem for name in launching.runtime() if name.startswith("supervising/"))
+    modules = [importlib.import_module(f"supervising.{name}") for name in names]
+    return SimpleNamespace(**{name: value for module in modules for name, value in vars(module).items()})

@@ -12,10 +12,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 from bundles import Bundle
@@ -31,11 +31,13 @@ GRACE_SECONDS, DEAF_GRACE_SECONDS = 30, 0.5
 class Doing:
     """A trial in *folder*."""
 
-    def __init__(self, trial: Trial, folder: Path, supervise: ModuleType, program: bytes | None = None) -> None:
+    def __init__(
+        self, trial: Trial, folder: Path, supervise: SimpleNamespace, edits: Sequence[tuple[str, str]] = ()
+    ) -> None:
         folder.mkdir(parents=True)
         self.trial, self.folder, self.supervise = trial, folder, supervise
         self.bundle = Bundle(folder, supervise)
-        self.bundle.program = program or self.bundle.program
+        self.bundle.edits = edits
         self.run = f"demo-20260101T000000Z-{secrets.token_hex(3)}"
         self.node = supervise.Node(str(self.bundle.workspace / ".srpo/runs" / self.run / "attempt-1/node-0"))
         self.hit: list[str] = []
@@ -394,9 +396,9 @@ class Doing:
                 self.supervise.send(found, signal.SIGKILL)
 
 
-def done(trial: Trial, folder: Path, supervise: ModuleType, program: bytes | None = None) -> Told:
+def done(trial: Trial, folder: Path, supervise: SimpleNamespace, edits: Sequence[tuple[str, str]] = ()) -> Told:
     """Do *trial* and judge it; its folder stays where something was wrong."""
-    doing = Doing(trial, folder / f"{trial.seed}", supervise, program)
+    doing = Doing(trial, folder / f"{trial.seed}", supervise, edits)
     doing.write()
     doing.start()
     outcome = "?"
@@ -414,10 +416,12 @@ def done(trial: Trial, folder: Path, supervise: ModuleType, program: bytes | Non
     return told
 
 
-def all_done(seeds: Iterable[int], folder: Path, supervise: ModuleType, program: bytes | None = None) -> Iterator[Told]:
+def all_done(
+    seeds: Iterable[int], folder: Path, supervise: SimpleNamespace, edits: Sequence[tuple[str, str]] = ()
+) -> Iterator[Told]:
     """Several at a time, as many as keep two processors busy; who stops asking ends it."""
     pool = ThreadPoolExecutor(max_workers=8)
     try:
-        yield from pool.map(lambda seed: done(drawn(seed), folder, supervise, program), seeds)
+        yield from pool.map(lambda seed: done(drawn(seed), folder, supervise, edits), seeds)
     finally:
         pool.shutdown(cancel_futures=True)

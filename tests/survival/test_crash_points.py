@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -36,7 +36,7 @@ class Point(NamedTuple):
 class Crashing(Doing):
     """A run whose client is traced from the start."""
 
-    def __init__(self, trial: Trial, point: Point, folder: Path, supervise: ModuleType) -> None:
+    def __init__(self, trial: Trial, point: Point, folder: Path, supervise: SimpleNamespace) -> None:
         self.told: dict[str, Any] = {"counts": {}, "hit": ""}
         super().__init__(trial, folder / f"{trial.route}-{point.role}-{point.call}", supervise)
         self.point = point

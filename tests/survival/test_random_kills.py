@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import pytest
-from bundles import RUNTIME
 from kills import all_done
 from trials import summary
 
@@ -41,11 +40,7 @@ def test_random_kills(tmp_path, supervise, request, many):
 @pytest.mark.parametrize("bug", PLANTED)
 def test_a_planted_bug_is_caught(tmp_path, supervise, bug):
     """The same runs find a supervisor that lacks one of the three."""
-    text = (RUNTIME / "supervise.py").read_text()
-    for old, new in PLANTED[bug]:
-        assert text.count(old) == 1, f"{bug}: the text to change is there {text.count(old)} times: {old}"
-        text = text.replace(old, new)
-    for runs, told in enumerate(all_done(range(ENOUGH), tmp_path, supervise, text.encode()), 1):
+    for runs, told in enumerate(all_done(range(ENOUGH), tmp_path, supervise, PLANTED[bug]), 1):
         if told.faults:
             print(f"\n{bug}: caught by run {runs}, {told}")
             return

@@ -18,19 +18,9 @@ BUNDLE = os.path.dirname(os.path.abspath(__file__))
 SHIMS = os.path.join(BUNDLE, "shim")
 sys.path.insert(0, BUNDLE)
 sys.dont_write_bytecode = True
-from supervise import (  # noqa: E402 - `-I` leaves this folder out
-    FORMAT,
-    Events,
-    Node,
-    Record,
-    Refused,
-    expand,
-    late_words,
-    now,
-    read_json,
-    spellings,
-    write_json,
-)
+from supervising.files import FORMAT, Node, Record, Refused, now, read_json, write_json  # noqa: E402 - `-I` leaves it out
+from supervising.story import Events, spellings  # noqa: E402
+from supervising.words import expand, late_words  # noqa: E402
 
 LAUNCH_REFUSED = 79
 

@@ -15,7 +15,7 @@ import socket
 import struct
 import sys
 import time
-from typing import Optional
+from typing import Callable, Optional
 
 SIOCGIFADDR = 0x8915
 """Source: netdevice(7)."""
@@ -88,4 +88,5 @@ def reach(port: str, token: str, node: str, seconds: str, *addresses: str) -> di
 
 
 if __name__ == "__main__":
-    print(json.dumps({"offer": offer, "listen": listen, "reach": reach}[sys.argv[1]](*sys.argv[2:])))
+    verbs: dict[str, Callable[..., object]] = {"offer": offer, "listen": listen, "reach": reach}
+    print(json.dumps(verbs[sys.argv[1]](*sys.argv[2:])))

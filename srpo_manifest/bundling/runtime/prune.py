@@ -38,7 +38,7 @@ class Kept(Exception):
 def main() -> None:
     """Do the verb."""
     verb, *rest = sys.argv[1:]
-    found = {"format": FORMAT, "there": os.path.isdir("runs")}
+    found: Record = {"format": FORMAT, "there": os.path.isdir("runs")}
     marked = processes()
     if verb == "survey":
         found.update(survey(marked))
@@ -136,7 +136,7 @@ def settled(name: str, marked: set[str]) -> str:
             raise Kept("it is supervised")
         slots = read_slots(os.path.join(node, "slots"))
         begun = begun or slots is not None
-        identity = (slots or [None])[0]
+        identity = slots[0] if slots else None
         if identity and any(same(*pair) for pair in pairs(identity)):
             raise Kept("a process of it lives")
         for left in artifacts(node):

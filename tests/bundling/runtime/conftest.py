@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 
 import pytest
 from bundles import RUNTIME, Bundle, load_supervise
@@ -13,7 +13,7 @@ __all__ = ["RUNTIME", "bundle", "plain", "supervise"]
 
 
 @pytest.fixture(scope="session")
-def supervise() -> ModuleType:
+def supervise() -> SimpleNamespace:
     """The shipped file, as a module."""
     return load_supervise()
 
@@ -34,7 +34,7 @@ def either(request: pytest.FixtureRequest, bundle: Bundle) -> Bundle:
 
 
 @pytest.fixture
-def bundle(tmp_path: Path, supervise: ModuleType) -> Iterator[Bundle]:
+def bundle(tmp_path: Path, supervise: SimpleNamespace) -> Iterator[Bundle]:
     """An empty bundle; what it started is gone after the test."""
     made = Bundle(tmp_path, supervise)
     yield made

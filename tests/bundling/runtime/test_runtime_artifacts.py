@@ -8,7 +8,7 @@ import shutil
 import struct
 import zlib
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,7 +39,7 @@ def png(shade: int, width: int = 8) -> bytes:
 class Watched:
     """A working directory and who looks at it."""
 
-    def __init__(self, folder: Path, supervise: ModuleType) -> None:
+    def __init__(self, folder: Path, supervise: SimpleNamespace) -> None:
         self.supervise, self.rules = supervise, json.loads(json.dumps(RULES)) | {"cwd": str(folder / "cwd")}
         self.out, self.pictures = folder / "cwd" / "out", folder / "cwd" / "pictures"
         for made in (self.out, self.pictures, folder / "run" / "attempt-1" / "node-0"):
@@ -78,7 +78,7 @@ class Watched:
 
 
 @pytest.fixture
-def watched(tmp_path: Path, supervise: ModuleType) -> Watched:
+def watched(tmp_path: Path, supervise: SimpleNamespace) -> Watched:
     return Watched(tmp_path, supervise)
 
 

@@ -134,10 +134,9 @@ def test_a_frozen_cgroup_of_version_2_is_reached_by_kill(bundle):
 
 
 REUSED = """
-import importlib.util, json, os, signal, subprocess, sys, time
-spec = importlib.util.spec_from_file_location("supervise", sys.argv[1])
-supervise = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(supervise)
+import json, os, signal, subprocess, sys, time
+sys.path.insert(0, sys.argv[1])
+from supervising import files, processes, slots, stops
 
 def sleeper(number=None):
     if number:
@@ -145,26 +144,26 @@ def sleeper(number=None):
     return subprocess.Popen(["sleep", "60"])
 
 first = sleeper()
-told = supervise.process(first.pid)
+told = processes.process(first.pid)
 first.kill()
 first.wait()
 time.sleep(0.05)
 stranger = sleeper(first.pid)
 assert stranger.pid == first.pid, (stranger.pid, first.pid)
-supervise.send(told, signal.SIGKILL)
-node = supervise.Node(sys.argv[2])
+processes.send(told, signal.SIGKILL)
+node = files.Node(sys.argv[2])
 os.makedirs(node.folder)
 os.makedirs(node.bundle)
 open(os.path.join(node.bundle, "rules.json"), "w").write(sys.argv[3])
 one = [told.pid, told.start]
-record = {"pid": one[0], "start": one[1], "boot": supervise.boot_id(), "outer": one, "inner": one, "time": "then"}
-supervise.Slots(node.path("slots")).write(supervise.IDENTITY, record)
+record = {"pid": one[0], "start": one[1], "boot": processes.boot_id(), "outer": one, "inner": one, "time": "then"}
+slots.Slots(node.path("slots")).write(slots.IDENTITY, record)
 for name in ("lock", "log"):
     open(node.path(name), "w").close()
-supervise.ask_stop(node, "enough", 0)
-adopted = subprocess.run([sys.executable, sys.argv[1], "adopt", node.folder], stdout=subprocess.PIPE, check=True)
+stops.ask_stop(node, "enough", 0)
+adopted = subprocess.run([sys.executable, sys.argv[1] + "/supervise.py", "adopt", node.folder], stdout=subprocess.PIPE, check=True)
 time.sleep(0.3)
-print(json.dumps({"lives": stranger.poll() is None, "start": [told.start, supervise.process(stranger.pid).start],
+print(json.dumps({"lives": stranger.poll() is None, "start": [told.start, processes.process(stranger.pid).start],
                   "outcome": json.loads(adopted.stdout)["outcome"]}))
 stranger.kill()
 """
@@ -175,7 +174,7 @@ def test_a_number_that_was_given_to_another_is_not_signalled(bundle, need, tmp_p
     """A stranger has the leader's and the supervisors' number: no stop, no sweep and no wake-up reaches it."""
     need("root", "unshare")
     node = tmp_path / "work/.srpo/runs/demo-20250101T000000Z-aaaaaa/attempt-1/node-0"
-    words = [sys.executable, "-c", REUSED, RUNTIME / "supervise.py", node, json.dumps(bundle.rules)]
+    words = [sys.executable, "-c", REUSED, RUNTIME, node, json.dumps(bundle.rules)]
     asked = subprocess.run(
         ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *words],
         capture_output=True,

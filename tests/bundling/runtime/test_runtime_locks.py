@@ -14,13 +14,12 @@ import pytest
 from .conftest import RUNTIME
 
 HOLD = """
-import fcntl, importlib.util, os, sys
-spec = importlib.util.spec_from_file_location("supervise", sys.argv[1])
-supervise = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(supervise)
+import fcntl, os, sys
+sys.path.insert(0, sys.argv[1])
+from supervising.locks import sign
 lock = os.open(sys.argv[2], os.O_RDWR | os.O_CREAT, 0o600)
 fcntl.flock(lock, fcntl.LOCK_EX)
-supervise.sign(lock)
+sign(lock)
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -28,7 +27,7 @@ sys.stdin.read()
 
 def holding(path: Path) -> subprocess.Popen[str]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    argv = [sys.executable, "-c", HOLD, RUNTIME / "supervise.py", path]
+    argv = [sys.executable, "-c", HOLD, RUNTIME, path]
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stdout.readline() == "held\n"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -109,8 +110,7 @@ class Script:
             map(word, ("torchrun", "accelerate", "deepspeed"))
         )
         shim = Shim(script=word(str(self.cwd / "run.sh")), programs=tuple(dict.fromkeys(programs)))
-        for name in ("supervise.py", "deliver.py"):
-            (self.bundle / name).write_bytes((RUNTIME / name).read_bytes())
+        shutil.copytree(RUNTIME / "supervising", self.bundle / "supervising", dirs_exist_ok=True)
         for file in shim_files(shim, (RUNTIME / "deliver.py").read_bytes()):
             (self.bundle / file.name).write_bytes(file.data)
             (self.bundle / file.name).chmod(0o755 if file.executable else 0o644)
@@ -342,13 +342,8 @@ def test_signals_are_as_the_script_had_them(script: Script):
 @pytest.fixture(scope="session")
 def delivering() -> Iterator[Any]:
     """The shipped file, as a module."""
-    spec = importlib.util.spec_from_file_location("deliver", RUNTIME / "deliver.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
     before, writes = list(sys.path), sys.dont_write_bytecode
-    spec.loader.exec_module(module)
-    yield module
+    yield importlib.import_module("deliver")
     sys.path[:], sys.dont_write_bytecode = before, writes
 
 
@@ -411,6 +406,7 @@ def supervised(bundle):
     def run(text: str, acts: str = "exit:0", bypass_seconds: float = 30.0):
         bundle.rules |= {"shim": {"entry": "trainer.py", "variables": {}}}
         bundle.rules["done"] = {"checkpoints": None, "images": None, "files": [], "exit_zero": True}
+        bundle.edits = [("BYPASS_SECONDS = 30.0", f"BYPASS_SECONDS = {bypass_seconds}")]
         bundle.write()
         script, trainer = bundle.folder / "run.sh", str(bundle.folder / "trainer.py")
         script.write_text(text.replace("TRAINER", quote(trainer)))
@@ -432,10 +428,6 @@ def supervised(bundle):
         leader = bundle.folder / "leader.sh"
         before, _, _ = leader.read_text().partition("enter job\n")
         leader.write_text(before + shim_start(shim))
-        supervise = bundle.folder / "supervise.py"
-        supervise.write_text(
-            supervise.read_text().replace("BYPASS_SECONDS = 30.0", f"BYPASS_SECONDS = {bypass_seconds}")
-        )
         launched = bundle.launch("--detach")
         assert launched.returncode == 0, launched.stderr
         (found,) = bundle.runs()

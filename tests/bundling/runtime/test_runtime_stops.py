@@ -182,7 +182,7 @@ def test_a_stop_whose_words_cannot_be_kept_is_told_as_one(bundle, supervise, mon
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(supervise, "write_json", full)
+    monkeypatch.setattr("supervising.stops.write_json", full)
     supervise.ask_stop(supervise.Node(str(run.node)), "asked for by me", None)
     ended = run.end()
     assert (ended["outcome"], ended["reason"]) == ("stopped", "a stop was asked for, by whom could not be written")

@@ -1,0 +1,1 @@
+"""What `supervise.py` does, floor by floor; each module imports only what lies below it."""
