@@ -106,7 +106,8 @@ class Contact:
         if going[1:]:
             ended = [one.status is not None and one.status.state == "ended" for one in self._seen()[0]]
             going = tuple(node for node, is_over in zip(self.nodes, ended, strict=True) if not is_over)
-        self._every([partial(node.stop, reason=reason, **waits) for node in going])
+        stops = [partial(node.stop, reason=reason, **waits) for node in going]
+        self._every(stops[:1], stops[1:])  # who is asked by another node's supervisor as well tells this reason
 
     def mark(self, what: Mark) -> None:
         """Leave a mark that `[end]` of the run heeds. Raises: TransportError; LaunchError."""
@@ -213,12 +214,12 @@ class Contact:
         at_once(asked)
         return bool(asked)
 
-    def _every(self, calls: Sequence[Callable[[], A]]) -> None:
-        """All of them are tried before the first that failed is told."""
-        if len(calls) == 1:
-            calls[0]()
+    def _every(self, *rounds: Sequence[Callable[[], A]]) -> None:
+        """One round after the other; all are tried before the first that failed is told."""
+        if len(self.nodes) == 1:
+            rounds[0][0]()
             return
-        for answer in at_once(calls):
+        for answer in [answer for calls in rounds for answer in at_once(calls)]:
             if isinstance(answer, SrpoManifestError):
                 raise answer
 

@@ -31,13 +31,17 @@ PATIENCE_SECONDS = 20.0
 TRAINER = """
 import json, os, signal, subprocess, sys, time
 
-def checkpoint(name, pause=0.0, tensor=b"1234"):
+def awaited(name):
+    while not os.path.exists(os.path.join(os.environ["SRPO_RUN_DIR"], name)):
+        time.sleep(0.02)
+
+def checkpoint(name, pause=lambda: None, tensor=b"1234"):
     folder = os.path.join("out", os.environ["SRPO_RUN_ID"], f"checkpoint-{name}")
     os.makedirs(folder)
     header = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
     with open(os.path.join(folder, "model.safetensors"), "wb", 0) as file:
         file.write(len(header).to_bytes(8, "little") + header)
-        time.sleep(pause)
+        pause()
         file.write(tensor)
     open(os.path.join(folder, "config.json"), "w").write("{}")
 
@@ -65,7 +69,9 @@ for word in sys.argv[1:]:
     elif act == "checkpoint":
         checkpoint(value)
     elif act == "slow-checkpoint":
-        checkpoint("9-9", float(value))
+        checkpoint("9-9", lambda: time.sleep(float(value)))
+    elif act == "held-checkpoint":
+        checkpoint("9-9", lambda: awaited(value))
     elif act == "torn-checkpoint":
         checkpoint(value, tensor=b"12")
     elif act == "image":
@@ -100,8 +106,7 @@ for word in sys.argv[1:]:
     elif act == "touch":
         open(value, "w").close()
     elif act == "await":
-        while not os.path.exists(os.path.join(os.environ["SRPO_RUN_DIR"], value)):
-            time.sleep(0.02)
+        awaited(value)
     elif act == "sleep":
         time.sleep(float(value))
     elif act == "exit":

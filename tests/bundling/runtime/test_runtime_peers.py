@@ -369,6 +369,67 @@ def test_a_checkpoint_that_is_being_written_comes_before_the_end_of_the_others(f
     two.gone()
 
 
+@pytest.mark.parametrize("asked", [[0, 1, 2], [2], [0]])
+def test_whoever_is_asked_to_stop_the_first_nodes_checkpoint_comes_first(fleet, asked):
+    """Its collective needs all of them: they are told to end when its own trainer is."""
+    three = fleet(3)
+    for node in (1, 2):
+        three.start(node, "forever")
+    first = three.start(0, "held-checkpoint:go", "forever")
+    three.connected()
+    for node in asked:
+        three.runs[node].stop("--reason", "enough")
+    for node in {0, *asked}:
+        three.runs[node].until_event("checkpoint.awaited")
+    (first.node / "go").touch()
+    assert three.outcomes() == ["stopped"] * 3
+    (written,) = first.events("checkpoint.written")
+    assert written["time"] < min(run.events("grace.started")[0]["time"] for run in three.runs.values())
+    for node, run in three.runs.items():
+        assert run.status()["reason"] == (
+            "enough" if node in asked else f"node {asked[0]} (gpu-{asked[0]}) stopped: enough"
+        )
+    three.gone()
+
+
+@pytest.mark.parametrize("name", ["inner", "outer"])
+def test_a_supervisor_that_dies_while_the_first_node_saves_asks_it_again(fleet, name):
+    """Of the node that was asked to stop; the first one is asked once."""
+    two = fleet(2)
+    two.start(1, "forever")
+    first = two.start(0, "held-checkpoint:go", "forever")
+    two.connected()
+    two.runs[1].stop("--reason", "enough")
+    first.until_event("stop.asked")
+    os.kill(two.bundles[1].supervisor(two.runs[1], name), 9)
+    time.sleep(3)
+    (first.node / "go").touch()
+    assert two.outcomes() == ["stopped", "stopped"]
+    (written,) = two.runs[0].events("checkpoint.written")
+    assert written["time"] < two.runs[1].events("grace.started")[0]["time"]
+    assert len(two.runs[0].events("stop.asked")) == 1
+    two.gone()
+
+
+def test_a_first_node_that_stands_still_holds_up_a_stop_for_as_long_as_a_checkpoint_may_take(fleet):
+    """And no longer than whoever asks for it wants to wait."""
+    two = fleet(2)
+    for node in range(2):
+        two.start(node, "forever")
+    two.connected()
+    frozen = [two.bundles[0].supervisor(two.runs[0], name) for name in ("inner", "outer")]
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    two.runs[1].stop()
+    two.runs[1].until_event("checkpoint.awaited")
+    two.runs[1].stop("--checkpoint", "0")
+    two.runs[1].until_event("run.ended")
+    for pid in frozen:
+        os.kill(pid, signal.SIGCONT)
+    assert two.outcomes() == ["stopped", "stopped"]
+    two.gone()
+
+
 def test_who_goes_on_with_an_ended_run_tells_the_others_as_well(fleet):
     """Both supervisors die while they wait; the command for the end waits for the others all the same."""
     two = fleet(2)

@@ -3,9 +3,10 @@
 JSON lines. Both sides prove that they know the run's token, which never travels: the first node says `{"nonce"}`, the
 other `{"node", "place", "nonce", "proof"}`, the first one `{"proof"}`. A node that has ended says `{"outcome", "reason"}`;
 the first one says `{"end": REASON}` to those that would wait for ever. Both are answered by `{"heard": true}`, which goes
-a step later: the supervisor has written down by then what was heard. Nothing here waits or raises: a supervisor calls
-`look` at each of its steps. A connection that breaks means only that, and is made again. Standard library only, Python
-3.9 or newer.
+a step later: the supervisor has written down by then what was heard. A node that is asked to stop says `{"asked": REASON}`
+before anything else: the first one may be saving what all are needed for, and says `end` when its own trainer is told to.
+Nothing here waits or raises: a supervisor calls `look` at each of its steps. A connection that breaks means only that, and
+is made again. Standard library only, Python 3.9 or newer.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ STRANGERS = 256
 """As many may be about to; fewer where few files may be open."""
 AGAIN_SECONDS = 2.0
 """Between two tries to connect, or to listen."""
+RETURN_SECONDS = 5.0
+"""A connection that was just begun, or broke, may be there again by then."""
 SILENT_SECONDS = 60.0
 """So long the first node has to show that it is one: longer than it takes to connect."""
 START_SECONDS = 600.0
@@ -120,10 +123,14 @@ class Peer:
         """How long to try to be heard."""
         self.why = ""
         """Why this node has to end; empty while it may go on."""
+        self.wish = ""
+        """Why it was asked to stop, by another node that was; empty where none was."""
         self.fault = ""
         """What kept the last `look` from its work."""
         self.is_over = False
         """Whether this node's own work is: what others meet from then on is no reason."""
+        self.is_ending = False
+        """Whether it is being ended: nobody need ask for it any more."""
         self.done_with: list[int] = []
         """Other nodes that have ended, or know that they have to: what has to be kept for the next supervisor."""
         self.again = 0.0
@@ -143,6 +150,10 @@ class Peer:
     def missing(self) -> list[int]:
         """Nodes that are not heard of: the first one tells them."""
         return []
+
+    def waits_for_first(self, reason: str) -> bool:  # noqa: ARG002 - it waits for nobody
+        """Whether a stop for *reason* has to wait until the first node tells its trainer, too. It is told of the stop."""
+        return False
 
     def is_time(self) -> bool:
         """Whether to try again."""
@@ -216,7 +227,8 @@ class Chief(Peer):
         They end, too, but for those that do not need it where it has succeeded.
         """
         wait = 0.0 if outcome != "succeeded" else self._parting_seconds if others_need_it else float("inf")
-        self._parting = self._parting or (time.monotonic() + wait, because(0, self.place, outcome, reason))
+        told = (outcome == "stopped" and self.wish) or because(0, self.place, outcome, reason)
+        self._parting = self._parting or (time.monotonic() + wait, told)
 
     def close(self) -> None:
         """Whoever comes now finds nobody."""
@@ -253,6 +265,9 @@ class Chief(Peer):
                 self.why = because(line.node, line.place, str(told["outcome"]), str(told.get("reason")))
             self._note(line.node)
             line.say(heard=True)
+        elif "asked" in told:
+            if not (self.wish or self.why or self.is_ending or self.is_over):
+                self.wish = because(line.node, line.place, "stopped", str(told["asked"]))
         elif told.get("heard"):
             self._note(line.node)
 
@@ -272,6 +287,8 @@ class Other(Peer):
         """That of the first node."""
         self._owes = self._is_heard = False
         self._end: Optional[Record] = None
+        self._asked: Optional[Record] = None
+        self._alone_since = time.monotonic()
 
     @property
     def may_leave(self) -> bool:
@@ -294,8 +311,20 @@ class Other(Peer):
             self._take(self._line, told)
         is_silent = not self._line.is_proved and time.monotonic() - self._line.since > SILENT_SECONDS
         if self._line.broken or is_silent:
+            if self._line.is_proved:
+                self._alone_since = time.monotonic()
             self._line.close()
             self._line = None
+
+    def waits_for_first(self, reason: str) -> bool:
+        """Until it says so; not where there has been no connection for a while."""
+        if self.why or self._end:
+            return False
+        is_there = self._line is not None and self._line.is_proved
+        if self._line and is_there and self._asked is None:
+            self._line.say(asked=reason)
+        self._asked = {"asked": reason}
+        return is_there or time.monotonic() - self._alone_since < RETURN_SECONDS
 
     def part(self, outcome: str, reason: str, *, others_need_it: bool = True) -> None:  # noqa: ARG002 - as of the first one
         """This node has ended, or is being ended."""
@@ -319,8 +348,9 @@ class Other(Peer):
         elif not line.is_proved:
             line.is_proved = self.is_proof(told.get("proof"), "chief", self._nonce, line.nonce, self._node)
             line.broken |= not line.is_proved
-            if line.is_proved and self._end:
-                line.say(**self._end)
+            for owed in (self._asked, self._end):
+                if line.is_proved and owed:
+                    line.say(**owed)
         elif told.get("end"):
             self.why, self._owes = self.why or str(told["end"]), True
         else:

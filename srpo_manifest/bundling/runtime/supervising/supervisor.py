@@ -36,6 +36,8 @@ GONE_SECONDS = 20.0
 """How long a run's folder must be gone to count as removed; rules may say `gone_seconds`."""
 BYPASS_SECONDS = 30.0
 """How long a script's program may run before its launch was handed over: a wrapper like `timeout` shows its words first."""
+ANSWER_SECONDS = 2.0
+"""So long the first node takes at most to tell its trainer, where that is not saving."""
 DIGEST_SECONDS = 300.0
 SAVING_PHASE = "saving-checkpoint"
 DIGESTS = "checkpoints.sha256"
@@ -179,11 +181,12 @@ class Supervisor:
         """A node without which this one would wait for ever ends it, too."""
         if self.peers is None:
             return
-        self.peers.is_over = not self._lives()
+        self.peers.is_over, self.peers.is_ending = not self._lives(), self.cause is not None
         self.peers.look()
         keep_done(self.job.node, self.peers)
-        if self.peers.why and self.asked is None and self._lives() and not self.cause:
-            self.asked = keep_stop(self.job, self.peers.why)
+        why = self.peers.why or self.peers.wish
+        if why and self.asked is None and self._lives() and not self.cause:
+            self.asked = keep_stop(self.job, why)
         if self.peers.fault:
             self._unwatched(f"what other nodes say is not heard ({self.peers.fault})")
         for node in self.peers.missing():
@@ -192,7 +195,11 @@ class Supervisor:
     def _tell_peers(self, outcome: str, reason: str) -> None:
         """Say the outcome as soon as it is certain: the others need not wait until all of this node has ended."""
         if self.peers:
-            self.peers.part(outcome, short(self.job.events.redacted(reason)), others_need_it=not self.job.dry_run)
+            self.peers.part(outcome, self._told(reason), others_need_it=not self.job.dry_run)
+
+    def _told(self, reason: str) -> str:
+        """As other machines may hear it."""
+        return short(self.job.events.redacted(reason))
 
     def _unwatched(self, why: str, *hints: str) -> None:
         message = f"{why}: until it is, a node that fails ends the others only once somebody asks for the run's status"
@@ -238,7 +245,7 @@ class Supervisor:
             self.job.events.append("stop.asked", reason=reason)
 
     def _saving(self) -> bool:
-        """Whether a TERM now would cut the checkpoint that was being written when the end began.
+        """Whether a TERM now would cut the checkpoint that was being written when the end began, here or on the first node.
 
         One is waited for: a trainer that saves without a pause would never be ended.
         """
@@ -247,11 +254,17 @@ class Supervisor:
             return False
         announced = self.story.phase == SAVING_PHASE and len(self.story.checkpoints) == self.watch.saved
         stale = self.cause == "stop" and self.watch.looked < self.begun
-        awaited = announced or self.artifacts.writing()
-        if awaited and not stale and not self.awaited:
+        here = announced or self.artifacts.writing()
+        first = self.cause == "stop" and self._first_goes_on()
+        long = time.monotonic() - self.begun > ANSWER_SECONDS
+        if (here or (first and long)) and not stale and not self.awaited:
             self.awaited = True
             self.job.events.append("checkpoint.awaited", seconds=round(self.patience - time.monotonic(), 1))
-        return stale or awaited
+        return stale or here or first
+
+    def _first_goes_on(self) -> bool:
+        """Whether the first node, which is told of the stop, has not told its own trainer yet."""
+        return self.peers is not None and self.peers.waits_for_first(self._told(self.reason))
 
     def _emptied(self) -> bool:
         """Take the end one step on: wait for a checkpoint, TERM to the group, TERM to who is left, KILL.
