@@ -57,7 +57,7 @@ class Fleet:
             for name in ("outer", "inner"):
                 pid = self.bundles[number].supervisor(run, name)
                 run.until(lambda pid=pid, number=number: self.bundles[number].supervise.process(pid) is None)
-            assert not (run.node / "peers.json").exists()
+            run.until(lambda run=run: not (run.node / "peers.json").exists())
             kept = [path for path in run.node.parents[1].rglob("*") if path.is_file() and TOKEN in path.read_text(errors="replace")]  # fmt: skip
             assert kept == []
 
@@ -88,6 +88,21 @@ def test_a_node_that_fails_ends_the_others(fleet, number):
         own = "exit status 7" if node == number else f"node {number} (gpu-{number}) failed: exit status 7"
         assert run.status()["reason"] == own
     three.gone()
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_what_a_failed_trainer_leaves_behind_holds_nobody_up(fleet, number):
+    """It has its grace; the others end meanwhile. The first one's artifacts have a while to become whole."""
+    two = fleet(2)
+    for node in range(2):
+        two.bundles[node].rules["stop"]["grace_seconds"] = 60
+        two.start(node, *(["worker:deaf", "sleep:1", "exit:7"] if node == number else ["forever"]))
+    assert two.runs[1 - number].end()["outcome"] == "stopped"
+    assert two.runs[1 - number].status()["reason"] == f"node {number} (gpu-{number}) failed: exit status 7"
+    assert two.runs[number].status()["state"] == "stopping"
+    two.runs[number].stop("--grace", "0")
+    assert two.runs[number].end()["outcome"] == "failed"
+    two.gone()
 
 
 def test_a_node_that_is_stopped_ends_the_others(fleet):
@@ -233,6 +248,7 @@ def test_strangers_are_not_listened_to(fleet):
         b"[" * 8000 + b"\n",
         b"\xff\xfe\n" + end,
         b"null\n" + end,
+        b"{}\n" * 2000,
         end,
         b"x" * 1_000_000,
         *[b""] * 50,
@@ -275,6 +291,36 @@ def test_who_listens_in_place_of_the_first_node_learns_nothing_and_ends_nobody(f
     (two.runs[1].node / "go").touch()
     assert two.outcomes() == ["stopped", "failed"]
     two.gone()
+
+
+def test_who_stands_between_two_nodes_ends_nobody(fleet):
+    """It may hand on what they prove to one another; what it adds to that is not believed."""
+    two = fleet(2)
+    with socket.create_server(("127.0.0.1", two.port)) as server:
+        two.start(1, "await:go", "exit:7")
+        node, _ = server.accept()
+    two.start(0, "forever")
+    two.runs[0].until(lambda: listens(two.port))
+    with node, socket.create_connection(("127.0.0.1", two.port)) as first:
+        for come, goes in ((first, node), (node, first), (first, node)):
+            come.settimeout(10)
+            line = come.makefile("rb").readline()
+            assert b"nonce" in line or b"proof" in line
+            goes.sendall(line)
+        node.sendall(b'{"end": "so there"}\n{"told": {"end": "so there"}, "seal": "' + b"0" * 64 + b'"}\n')
+        first.sendall(b'{"outcome": "failed", "reason": "so there"}\n')
+        assert node.recv(4096) == first.recv(4096) == b""
+    time.sleep(3)
+    assert [run.status()["state"] for run in two.runs.values()] == ["running", "running"]
+    (two.runs[1].node / "go").touch()
+    assert two.outcomes() == ["stopped", "failed"]
+    two.gone()
+
+
+def listens(port: int) -> bool:
+    """Whether somebody does at the port."""
+    told = [line.split()[1:4:2] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(state == "0A" and int(local.partition(":")[2], 16) == port for local, state in told)
 
 
 @pytest.mark.parametrize("chief", ["nosuch.invalid", "::1", "", "a" * 300])
@@ -460,6 +506,36 @@ def ending(fleet):
     two.start(0, "exit:0")
     two.runs[0].until_event("run.ended")
     return two
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_an_end_that_was_not_heard_before_both_supervisors_died_is_told_by_new_ones(fleet, number):
+    """The next command that asks for the run starts them; nothing stays."""
+    two = fleet(2)
+    run = two.start(number, "exit:7")
+    run.until_event("run.ended")
+    run.until(lambda: run.status()["state"] == "ended")
+    two.bundles[number].lose(run)
+    status = run.status()
+    assert (status["state"], status["outcome"], status["unfinished"]) == ("ended", "failed", True)
+    two.start(1 - number, "forever")
+    assert not json.loads(run.ask("adopt").stdout)["unfinished"]
+    assert two.runs[1 - number].end()["outcome"] == "stopped"
+    two.gone()
+
+
+def test_a_signal_in_the_parting_time_ends_the_others_at_once(fleet):
+    """Nobody would tell them later."""
+    two = fleet(2, parting_seconds=600)
+    two.start(1, "forever")
+    run = two.start(0, "await:go", "exit:0")
+    two.connected()
+    (run.node / "go").touch()
+    run.until_event("run.ended")
+    run.until(lambda: run.status()["state"] == "ended")
+    os.kill(two.bundles[0].supervisor(run, "inner"), signal.SIGTERM)
+    assert two.outcomes() == ["succeeded", "stopped"]
+    two.gone()
 
 
 def test_the_command_for_the_end_waits_until_the_others_know(ending):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Optional
 from .files import FORMAT, Node, Record, moment, opened, read_json, write_json
 from .forks import fork_bash, open_gate
 from .job import Job
-from .joining import PEERS, keep_done, peers_of
+from .joining import forget_peers, keep_done, peers_of
 from .locks import is_held
 from .processes import ended_children
 from .signals import SIGNALS, STOPS
@@ -77,25 +77,28 @@ def follow_up(job: Job, outcome: str, peers: Optional[Peer] = None) -> None:
 
 def leave(node: Node, peers: Optional[Peer]) -> Optional[str]:
     """Stay until the other nodes know of the end, for as long as they are given. Returns: the signal that cut it short."""
-    if peers is None:
-        return None
-    until, received = time.monotonic() + peers.leave_seconds, None
-    while not peers.may_leave and time.monotonic() < until and not (received and received.si_signo in STOPS):
-        peers.look()
-        keep_done(node, peers)
-        received = signal.sigtimedwait(SIGNALS, 0.1)
-    peers.look()  # what has still to go
-    peers.close()
-    with contextlib.suppress(OSError):
-        os.unlink(node.path(PEERS))
-    return told_by(received.si_signo) if received and received.si_signo in STOPS else None
+    off = None
+    if peers:
+        until = time.monotonic() + peers.leave_seconds
+        while not peers.may_leave and time.monotonic() < until and not off:
+            peers.look()
+            keep_done(node, peers)
+            received = signal.sigtimedwait(SIGNALS, 0.1)
+            off = told_by(received.si_signo) if received and received.si_signo in STOPS else None
+        if off:
+            peers.hurry()
+        for _ in range(2):  # one takes in who has to be told, one sends it
+            peers.look()
+        peers.close()
+    forget_peers(node)
+    return off
 
 
 def rejoined(job: Job, end: Record) -> Optional[Peer]:
     """The connection of a node that has ended and is not heard yet; None where there is none."""
     with contextlib.suppress(Exception):  # a supervisor has told why
-        if peers := peers_of(job.node):
-            peers.part(end["outcome"], end["reason"], others_need_it=not job.dry_run)
+        if peers := peers_of(job):
+            peers.part(end["outcome"], end["reason"])
             return peers
     return None
 

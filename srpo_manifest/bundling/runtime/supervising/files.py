@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 FORMAT = 1
 CHUNK_BYTES = 1 << 20
+PEERS = "peers.json"
 Record = dict[str, Any]
 
 

@@ -7,7 +7,7 @@ import fcntl
 import os
 from typing import Optional
 
-from .files import Node, Record, read_json
+from .files import PEERS, Node, Record, read_json
 from .locks import is_held
 from .processes import boot_id, same
 from .slots import read_slots
@@ -20,7 +20,7 @@ def is_unfinished(node: Node) -> bool:
     left, _, end = read_slots(node.path("slots"))[0]
     if (left and is_copy(node, left)) or is_supervised(left):
         return False
-    return is_end_lost(node) if end else not read_json(node.path("result.json"))
+    return is_unfollowed(node, left) if end else not read_json(node.path("result.json"))
 
 
 def is_supervised(identity: Optional[Record]) -> bool:
@@ -36,10 +36,16 @@ def is_copy(node: Node, identity: Record) -> bool:
     return bool(identity.get("run", node.run) != node.run)
 
 
-def is_end_lost(node: Node) -> bool:
-    """Whether the command after the end is still to come, and nobody is left who waits for that."""
+def is_unfollowed(node: Node, identity: Optional[Record]) -> bool:
+    """Whether something is still to come after the end, and nobody is left on this machine who sees to it.
+
+    That is the command that is wanted then, and word to the other nodes.
+    """
+    if not identity or is_copy(node, identity) or is_elsewhere(identity):
+        return False
     story = read_json(node.path("end.json")) or {}
-    return story.get("state") == "waiting" and not is_held(node.path("lock"), fcntl.LOCK_EX)
+    is_due = story.get("state") == "waiting" or os.path.exists(node.path(PEERS))
+    return is_due and not is_held(node.path("lock"), fcntl.LOCK_EX)
 
 
 def environment_of(pid: int) -> dict[str, str]:

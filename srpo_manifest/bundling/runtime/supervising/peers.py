@@ -1,25 +1,27 @@
 """Lets the supervisors of a run's nodes tell one another when a node has ended: each keeps a connection to the first one's.
 
-JSON lines. Both sides prove that they know the run's token, which never travels: the first node says `{"nonce"}`, the
-other `{"node", "place", "nonce", "proof"}`, the first one `{"proof"}`. A node that has ended says `{"outcome", "reason"}`;
-the first one says `{"end": REASON}` to those that would wait for ever. Both are answered by `{"heard": true}`, which goes
-a step later: the supervisor has written down by then what was heard. A node that is asked to stop says `{"asked": REASON}`
-before anything else: the first one may be saving what all are needed for, and says `end` when its own trainer is told to.
-Nothing here waits or raises: a supervisor calls `look` at each of its steps. A connection that breaks means only that, and
-is made again. Standard library only, Python 3.9 or newer.
+Both sides prove that they know the run's token, which never travels: the first node says `{"nonce"}`, the other
+`{"node", "place", "nonce", "proof"}`, the first one `{"proof"}`; what follows is sealed. A node that has ended says
+`{"outcome", "reason"}`; the first one says `{"end": REASON}` to those that would wait for ever. Both are answered by
+`{"heard": true}`, which goes a step later: the supervisor has written down by then what was heard. A node that is asked to
+stop says `{"asked": REASON}` before anything else: the first one may be saving what all are needed for, and says `end` when
+its own trainer is told to. Nothing here waits or raises: a supervisor calls `look` at each of its steps. A connection that
+breaks means only that, and is made again.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
+import math
 import resource
-import secrets
 import socket
 import time
-from typing import Any, Optional
+from typing import Optional
 
-LINE_BYTES = 8192
+from .files import Record
+from .wire import Line
+
 STRANGER_SECONDS = 20.0
 """So long a connection has to say who it is."""
 STRANGERS = 256
@@ -39,86 +41,15 @@ PARTING_SECONDS = 10.0
 LEAVE_SECONDS = 300.0
 """So long an ended node tries to be heard; it may say `leave_seconds`."""
 
-Record = dict[str, Any]
-
-
-class Line:
-    """A connection: what came, and what has to go. Neither is waited for."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        self.connection.settimeout(0)
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in (
-            ("TCP_KEEPIDLE", 20),
-            ("TCP_KEEPINTVL", 5),
-            ("TCP_KEEPCNT", 4),
-            ("TCP_USER_TIMEOUT", 40000),
-        ):
-            if hasattr(socket, name):
-                self.connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-        self.since = time.monotonic()
-        self.nonce = secrets.token_hex(16)
-        self.node: Optional[int] = None
-        self.place = ""
-        self.is_proved = False
-        """Whether the other end knows the token."""
-        self.asked = False
-        """Whether its node was told to end."""
-        self.broken = False
-        self._came, self._goes = b"", b""
-
-    @property
-    def is_said(self) -> bool:
-        """Whether all has gone."""
-        return not self._goes
-
-    def say(self, **told: object) -> None:
-        """Let it go as soon as it can."""
-        self._goes += json.dumps(told).encode() + b"\n"
-
-    def hear(self) -> list[Record]:
-        """What has come since; nothing more once it is broken."""
-        try:
-            data = self.connection.recv(LINE_BYTES)
-            self.broken = not data
-            self._came += data
-        except BlockingIOError:
-            pass
-        except OSError:
-            self.broken = True
-        self._send()
-        *lines, self._came = self._came.split(b"\n")
-        try:
-            found = [json.loads(line) for line in lines]
-        except (ValueError, RecursionError):
-            found = [None]
-        if len(self._came) > LINE_BYTES or not all(isinstance(told, dict) for told in found):
-            self.broken = True
-            return []
-        return found
-
-    def close(self) -> None:
-        """What has not gone yet goes to nobody."""
-        self.broken = True
-        self.connection.close()
-
-    def _send(self) -> None:
-        try:
-            if self._goes:
-                self._goes = self._goes[self.connection.send(self._goes, socket.MSG_NOSIGNAL) :]
-        except BlockingIOError:
-            pass
-        except OSError:
-            self.broken = True
-
 
 class Peer:
     """A node's part. *told* is `peers.json`: `nodes`, `chief`, `port`, `token` and the node's own `place`."""
 
     def __init__(self, told: Record) -> None:
         self.address = (str(told["chief"]), int(told["port"]))
-        self.nodes, self.token, self.place = int(told["nodes"]), str(told["token"]).encode(), str(told["place"])
+        self.others = range(1, int(told["nodes"]))
+        """All but the first."""
+        self.token, self.place = str(told["token"]).encode(), str(told["place"])
         self.leave_seconds = float(told.get("leave_seconds", LEAVE_SECONDS))
         """How long to try to be heard."""
         self.why = ""
@@ -131,9 +62,16 @@ class Peer:
         """Whether this node's own work is: what others meet from then on is no reason."""
         self.is_ending = False
         """Whether it is being ended: nobody need ask for it any more."""
-        self.done_with: list[int] = []
-        """Other nodes that have ended, or know that they have to: what has to be kept for the next supervisor."""
-        self.again = 0.0
+        self.is_needed = True
+        """Whether the others cannot come to their own end without this node."""
+        self.done_with: list[int] = sorted({*told.get("done_with", ())})
+        """Nodes that need not be told any more: what has to be kept for the next supervisor."""
+        self._again = 0.0
+
+    @property
+    def may_leave(self) -> bool:
+        """Whether all know of this node's end who have to."""
+        raise NotImplementedError
 
     def look(self) -> None:
         """Hear the others, and tell them."""
@@ -147,6 +85,13 @@ class Peer:
         """The work of a look."""
         raise NotImplementedError
 
+    def part(self, outcome: str, reason: str) -> None:
+        """This node has ended, or is being ended: it is told once."""
+        raise NotImplementedError
+
+    def hurry(self) -> None:
+        """Whoever has to be told is told at the next look."""
+
     def missing(self) -> list[int]:
         """Nodes that are not heard of: the first one tells them."""
         return []
@@ -155,12 +100,20 @@ class Peer:
         """Whether a stop for *reason* has to wait until the first node tells its trainer, too. It is told of the stop."""
         return False
 
+    def close(self) -> None:
+        """Nothing more is heard or told."""
+        raise NotImplementedError
+
     def is_time(self) -> bool:
         """Whether to try again."""
-        if time.monotonic() < self.again:
+        if time.monotonic() < self._again:
             return False
-        self.again = time.monotonic() + AGAIN_SECONDS
+        self._again = time.monotonic() + AGAIN_SECONDS
         return True
+
+    def is_done_with(self, node: int) -> None:
+        """It need not be told any more."""
+        self.done_with = sorted({*self.done_with, node})
 
     def proof(self, who: str, *parts: object) -> str:
         """That whoever says it knows the token."""
@@ -179,15 +132,16 @@ class Chief(Peer):
     def __init__(self, told: Record) -> None:
         super().__init__(told)
         self._missing_seconds = float(told.get("missing_seconds", MISSING_SECONDS))
-        self.done_with = sorted({*told.get("done_with", ())})
         self._parting_seconds = float(told.get("parting_seconds", PARTING_SECONDS))
-        begun = time.monotonic() + float(told.get("start_seconds", START_SECONDS)) - self._missing_seconds
-        self._seen = dict.fromkeys({*range(1, self.nodes)} - {*self.done_with}, begun)
-        """When each of the others was there last."""
+        first_due = time.monotonic() + float(told.get("start_seconds", START_SECONDS))
+        self._seen = dict.fromkeys({*self.others} - {*self.done_with}, first_due - self._missing_seconds)
+        """When each of those that have to be told was there last."""
         self._server: Optional[socket.socket] = None
         self._lines: list[Line] = []
-        self._strangers = min(STRANGERS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._most, self._strangers = files // 2, min(STRANGERS, files // 4)
         self._parting: Optional[tuple[float, str]] = None
+        """From when on others that go on are told to end, and why."""
 
     @property
     def may_leave(self) -> bool:
@@ -208,8 +162,8 @@ class Chief(Peer):
         for line in self._lines:
             if line.node in self._seen:
                 self._seen[line.node] = time.monotonic()
-                if self.why and not line.asked:
-                    line.asked = True
+                if self.why and not line.is_told:
+                    line.is_told = True
                     line.say(end=self.why)
         for line in self._lines:
             line.broken |= line.node is None and time.monotonic() - line.since > STRANGER_SECONDS
@@ -221,14 +175,19 @@ class Chief(Peer):
         """Nodes that have not been there for long."""
         return [node for node, moment in self._seen.items() if time.monotonic() - moment > self._missing_seconds]
 
-    def part(self, outcome: str, reason: str, *, others_need_it: bool = True) -> None:
-        """This node has ended, or is being ended: what others meet after that is no reason any more.
+    def part(self, outcome: str, reason: str) -> None:
+        """What others meet after that is no reason any more.
 
         They end, too, but for those that do not need it where it has succeeded.
         """
-        wait = 0.0 if outcome != "succeeded" else self._parting_seconds if others_need_it else float("inf")
+        wait = 0.0 if outcome != "succeeded" else self._parting_seconds if self.is_needed else math.inf
         told = (outcome == "stopped" and self.wish) or because(0, self.place, outcome, reason)
         self._parting = self._parting or (time.monotonic() + wait, told)
+
+    def hurry(self) -> None:
+        """Those that were to have a while for their own end have none any more."""
+        if self._parting and self.is_needed:
+            self._parting = (0.0, self._parting[1])
 
     def close(self) -> None:
         """Whoever comes now finds nobody."""
@@ -239,13 +198,14 @@ class Chief(Peer):
     def _welcome(self) -> None:
         if self._server is None and self.is_time():
             try:
-                self._server = socket.create_server(("", self.address[1]), backlog=self.nodes + STRANGERS)
+                self._server = socket.create_server(("", self.address[1]), backlog=len(self.others) + STRANGERS)
                 self._server.settimeout(0)
             except OSError:
                 return
-        while self._server and sum(line.node is None for line in self._lines) < self._strangers:
+        strangers = sum(line.node is None for line in self._lines)
+        for _ in range(min(self._strangers - strangers, self._most - len(self._lines)) if self._server else 0):
             try:
-                line = Line(self._server.accept()[0])
+                line = Line(self._server.accept()[0], "chief")
             except OSError:
                 return
             line.say(nonce=line.nonce)
@@ -253,13 +213,7 @@ class Chief(Peer):
 
     def _take(self, line: Line, told: Record) -> None:
         if line.node is None:
-            node, place, nonce = told.get("node"), told.get("place"), told.get("nonce")
-            is_fit = node in range(1, self.nodes) and isinstance(nonce, str) and isinstance(place, str)
-            if not is_fit or not self.is_proof(told.get("proof"), "node", line.nonce, nonce, node, place):
-                line.broken = True
-                return
-            line.node, line.place = node, place
-            line.say(proof=self.proof("chief", line.nonce, nonce, node))
+            self._admit(line, told)
         elif "outcome" in told:
             if told["outcome"] != "succeeded" and not (self.why or self._parting or self.is_over):
                 self.why = because(line.node, line.place, str(told["outcome"]), str(told.get("reason")))
@@ -271,9 +225,22 @@ class Chief(Peer):
         elif told.get("heard"):
             self._note(line.node)
 
+    def _admit(self, line: Line, told: Record) -> None:
+        """One of the others, if it knows the token; an older connection of the same one is given up."""
+        node, place, nonce = told.get("node"), told.get("place"), told.get("nonce")
+        is_fit = type(node) is int and node in self.others and isinstance(nonce, str) and isinstance(place, str)
+        if not is_fit or not self.is_proof(told.get("proof"), "node", line.nonce, nonce, node, place):
+            line.broken = True
+            return
+        for older in self._lines:
+            older.broken |= older.node == node
+        line.node, line.place = node, place
+        line.say(proof=self.proof("chief", line.nonce, nonce, node))
+        line.seal(self.proof("line", line.nonce, nonce, node).encode())
+
     def _note(self, node: int) -> None:
         self._seen.pop(node, None)
-        self.done_with = sorted({*self.done_with, node})
+        self.is_done_with(node)
 
 
 class Other(Peer):
@@ -283,78 +250,86 @@ class Other(Peer):
         super().__init__(told)
         self._node = node
         self._line: Optional[Line] = None
-        self._nonce = ""
-        """That of the first node."""
-        self._owes = self._is_heard = False
-        self._end: Optional[Record] = None
+        self._owes = self._has_answered = False
         self._asked: Optional[Record] = None
+        self._end: Optional[Record] = None
         self._alone_since = time.monotonic()
 
     @property
     def may_leave(self) -> bool:
-        """Whether the first node knows of this one's end, or has asked for it."""
-        has_answered = bool(self.why) and not self._owes and (self._line is None or self._line.is_said)
-        return self._is_heard or has_answered
+        """Whether the first node knows of this one's end; where it asked for that, it need not be there any more."""
+        return bool(self.done_with)
 
     def step(self) -> None:
         """Connect where there is no connection; hear and tell."""
         if self._line is None and self.address[0] and self.is_time():
-            self._line = Line(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            self._line = Line(socket.socket(socket.AF_INET, socket.SOCK_STREAM), "node")
             # it may take its time: a refusal is met where the line is read
             self._line.connection.connect_ex(self.address)
-        if self._line is None:
+        if self._has_answered and not self._may_be_there:
+            self.is_done_with(0)
+        line = self._line
+        if line is None:
             return
-        if self._owes and self._line.is_proved:
-            self._line.say(heard=True)
-            self._owes = False
-        for told in self._line.hear():
-            self._take(self._line, told)
-        is_silent = not self._line.is_proved and time.monotonic() - self._line.since > SILENT_SECONDS
-        if self._line.broken or is_silent:
-            if self._line.is_proved:
+        if self._owes and line.is_sealed:
+            line.say(heard=True)
+            self._owes, self._has_answered = False, True
+        for told in line.hear():
+            self._take(line, told)
+        is_silent = not line.is_sealed and time.monotonic() - line.since > SILENT_SECONDS
+        if line.broken or is_silent:
+            if line.is_sealed:
                 self._alone_since = time.monotonic()
-            self._line.close()
+            line.close()
             self._line = None
 
     def waits_for_first(self, reason: str) -> bool:
         """Until it says so; not where there has been no connection for a while."""
         if self.why or self._end:
             return False
-        is_there = self._line is not None and self._line.is_proved
-        if self._line and is_there and self._asked is None:
-            self._line.say(asked=reason)
-        self._asked = {"asked": reason}
-        return is_there or time.monotonic() - self._alone_since < RETURN_SECONDS
+        if self._asked is None:
+            self._asked = {"asked": reason}
+            self._tell(self._asked)
+        return self._may_be_there
 
-    def part(self, outcome: str, reason: str, *, others_need_it: bool = True) -> None:  # noqa: ARG002 - as of the first one
-        """This node has ended, or is being ended."""
-        if self._end is not None:
-            return
-        self._end = {"outcome": outcome, "reason": reason}
-        if self._line and self._line.is_proved:
-            self._line.say(**self._end)
+    def part(self, outcome: str, reason: str) -> None:
+        """The first node hears of it as soon as it can."""
+        if self._end is None:
+            self._end = {"outcome": outcome, "reason": reason}
+            self._tell(self._end)
 
     def close(self) -> None:
-        """Nothing more is heard or told."""
+        """The first node learns nothing from that."""
         if self._line:
             self._line.close()
 
+    @property
+    def _may_be_there(self) -> bool:
+        """Whether the first node is, or may be in a moment."""
+        is_there = self._line is not None and self._line.is_sealed
+        return is_there or time.monotonic() - self._alone_since < RETURN_SECONDS
+
+    def _tell(self, told: Optional[Record]) -> None:
+        """Now, if there is a connection; a new one tells it by itself."""
+        if told and self._line and self._line.is_sealed:
+            self._line.say(**told)
+
     def _take(self, line: Line, told: Record) -> None:
-        if line.node is None:
-            self._nonce = str(told.get("nonce"))
-            line.node = 0
-            proof = self.proof("node", self._nonce, line.nonce, self._node, self.place)
+        if not line.their_nonce:
+            line.their_nonce = str(told.get("nonce"))
+            proof = self.proof("node", line.their_nonce, line.nonce, self._node, self.place)
             line.say(node=self._node, place=self.place, nonce=line.nonce, proof=proof)
-        elif not line.is_proved:
-            line.is_proved = self.is_proof(told.get("proof"), "chief", self._nonce, line.nonce, self._node)
-            line.broken |= not line.is_proved
-            for owed in (self._asked, self._end):
-                if line.is_proved and owed:
-                    line.say(**owed)
+        elif not line.is_sealed:
+            if not self.is_proof(told.get("proof"), "chief", line.their_nonce, line.nonce, self._node):
+                line.broken = True
+                return
+            line.seal(self.proof("line", line.their_nonce, line.nonce, self._node).encode())
+            self._tell(self._asked)
+            self._tell(self._end)
         elif told.get("end"):
             self.why, self._owes = self.why or str(told["end"]), True
-        else:
-            self._is_heard |= bool(told.get("heard"))
+        elif told.get("heard"):
+            self.is_done_with(0)
 
 
 def because(node: int, place: str, outcome: str, reason: str) -> str:

@@ -9,7 +9,7 @@ import time
 
 from .ending import end_of
 from .files import FORMAT, Node, Record, newer_run, now, read_json, typed
-from .life import is_copy, is_end_lost, is_supervised, lost_reason
+from .life import is_copy, is_supervised, is_unfollowed, lost_reason
 from .listings import listing, size_of
 from .locks import is_held
 from .slots import read_slots
@@ -76,7 +76,8 @@ def status_of(node: Node) -> Record:
         "started": identity and identity.get("time"),
         "ended": (end or {}).get("time", (result or {}).get("ended")),
         "damaged": damaged,
-        "unfinished": (outcome == "lost" and not (end or written or newer or copied)) or is_end_lost(node),
+        "unfinished": state == "ended"
+        and (is_unfollowed(node, identity) if end else outcome == "lost" and not (written or newer or copied)),
         "end": end_of(node),
     }
 

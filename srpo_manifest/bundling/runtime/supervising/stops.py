@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import Optional
 
@@ -26,17 +25,19 @@ def told_by(received: int) -> str:
 
 
 def note_stop(job: Job, received: int) -> Record:
-    """A signal asks for a stop. Returns: the request."""
+    """A signal asks for a stop, once. Returns: the request."""
+    job.page.asked = True
     return keep_stop(job, told_by(received))
 
 
 def keep_stop(job: Job, reason: str) -> Record:
     """Write the request down at once, as whoever received it may die. Returns: it."""
-    job.page.asked = True
     request = stop_request(reason, None)
     if not os.path.exists(job.node.path("stop.req")):
-        with contextlib.suppress(OSError):
+        try:
             write_json(job.node.path("stop.req"), request)
+        except OSError:
+            job.page.asked = True
     return request
 
 

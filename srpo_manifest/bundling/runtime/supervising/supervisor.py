@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Optional
 from .cgroups import remove_cgroup, tell_cgroup
 from .digests import read_digests, write_digests
 from .ending import follow_up
-from .files import Record, is_absent, now, read_json, write_json
+from .files import PEERS, Record, is_absent, now, read_json, write_json
 from .forks import end_with_parent, fork_bash, in_child, open_gate
 from .job import Job, disk_of
-from .joining import PEERS, keep_done, peers_of
+from .joining import keep_done, peers_of
 from .listings import inside
 from .processes import Process, command_of, ended_children, exit_of, has_pidfd, identity, same, send, starts, tree
 from .result import result_of
@@ -38,6 +38,8 @@ BYPASS_SECONDS = 30.0
 """How long a script's program may run before its launch was handed over: a wrapper like `timeout` shows its words first."""
 ANSWER_SECONDS = 2.0
 """So long the first node takes at most to tell its trainer, where that is not saving."""
+SETTLED_SECONDS = 5.0
+"""Artifacts that are whole are known to be by then."""
 DIGEST_SECONDS = 300.0
 SAVING_PHASE = "saving-checkpoint"
 DIGESTS = "checkpoints.sha256"
@@ -68,6 +70,9 @@ class Supervisor:
         self.asked: Optional[Record] = stop_request("a stop was asked for", None) if self.page.asked else None
         self.grace = float(self.stop.get("grace_seconds") or 0)
         self.checkpoint_seconds = float(self.stop.get("checkpoint_seconds") or 0)
+        self.over_since = time.monotonic()
+        """Since when the leader's status is known."""
+        self.failure_told = False
         self.begun = self.patience = 0.0
         self.awake = time.monotonic()
         self.told = self.page.noted()
@@ -148,7 +153,7 @@ class Supervisor:
 
     def _leader_ended(self, status: Optional[int]) -> None:
         if self.status is None and status is not None:
-            self.status = status
+            self.status, self.over_since = status, time.monotonic()
             self._fill(EXIT, {"code": status, "time": now()})
 
     # what it decides
@@ -172,7 +177,7 @@ class Supervisor:
 
     def _joined(self) -> Optional[Peer]:
         try:
-            return peers_of(self.job.node)
+            return peers_of(self.job)
         except Exception as error:
             self._unwatched(f"`{PEERS}` cannot be read ({type(error).__name__}: {error})")
             return None
@@ -195,7 +200,14 @@ class Supervisor:
     def _tell_peers(self, outcome: str, reason: str) -> None:
         """Say the outcome as soon as it is certain: the others need not wait until all of this node has ended."""
         if self.peers:
-            self.peers.part(outcome, self._told(reason), others_need_it=not self.job.dry_run)
+            self.peers.part(outcome, self._told(reason))
+
+    def _tell_failure(self) -> None:
+        """A leader that failed need not wait for what it left behind; on the first node, its artifacts may still become whole."""
+        settled = self.job.node.index or time.monotonic() - self.over_since > SETTLED_SECONDS
+        if self.peers and self.status and settled and not (self.cause or self.failure_told):
+            self.failure_told = True
+            self._tell_peers(*verdict(self.job, self.story, None, "", self.status))
 
     def _told(self, reason: str) -> str:
         """As other machines may hear it."""
@@ -282,6 +294,7 @@ class Supervisor:
         self._woke()
         if not left and not self._lives():
             return True
+        self._tell_failure()
         if self.graced != self.page.deadline:
             self.graced = self.page.deadline
             self.job.events.append("grace.started", seconds=round(max(0.0, self.graced - time.monotonic()), 1))
