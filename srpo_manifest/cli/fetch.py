@@ -44,8 +44,7 @@ def command(*, run: str, checkpoints: str | None, to: str | None, follow: bool, 
     chunks = contact.chunks()
     ended = False
     while not ended:
-        status = patiently(contact.status)
-        records.saw(record, status)
+        status = patiently(contact.status, lambda reason: say(f"contact lost: {reason}; trying again"))
         ended = status.state == "ended" or not follow
         here, good = brought(contact, status, home, wanted)
         for one in here:

@@ -13,7 +13,6 @@ from srpo_manifest.cli.output import say
 from srpo_manifest.cli.status import told
 from srpo_manifest.cli.stop import who
 from srpo_manifest.cli.view import View
-from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.engine.node import START
 from srpo_manifest.engine.reporting import Reporter
@@ -36,6 +35,7 @@ def stay(contact: Contact, emit: Reporter, view: View, ear: Ear) -> int:
         asked += _stop(contact, "during the launch")
     at = START
     ended: dict[str, Any] | None = None
+    is_over = False
 
     def lost(reason: str | None) -> None:
         if reason is None:
@@ -43,7 +43,7 @@ def stay(contact: Contact, emit: Reporter, view: View, ear: Ear) -> int:
         else:
             emit.emit("contact.lost", run=run, reason=reason)
 
-    while ended is None:
+    while not is_over:
         try:
             with ear.awake():
                 for chunk in contact.chunks(at, lost=lost):
@@ -55,10 +55,9 @@ def stay(contact: Contact, emit: Reporter, view: View, ear: Ear) -> int:
                         emit.emit(**event)
                         ended = event if event["event"] == "run.ended" else ended
                     at = chunk.after
-                    if ended:
+                    if ended and not contact.nodes[1:]:
                         break
-                else:
-                    break
+                is_over = True
         except Told:
             number = ear.next()
             with contextlib.suppress(OSError):
@@ -71,7 +70,6 @@ def stay(contact: Contact, emit: Reporter, view: View, ear: Ear) -> int:
             asked += _stop(contact, how, times=asked)
     view.close()
     status = contact.status()
-    records.saw(contact.record, status)
     if ended is None:
         emit.emit("run.ended", run=run, outcome=status.outcome, exit=status.exit, reason=status.reason)
     brought_in_the_end(contact, status)
@@ -85,7 +83,6 @@ def settle(contact: Contact) -> int:
         status = contact.status()
         if status.state == "ended":
             say(f"{run} {status.outcome}: {status.reason}")
-            records.saw(contact.record, status)
             return STOPPED
     except SrpoManifestError as error:
         say(f"{run} may have been started: {error}")

@@ -18,7 +18,7 @@ from srpo_manifest.engine.several import interleaved
 from srpo_manifest.errors import UsageError
 from srpo_manifest.ports.following import CHUNK_BYTES, Offsets
 from srpo_manifest.reading.joblog import Lines, last_state, plain
-from srpo_manifest.wording import ticked
+from srpo_manifest.wording import listed, ticked
 
 _AGO = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 _SECONDS = (86400, 3600, 60, 1)
@@ -32,7 +32,7 @@ ANEW = "the log was cut or replaced on the target: from here on its new beginnin
 @click.option("--since", help="Begin with what was written since: `10m`, `1h30m`, or an ISO time.")
 @click.option("--grep", help="Only lines in which this Python regular expression is found.")
 @click.option("--raw", is_flag=True, help="Byte for byte, every state of a progress bar included.")
-@click.option("--node", type=click.IntRange(min=0), help="Only the log of this node, by its number.")
+@click.option("--node", help="Only the log of this node, by its number or its machine's name.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def command(
     *,
@@ -42,7 +42,7 @@ def command(
     since: str | None,
     grep: str | None,
     raw: bool,
-    node: int | None,
+    node: str | None,
     as_json: bool,
 ) -> int:
     """Print the log of RUN, of each progress bar the last state; a terminal gets nothing that it would obey.
@@ -79,22 +79,24 @@ def command(
     return 0
 
 
-def _chosen(contact: Contact, number: int | None, *, one: bool) -> tuple[Node, ...]:
+def _chosen(contact: Contact, named: str | None, *, one: bool) -> tuple[Node, ...]:
     """The nodes whose logs are wanted. Raises: UsageError `node-unknown` or `node-unnamed`."""
     nodes = contact.nodes
-    if number is not None and number >= len(nodes):
-        raise UsageError(
-            "node-unknown",
-            f"run {ticked(contact.record.id)} has no node {number}",
-            f"its nodes are numbered from 0 to {len(nodes) - 1}",
-        )
-    if number is None and one and nodes[1:]:
+    if named is not None:
+        chosen = tuple(node for node in nodes if named in (str(node.index), node.transport.place))
+        if not chosen:
+            known = listed((f"{node.index} ({node.transport.place})" for node in nodes), "and")
+            raise UsageError(
+                "node-unknown", f"run {ticked(contact.record.id)} has no node {ticked(named)}", f"there is {known}"
+            )
+        return chosen[:1]
+    if one and nodes[1:]:
         raise UsageError(
             "node-unnamed",
             f"`--raw` shows one log, and run {ticked(contact.record.id)} has {len(nodes)}",
             "choose one with `--node N`, or leave `--raw` out",
         )
-    return nodes if number is None else nodes[number : number + 1]
+    return nodes
 
 
 def _pieces(node: Node, lines: int | None, moment: datetime | float | None, *, follow: bool) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from srpo_manifest.engine import records
 from srpo_manifest.engine.records import Brief
 from srpo_manifest.errors import PluginError, SrpoManifestError
 from srpo_manifest.finding import visible
+from srpo_manifest.planning.nodes import is_seen_last
 from srpo_manifest.values.run import FORMAT as RECORD_FORMAT
 from srpo_manifest.values.run import Record, Status
 from srpo_manifest.values.said import Said
@@ -114,8 +115,7 @@ def _asked(record: Record, contact: Contact | None) -> dict[str, Any]:
         status = None
     if status is None:
         return _row(record, records.seen_briefly(record.id), "lost")
-    records.saw(record, status)
-    return _row(record, status, "ok")
+    return _row(record, status, "lost" if is_seen_last(status) else "ok")
 
 
 def _row(record: Record, status: Status | Brief, contact: str) -> dict[str, Any]:

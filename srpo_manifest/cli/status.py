@@ -11,6 +11,7 @@ from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.errors import SrpoManifestError, TransportError
 from srpo_manifest.finding import visible
+from srpo_manifest.planning.nodes import is_seen_last
 from srpo_manifest.values.run import Checkpoint, CheckpointFile, End, Ending, NodeStatus, Status
 from srpo_manifest.wording import gigabytes
 
@@ -26,12 +27,17 @@ def command(*, run: str, as_json: bool) -> int:
         status = contact.status()
     except SrpoManifestError as error:
         last = records.seen(record.id)
+        if last and contact.told:
+            last = msgspec.structs.replace(last, nodes=contact.told)
         if as_json and (isinstance(error, TransportError) or error.code == "run-absent"):
             data({"contact": "lost", "reason": str(error)} | (msgspec.to_builtins(last) if last else {}))
+        elif last and isinstance(error, TransportError):
+            print("\n".join(["as it was seen last:", *lines(last, contact.where)]))
         raise
-    records.saw(record, status)
     if as_json:
-        data(msgspec.to_builtins(status) | {"contact": "ok", "folder": contact.where})
+        data(
+            msgspec.to_builtins(status) | {"contact": "lost" if is_seen_last(status) else "ok", "folder": contact.where}
+        )
     else:
         print("\n".join(lines(status, contact.where)))
     return 0
@@ -54,6 +60,7 @@ def lines(status: Status, where: str) -> list[str]:
         found.append(f"  previews    {status.images}")
     if status.end:
         found.append(end(status.run, status.end))
+    found += [end(status.run, one.end, one.place) for one in status.nodes[1:] if one.end]
     for warning in status.warnings:
         found.append(f"  warning     [{warning.code}] {warning.time}: {warning.message}")
         found += [f"    hint: {hint}" for hint in warning.hints]
@@ -80,8 +87,8 @@ def awaited(ending: Ending) -> str:
     return f"its processes were told to end; KILL in {ending.seconds:.0f} s"
 
 
-def end(run: str, told: End) -> str:
-    """The command after the end as a line for people."""
+def end(run: str, told: End, place: str = "") -> str:
+    """The command after the end as a line for people; *place* where another node than the first one runs it."""
     shown, reason = " ".join(map(quote, told.command)), f": {told.reason}" if told.reason else ""
     match told.state:
         case "waiting":
@@ -90,7 +97,7 @@ def end(run: str, told: End) -> str:
             state = f"ended with status {told.exit}{reason}"
         case _:
             state = f"{told.state}{reason}"
-    return f"  end         `{shown}` {state}"
+    return f"  end         {f'on {place}: ' if place else ''}`{shown}` {state}"
 
 
 def digest(file: CheckpointFile) -> str:

@@ -78,7 +78,6 @@ def command(
             f"run `{status.run}` lost its supervisors and cannot be taken over: {why.message}",
             *(why.hints or ("see its folder on the target; `status` tries again",)),
         )
-    records.saw(contact.record, status)
     if as_json:
         data(status)
     else:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
 
 import click
 
-from srpo_manifest.cli.output import data
+from srpo_manifest.cli.output import data, say
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
-from srpo_manifest.errors import LaunchError
+from srpo_manifest.errors import LaunchError, TransportError
 
 
 @click.command("wait")
@@ -19,17 +21,24 @@ from srpo_manifest.errors import LaunchError
 def command(*, run: str, timeout_seconds: float | None, as_json: bool) -> int:
     """Wait until RUN has ended. Interrupting it leaves the run alone."""
     contact = Contact(records.find(run))
-    deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-    wait = 20.0 if timeout_seconds is None else min(20.0, max(0.0, timeout_seconds))
-    for chunk in contact.chunks(wait_seconds=wait):
-        if chunk.state == "ended":
-            break
-        if deadline is not None and time.monotonic() >= deadline:
-            raise LaunchError("wait-timeout", f"run `{contact.record.id}` has not ended: it is {chunk.state}")
-    status = contact.status()
-    records.saw(contact.record, status)
+    until = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
+    status = None
+    with contextlib.suppress(TransportError):  # who waits longer hears of it below
+        status = contact.status()
+    if status is None or status.state != "ended":
+        wait = 20.0 if timeout_seconds is None else min(20.0, max(0.0, timeout_seconds))
+        for chunk in contact.chunks(wait_seconds=wait, lost=_tell_contact, until=until):
+            if chunk.state == "ended":
+                break
+            if time.monotonic() >= until:
+                raise LaunchError("wait-timeout", f"run `{contact.record.id}` has not ended: it is {chunk.state}")
+        status = contact.status()
     if as_json:
         data(status)
     else:
         print(f"{status.run} {status.outcome}")
     return 0 if status.outcome == "succeeded" else 1
+
+
+def _tell_contact(reason: str | None) -> None:
+    say(f"contact lost: {reason}; trying again" if reason else "contact restored")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
@@ -18,13 +19,13 @@ from srpo_manifest.engine.locks import is_held
 from srpo_manifest.engine.node import DECODING, START, WAIT_SECONDS, Node
 from srpo_manifest.engine.registry import Registry
 from srpo_manifest.engine.several import at_once
-from srpo_manifest.errors import ContactLost, PluginError, SrpoManifestError
-from srpo_manifest.planning.nodes import Seen, reason_to_end, whole_run
+from srpo_manifest.errors import ContactLost, PluginError, SrpoManifestError, TransportError
+from srpo_manifest.planning.nodes import DRY, Seen, reason_to_end, told_nodes, whole_run
 from srpo_manifest.ports.following import Chunk, Offsets
 from srpo_manifest.ports.transport import machines
 from srpo_manifest.reading.words import parse_word
 from srpo_manifest.values.facts import Facts
-from srpo_manifest.values.run import FORMAT, Mark, Record, Status
+from srpo_manifest.values.run import FORMAT, Mark, NodeStatus, Record, Status
 from srpo_manifest.wording import listed
 
 A = TypeVar("A")
@@ -34,6 +35,8 @@ _LOOK_AGAIN_SECONDS = 1.0
 """Between looks once the first one has ended."""
 _PATIENCE_SECONDS = 120.0
 """So long the end of a node is awaited that cannot be asked."""
+_ASIDE_SECONDS = 20.0
+"""So long where the first one has what the run was to make: it changes nothing."""
 _PARTING_SECONDS = 15.0
 """So long the nodes that go on may come to their own end once the first one has succeeded: their supervisors give them less."""
 _GONE_SECONDS = 60.0
@@ -60,6 +63,8 @@ class Contact:
         folder = shell(parse_word(record.folder))
         self.nodes = tuple(Node(record, folder, machine, launches, index) for index, machine in enumerate(reached))
         """Those of the run, in order; the first writes what counts."""
+        self.told: tuple[NodeStatus, ...] = ()
+        """How each of several was at the last `status`, also where that failed."""
         self._gone_since: dict[int, float] = {}
 
     @property
@@ -81,20 +86,26 @@ class Contact:
     def status(self) -> Status:
         """Ask how it is, take it over where it lost its supervisors, and end the nodes that would wait for one that has ended.
 
+        The record remembers the answer: an end that was seen is told for ever, also where its machine is gone.
         Raises: TransportError where the first node cannot be asked; LaunchError for an answer that cannot be read, and
         `run-absent` where its folder is not there and how it ended was never seen.
         """
         if not self.nodes[1:]:
-            return self.nodes[0].status()
+            status = self.nodes[0].status()
+            records.saw(self.record, status)
+            return status
         is_coming = records.seen_briefly(self.record.id).state is None and is_held(records.coming(self.record.id))
         seen, failure = self._seen()
         if is_coming:
-            seen = [_pending(one) for one in seen]
-        elif (why := reason_to_end(seen, just_succeeded=_just_succeeded(seen[0]))) and self._end(seen, why):
+            return whole_run([_pending(one) for one in seen])
+        if (why := reason_to_end(seen, just_succeeded=_just_succeeded(seen[0]))) and self._end(seen, why):
             seen, failure = self._seen()
+        self.told = told_nodes(seen)
         if failure is not None:
             raise failure
-        return whole_run(seen)
+        status = whole_run(seen)
+        records.saw(self.record, status)
+        return status
 
     def stop(self, *, reason: str, grace_seconds: float | None = None, checkpoint_seconds: float | None = None) -> None:
         """Ask it to end; returns once the request lies there durably, on every machine.
@@ -107,7 +118,23 @@ class Contact:
             ended = [one.status is not None and one.status.state == "ended" for one in self._seen()[0]]
             going = tuple(node for node, is_over in zip(self.nodes, ended, strict=True) if not is_over)
         stops = [partial(node.stop, reason=reason, **waits) for node in going]
-        self._every(stops[:1], stops[1:])  # who is asked by another node's supervisor as well tells this reason
+        # the first one first: where another node's supervisor asks it as well it tells this reason
+        answers = [answer for calls in (stops[:1], stops[1:]) for answer in self._answers(calls)]
+        failed = [
+            (node, answer) for node, answer in zip(going, answers, strict=True) if isinstance(answer, SrpoManifestError)
+        ]
+        reached = [node.transport.place for node in going if node not in dict(failed)]
+        if failed and reached:
+            finding = failed[0][1].findings[0]
+            raise TransportError(
+                finding.code,
+                f"{listed(reached, 'and')} {'were' if reached[1:] else 'was'} asked to stop, "
+                f"{listed([node.transport.place for node, _ in failed], 'and')} not: {failed[0][1]}",
+                *finding.hints,
+                f"`srpo-manifest stop {self.record.id}` asks again",
+            )
+        if failed:
+            raise failed[0][1]
 
     def mark(self, what: Mark) -> None:
         """Leave a mark that `[end]` of the run heeds. Raises: TransportError; LaunchError."""
@@ -127,15 +154,16 @@ class Contact:
         wait_seconds: float = WAIT_SECONDS,
         lost: Callable[[str | None], None] = lambda _: None,
         patience_tries: int | None = None,
+        until: float = math.inf,
     ) -> Iterator[Chunk]:
         """What is new on the first node beyond the offsets, again and again, to the end of the run on all of them.
 
-        *lost* hears the reason when contact breaks, and None when it is back: the offsets make up for the gap.
-        *patience_tries* limits the tries; None goes on for ever. Raises: ContactLost; LaunchError.
+        *lost*, *patience_tries* and *until* are those of `Node.chunks`. The first node's end is told at once where that is
+        the run's own: with its success, nothing that becomes of others is another outcome. Raises: ContactLost; LaunchError.
         """
         first, *others = self.nodes
         wait = min(wait_seconds, _LOOK_SECONDS) if others else wait_seconds
-        following = first.chunks(at, wait_seconds=wait, lost=lost, patience_tries=patience_tries)
+        following = first.chunks(at, wait_seconds=wait, lost=lost, patience_tries=patience_tries, until=until)
         if not others:
             yield from following
             return
@@ -150,26 +178,36 @@ class Contact:
                     unseen = now
                 looked = time.monotonic()
             own_end = chunk.state == "ended"
-            events = tuple(event for event in chunk.events if event["event"] != "run.ended")
+            if own_end:  # it may be the last that is seen of that machine
+                with contextlib.suppress(SrpoManifestError):
+                    self.status()
+            events = tuple(event for event in chunk.events if event["event"] != "run.ended" or _is_final(event))
             yield msgspec.structs.replace(chunk, events=events, state="stopping" if own_end else chunk.state)
         self._await_others(lost, is_told=bool(unseen))
         yield Chunk(events=(), log=b"", after=at, state="ended")
 
     def _await_others(self, lost: Callable[[str | None], None], *, is_told: bool) -> None:
         """Until every node has ended. *lost* hears of one that cannot be seen. Raises: ContactLost where that stays so."""
-        until = time.monotonic() + _PATIENCE_SECONDS
-        while (status := patiently(self.status)).state != "ended":
-            unseen = [node.place for node in status.nodes if node.state is None]
-            if not unseen:
-                until = time.monotonic() + _PATIENCE_SECONDS
-            elif not is_told:
-                lost(next(node.reason for node in status.nodes if node.state is None))
+        away_since: float | None = None
+        while True:
+            status = patiently(self.status)
+            away = [node for node in status.nodes if node.state is None]
+            if status.state == "ended" and not away:
+                return
+            away_since = (away_since or time.monotonic()) if away else None
+            waited = time.monotonic() - away_since if away_since else 0.0
+            if status.state == "ended" and waited > _ASIDE_SECONDS:
+                return
+            if away and not is_told:
+                lost(away[0].reason)
                 is_told = True
-            elif time.monotonic() > until:
+            if waited > _PATIENCE_SECONDS:
                 raise ContactLost(
                     "contact-lost",
-                    f"the first node has ended, and no contact with {listed(unseen, 'and')} tells how it is there",
+                    f"the first node has {status.nodes[0].outcome or 'ended'}, and no contact with "
+                    f"{listed([node.place for node in away], 'and')} tells how it is there",
                     f"`srpo-manifest status {status.run}` asks again",
+                    "`srpo-manifest prune` forgets the run, where that machine is gone for good",
                 )
             time.sleep(_LOOK_AGAIN_SECONDS)
 
@@ -214,14 +252,20 @@ class Contact:
         at_once(asked)
         return bool(asked)
 
-    def _every(self, *rounds: Sequence[Callable[[], A]]) -> None:
-        """One round after the other; all are tried before the first that failed is told."""
-        if len(self.nodes) == 1:
-            rounds[0][0]()
-            return
-        for answer in [answer for calls in rounds for answer in at_once(calls)]:
+    def _every(self, calls: Sequence[Callable[[], A]]) -> None:
+        """All of them are tried before the first that failed is told."""
+        for answer in self._answers(calls):
             if isinstance(answer, SrpoManifestError):
                 raise answer
+
+    def _answers(self, calls: Sequence[Callable[[], A]]) -> list[A | SrpoManifestError]:
+        """All at once; one alone is called by this thread, which a signal reaches."""
+        return [call() for call in calls] if len(self.nodes) == 1 else at_once(calls)
+
+
+def _is_final(event: Mapping[str, object]) -> bool:
+    """Whether the first node's end is the run's, whatever becomes of the others."""
+    return event["outcome"] == "succeeded" and event["reason"] != DRY
 
 
 def _just_succeeded(first: Seen) -> bool:

@@ -19,12 +19,14 @@ _PAUSES = (0.5, 2.0, 5.0, 10.0, 30.0)
 """Between tries while the target cannot be reached."""
 
 
-def patiently(ask: Callable[[], A]) -> A:
-    """What *ask* answers. Raises: TransportError where the target stays out of reach."""
-    for pause in _PAUSES:
+def patiently(ask: Callable[[], A], lost: Callable[[str], None] = lambda _: None) -> A:
+    """What *ask* answers; *lost* hears why it has to be asked again. Raises: TransportError where the target stays out of reach."""
+    for number, pause in enumerate(_PAUSES):
         try:
             return ask()
-        except TransportError:
+        except TransportError as error:
+            if number == 0:
+                lost(str(error))
             time.sleep(pause)
     return ask()
 

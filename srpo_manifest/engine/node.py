@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,12 +11,13 @@ import msgspec
 
 from srpo_manifest.engine import records
 from srpo_manifest.errors import ContactLost, LaunchError, TransportError
+from srpo_manifest.planning.nodes import SEEN_LAST, UNSEEN, remembered
 from srpo_manifest.ports.arrival import node_name
 from srpo_manifest.ports.following import Chunk, Offsets, Place, follow, parse_follow, parse_seek, seek
 from srpo_manifest.ports.launcher import Launcher
 from srpo_manifest.ports.probes import Answer
 from srpo_manifest.ports.transport import Transport
-from srpo_manifest.values.run import FORMAT, Mark, NodeStatus, Raised, Record, Status
+from srpo_manifest.values.run import FORMAT, Mark, Raised, Record, Status
 from srpo_manifest.wording import ticked
 
 ASK_SECONDS = 60.0
@@ -23,6 +25,9 @@ WAIT_SECONDS = 20.0
 START = Offsets()
 _PATIENCE = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Pauses between tries while contact is lost; the last one repeats."""
+
+_TRIES_AFTER_THE_END = 3
+"""For what is left of the log once the end has been told."""
 
 DECODING = threading.Lock()
 """msgspec 0.22 crashes where two threads are the first to decode a type, and nodes and runs are asked in parallel."""
@@ -103,13 +108,15 @@ class Node:
         wait_seconds: float = WAIT_SECONDS,
         lost: Callable[[str | None], None] = lambda _: None,
         patience_tries: int | None = None,
+        until: float = math.inf,
     ) -> Iterator[Chunk]:
         """What is new beyond the offsets, again and again, to the end of the run.
 
         *lost* hears the reason when contact breaks, and None when it is back: the offsets make up for the gap.
-        *patience_tries* limits the tries; None goes on for ever. Raises: ContactLost; LaunchError.
+        *patience_tries* limits the tries, and *until*, on the monotonic clock, how long it tries; without either it goes on
+        for ever, but for what may have come after the end. Raises: ContactLost; LaunchError.
         """
-        failures = 0
+        failures, is_over = 0, False
         while True:
             text = follow(self.folder, at, wait_seconds=wait_seconds, node=self.index)
             try:
@@ -119,30 +126,57 @@ class Node:
             except TransportError as error:
                 if failures == 0:
                     lost(str(error))
-                if patience_tries is not None and failures >= patience_tries:
+                if is_over and failures >= _TRIES_AFTER_THE_END:
+                    return
+                is_late = time.monotonic() >= until
+                if is_late or (patience_tries is not None and failures >= patience_tries):
                     raise ContactLost("contact-lost", f"no contact with {self.transport.place}: {error}") from error
-                time.sleep(_PATIENCE[min(failures, len(_PATIENCE) - 1)])
+                pause = _PATIENCE[min(failures, len(_PATIENCE) - 1)]
+                time.sleep(max(0.0, min(pause, until - time.monotonic())))
                 failures += 1
                 continue
             if failures:
                 lost(None)
                 failures = 0
             yield chunk
-            at = chunk.after
-            if chunk.state == "ended" and not chunk.events and not chunk.log:
+            at, is_over = chunk.after, chunk.state == "ended"
+            if is_over and not chunk.events and not chunk.log:
                 return
 
     def _status(self) -> Status:
-        answer = self._exec(self.launcher.status(self.folder, self.index))
+        try:
+            answer = self._exec(self.launcher.status(self.folder, self.index))
+        except TransportError as error:
+            last = self._seen_ended()
+            if last is None:
+                raise
+            return remembered(last, str(error))
         try:
             with DECODING:
                 return self.launcher.parse_status(answer)
         except LaunchError as error:
             if error.code != "run-absent":
                 raise
-        return self._remembered()
+        return self._absent()
 
-    def _remembered(self) -> Status:
+    def _seen_ended(self) -> Status | None:
+        """What was seen of this node's end, without warnings that say so; None where it was not seen."""
+        last = records.seen(self.record.id)
+        if last is None:
+            return None
+        warnings = tuple(one for one in last.warnings if one.code not in (SEEN_LAST, UNSEEN, "run-absent"))
+        if not last.nodes:
+            last = msgspec.structs.replace(last, warnings=warnings)
+            return last if last.state == "ended" and not (last.unfinished and last.outcome == "lost") else None
+        own = next((one for one in last.nodes if one.node == self.index and one.state == "ended"), None)
+        if own is None:
+            return None
+        ended = {name: getattr(own, name) for name in ("state", "outcome", "exit", "reason", "ended", "end")}
+        if self.index:
+            return Status(format=FORMAT, run=last.run, unfinished=False, **ended)
+        return msgspec.structs.replace(last, nodes=(), warnings=warnings, **ended)
+
+    def _absent(self) -> Status:
         """How a run ended whose folder is not there. Raises: LaunchError `run-absent` where that was not seen."""
         run, seen = self.record.id, records.seen_briefly(self.record.id)
         if seen.state is None:
@@ -154,25 +188,15 @@ class Node:
             "mount its disk, or put the folder back, where it was moved",
             "`srpo-manifest prune` removes its record, where it was deleted",
         )
-        last = records.seen(run)
-        if last is None or last.state != "ended" or last.unfinished:
+        last = self._seen_ended()
+        if last is None:
             raise LaunchError(
                 "run-absent", f"run {ticked(run)}: {gone}; it was last seen {seen.outcome or seen.state}", *hints
             )
         if self.index:
-            own = next((one for one in last.nodes if one.node == self.index), NodeStatus(node=self.index, place=""))
-            return Status(
-                format=FORMAT,
-                run=run,
-                state="ended",
-                outcome=own.outcome,
-                exit=own.exit,
-                reason=own.reason,
-                unfinished=False,
-            )
+            return last
         told = Raised(time=last.ended or "", code="run-absent", message=f"{gone}; this was seen last", hints=hints)
-        others = (one for one in last.warnings if one.code != told.code)
-        return msgspec.structs.replace(last, warnings=(*others, told))
+        return msgspec.structs.replace(last, warnings=(*last.warnings, told))
 
     def _exec(self, script: str) -> Answer:
         return self.transport.exec(script, timeout_seconds=ASK_SECONDS)

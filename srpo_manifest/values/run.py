@@ -111,6 +111,8 @@ class NodeStatus(Value):
     outcome: Outcome | None = None
     exit: int | None = None
     reason: str | None = None
+    ended: str | None = None
+    end: End | None = None
 
 
 class Status(Value):

@@ -31,7 +31,10 @@ def nodes(*statuses: Status | None) -> list[Seen]:
         ((status("running"), status("preparing")), "preparing", None, None),
         ((status("running"), status("stopping")), "stopping", None, None),
         ((status("running"), None), "running", None, None),
-        ((ended("succeeded"), None), "stopping", None, None),
+        ((ended("succeeded"), None), "ended", "succeeded", "why"),
+        ((ended("succeeded"), None, status("running")), "stopping", None, None),
+        ((ended("succeeded", reason="dry run"), None), "stopping", None, None),
+        ((ended("failed"), None), "stopping", None, None),
         ((ended("succeeded"), status("running")), "stopping", None, None),
         ((status("running"), ended("succeeded")), "running", None, None),
         ((ended("succeeded"), ended("stopped")), "ended", "succeeded", "why"),
@@ -47,6 +50,14 @@ def test_a_run_is_as_its_nodes_are(seen, state, outcome, reason):
     """The first one's results count; otherwise the first fault does, and not what followed from it."""
     found = whole_run(nodes(*seen))
     assert (found.state, found.outcome, found.reason) == (state, outcome, reason)
+
+
+def test_a_node_that_is_not_seen_any_more_is_told_beside_the_success():
+    """Which one, and why; those that were seen are not."""
+    found = whole_run(nodes(ended("succeeded"), ended("failed"), None))
+    assert [(one.code, "node 2 (gpu-2)" in one.message, "no answer" in one.message) for one in found.warnings] == [
+        ("node-unseen", True, True)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -100,13 +111,18 @@ _STATUS = st.one_of(
 
 @given(st.lists(_STATUS | st.none(), min_size=1, max_size=6).filter(lambda seen: seen[0] is not None))
 def test_no_outcome_is_invented(seen):
-    """A run has ended exactly when all its nodes have; then nobody is asked to end; its outcome is one of theirs."""
+    """A run has ended exactly when all its nodes have, or the first succeeded and no other one is seen to go on.
+
+    Its outcome is that of one of them, and where all have ended nobody is asked to.
+    """
     found = whole_run(nodes(*seen))
-    over = all(one is not None and one.state == "ended" for one in seen)
+    all_over = all(one is not None and one.state == "ended" for one in seen)
+    over = all_over or (seen[0].outcome == "succeeded" and all(one is None or one.state == "ended" for one in seen))
     assert (found.state == "ended") == over
     assert (found.outcome is not None) == over
-    if over:
+    if all_over:
         assert reason_to_end(nodes(*seen)) is None
-        assert found.outcome in [one.outcome for one in seen]
+    if over:
+        assert found.outcome in [one.outcome for one in seen if one]
     if len(seen) > 1:
         assert [one.state for one in found.nodes] == [one and one.state for one in seen]

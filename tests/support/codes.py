@@ -14,7 +14,7 @@ _SPELLED = re.compile(r"(?:error|warning)\[([a-z][a-z0-9-]*)\]")
 _OF_BASH = re.compile(r"""\b(?:refuse [0-9]+|warn) ([a-z][a-z-]*) ['"]|\\"code\\": \\"([a-z-]+)""")
 TELLERS = {
     "ContactLost", "FactError", "LaunchError", "ManifestError", "Mistake", "PluginError", "Refused", "TransportError",
-    "Undeliverable", "UsageError", "_check", "_fault", "_note", "_tell", "_warn", "check", "never_closed", "slip",
+    "Undeliverable", "UsageError", "_check", "_fault", "_note", "_tell", "_warn", "check", "never_closed", "slip", "warn",
 }  # fmt: skip
 """What takes a code as its first argument. Any other call that takes a word with a dash there is one as well, unless it is among:"""
 OTHERS = {

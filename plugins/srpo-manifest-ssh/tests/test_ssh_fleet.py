@@ -40,7 +40,8 @@ def test_the_demo_trains_on_three_machines(fleet):
         assert alone == (fleet.node(number) / "log").read_text()
     refused = fleet.say("logs", "--raw")
     assert (refused.status, "--node" in refused.err) == (2, True)
-    assert "numbered from 0 to 2" in fleet.say("logs", "--node", "3").err
+    assert "has no node `3`" in fleet.say("logs", "--node", "3").err
+    assert fleet.say("logs", "--node", "gpu-2", "--raw").out == alone
     fetched = fleet.folder / "runs" / status["run"]
     assert (fetched / "log").read_text() == (fleet.node(0) / "log").read_text()
     assert (fetched / "node-2/log").read_text() == (fleet.node(2) / "log").read_text()
@@ -242,10 +243,82 @@ def test_contact_with_one_is_lost_and_the_run_goes_on(fleet):
     assert [node["state"] for node in status["nodes"]] == ["running", None, "running"]
     assert "gpu-1" in status["nodes"][1]["reason"]
     stopped = fleet.say("stop", "--no-wait")
-    assert (stopped.status, "gpu-1" in stopped.err) == (5, True)
+    assert (stopped.status, "`gpu-0` and `gpu-2` were asked to stop, `gpu-1` not: " in stopped.err) == (5, True)
     fleet.machines[1].start()
     assert fleet.say("stop").status == 0
     assert outcomes(fleet.say("status", "--json").json) == ["stopped"] * 3
+
+
+def test_an_end_that_was_seen_is_told_for_ever(fleet):
+    """Its machines are gone by now, the first one and another: nothing is taken back, and nobody waits."""
+    fleet.command("true")
+    assert fleet.say("apply").status == 0
+    for number in (0, 2):
+        fleet.machines[number].cut()
+        fleet.machines[number].stop()
+    for _ in range(2):
+        (row,) = fleet.say("runs", "--refresh", "--json").json["runs"]
+        assert (row["state"], row["outcome"], row["contact"]) == ("ended", "succeeded", "lost")
+    assert fleet.say("wait").out.endswith(" succeeded\n")
+    status = fleet.say("status", "--json").json
+    assert (status["state"], status["outcome"], status["contact"]) == ("ended", "succeeded", "lost")
+    assert outcomes(status) == ["succeeded"] * 3
+    told = fleet.say("status")
+    assert (told.status, told.out.count("[seen-last]"), "`gpu-0` does not answer" in told.out) == (0, 2, True)
+    assert "has ended already" in fleet.say("stop").err
+    for number in (0, 2):
+        fleet.machines[number].start()
+    assert "seen-last" not in fleet.say("status").out
+
+
+@pytest.mark.parametrize("gone", [(2,), (0, 2)])
+def test_a_machine_that_goes_after_the_success_changes_nothing(fleet, gone):
+    """As where `[end]` turns it off: the success is told when it is there, and what became of the other one is not known."""
+    script = 'if [ "$SRPO_RUN_INDEX" = 0 ]; then sleep 2; else sleep 600; fi'
+    fleet.command("bash", "-c", script, more="[outputs]\nfetch = []\n")
+    client = fleet.start("apply", "--json")
+    for line in client.stdout:
+        if json.loads(line)["event"] == "run.ended":
+            break
+    for number in gone:
+        fleet.machines[number].cut()
+        fleet.machines[number].stop()
+    rest, told = client.communicate(timeout=120)
+    assert client.returncode == 0, told
+    assert not [line for line in rest.splitlines() if json.loads(line)["event"] == "run.ended"]
+    status = fleet.say("status", "--json").json
+    assert (status["state"], status["outcome"], status["nodes"][2]["state"]) == ("ended", "succeeded", None)
+    assert [one["code"] for one in status["warnings"]].count("node-unseen") == 1
+    for number in gone:
+        fleet.machines[number].start()
+    assert outcomes(fleet.say("status", "--json").json) == ["succeeded", "stopped", "stopped"]
+
+
+def test_what_the_machines_do_after_the_end_is_told_of_each(fleet):
+    """A machine that stays on costs money."""
+    script = 'echo done; [ "$SRPO_RUN_INDEX" != 1 ] || exit 9'
+    fleet.command("true", more=f'[end]\ncommand = ["bash", "-c", {json.dumps(script)}]\nwhen = "ended"\n')
+    assert fleet.say("apply").status == 0
+    fleet.machines[0].until(
+        lambda: [(one["end"] or {}).get("exit") for one in fleet.say("status", "--json").json["nodes"]] == [0, 9, 0]
+    )
+    told = [line.split("` ")[1] for line in fleet.say("status").out.splitlines() if line.startswith("  end ")]
+    assert [line.partition(":")[0] for line in told] == [f"ended with status {number}" for number in (0, 9, 0)]
+
+
+def test_whoever_waits_hears_that_contact_is_lost(fleet):
+    """And waits no longer than he wants to."""
+    fleet.command("sleep", "600")
+    assert fleet.say("apply", "--detach").status == 0
+    fleet.machines[0].until(lambda: fleet.say("status", "--json").json["state"] == "running")
+    fleet.machines[0].cut()
+    fleet.machines[0].stop()
+    said = fleet.say("wait", "--timeout", "8")
+    assert said.status == 5
+    assert "contact lost: `gpu-0` does not answer" in said.err
+    assert "error[contact-lost]" in said.err
+    told = fleet.say("status")
+    assert (told.status, "as it was seen last:" in told.out, "gpu-2  running" in told.out) == (5, True, True)
 
 
 def test_a_client_that_is_killed_is_not_missed(fleet):

@@ -217,6 +217,24 @@ def test_who_is_never_heard_of_is_told_and_nobody_waits_for_ever(fleet):
     two.gone()
 
 
+def test_a_first_node_that_is_not_there_any_more_is_told(fleet):
+    """By each of the others, which go on: nothing is known of it."""
+    two = fleet(2, missing_seconds=1)
+    for node in range(2):
+        two.start(node, "forever")
+    two.connected()
+    two.bundles[0].lose(two.runs[0])
+    two.runs[1].until(lambda: two.runs[1].events("warning.raised"))
+    (warning,) = two.runs[1].events("warning.raised")
+    assert (warning["code"], warning["message"].partition(":")[0]) == ("nodes-unwatched", "node 0 is not heard")
+    assert two.runs[1].status()["state"] == "running"
+    two.runs[0].ask("adopt")
+    two.connected()
+    two.runs[1].stop()
+    assert two.outcomes() == ["stopped", "stopped"]
+    two.gone()
+
+
 def test_a_port_that_is_taken_costs_the_warning_alone(fleet):
     """The run goes on; and once it is free the nodes meet."""
     two = fleet(2, missing_seconds=1, start_seconds=1)

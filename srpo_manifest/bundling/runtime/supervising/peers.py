@@ -52,6 +52,8 @@ class Peer:
         self.token, self.place = str(told["token"]).encode(), str(told["place"])
         self.leave_seconds = float(told.get("leave_seconds", LEAVE_SECONDS))
         """How long to try to be heard."""
+        self.start_seconds = float(told.get("start_seconds", START_SECONDS))
+        self.missing_seconds = float(told.get("missing_seconds", MISSING_SECONDS))
         self.why = ""
         """Why this node has to end; empty while it may go on."""
         self.wish = ""
@@ -92,9 +94,9 @@ class Peer:
     def hurry(self) -> None:
         """Whoever has to be told is told at the next look."""
 
-    def missing(self) -> list[int]:
-        """Nodes that are not heard of: the first one tells them."""
-        return []
+    def missing(self) -> list[str]:
+        """Nodes that have not been heard of for long."""
+        raise NotImplementedError
 
     def waits_for_first(self, reason: str) -> bool:  # noqa: ARG002 - it waits for nobody
         """Whether a stop for *reason* has to wait until the first node tells its trainer, too. It is told of the stop."""
@@ -131,11 +133,10 @@ class Chief(Peer):
 
     def __init__(self, told: Record) -> None:
         super().__init__(told)
-        self._missing_seconds = float(told.get("missing_seconds", MISSING_SECONDS))
         self._parting_seconds = float(told.get("parting_seconds", PARTING_SECONDS))
-        first_due = time.monotonic() + float(told.get("start_seconds", START_SECONDS))
-        self._seen = dict.fromkeys({*self.others} - {*self.done_with}, first_due - self._missing_seconds)
-        """When each of those that have to be told was there last."""
+        self._due = dict.fromkeys({*self.others} - {*self.done_with}, time.monotonic() + self.start_seconds)
+        """Until when each of those that have to be told must have been there to count as heard of."""
+        self._places: dict[int, str] = {}
         self._server: Optional[socket.socket] = None
         self._lines: list[Line] = []
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -146,7 +147,7 @@ class Chief(Peer):
     @property
     def may_leave(self) -> bool:
         """Whether every other node has ended, or knows that it has to."""
-        return not self._seen
+        return not self._due
 
     def step(self) -> None:
         """Welcome who comes, hear what they say, tell them what they need."""
@@ -160,8 +161,8 @@ class Chief(Peer):
         if self._parting and not self.why and time.monotonic() >= self._parting[0]:
             self.why = self._parting[1]
         for line in self._lines:
-            if line.node in self._seen:
-                self._seen[line.node] = time.monotonic()
+            if line.node in self._due:
+                self._due[line.node] = time.monotonic() + self.missing_seconds
                 if self.why and not line.is_told:
                     line.is_told = True
                     line.say(end=self.why)
@@ -171,9 +172,10 @@ class Chief(Peer):
                 line.close()
         self._lines = [line for line in self._lines if not line.broken]
 
-    def missing(self) -> list[int]:
-        """Nodes that have not been there for long."""
-        return [node for node, moment in self._seen.items() if time.monotonic() - moment > self._missing_seconds]
+    def missing(self) -> list[str]:
+        """By number, and by place where one was there before."""
+        late = (node for node, due in self._due.items() if time.monotonic() > due)
+        return [f"node {node} ({self._places[node]})" if node in self._places else f"node {node}" for node in late]
 
     def part(self, outcome: str, reason: str) -> None:
         """What others meet after that is no reason any more.
@@ -235,11 +237,12 @@ class Chief(Peer):
         for older in self._lines:
             older.broken |= older.node == node
         line.node, line.place = node, place
+        self._places[node] = place
         line.say(proof=self.proof("chief", line.nonce, nonce, node))
         line.seal(self.proof("line", line.nonce, nonce, node).encode())
 
     def _note(self, node: int) -> None:
-        self._seen.pop(node, None)
+        self._due.pop(node, None)
         self.is_done_with(node)
 
 
@@ -254,6 +257,7 @@ class Other(Peer):
         self._asked: Optional[Record] = None
         self._end: Optional[Record] = None
         self._alone_since = time.monotonic()
+        self._due = self._alone_since + self.start_seconds
 
     @property
     def may_leave(self) -> bool:
@@ -280,8 +284,14 @@ class Other(Peer):
         if line.broken or is_silent:
             if line.is_sealed:
                 self._alone_since = time.monotonic()
+                self._due = self._alone_since + self.missing_seconds
             line.close()
             self._line = None
+
+    def missing(self) -> list[str]:
+        """The first one, as long as it is needed."""
+        is_there = self._line is not None and self._line.is_sealed
+        return [] if is_there or self.why or self.done_with or time.monotonic() <= self._due else ["node 0"]
 
     def waits_for_first(self, reason: str) -> bool:
         """Until it says so; not where there has been no connection for a while."""

@@ -195,7 +195,9 @@ class Supervisor:
         if self.peers.fault:
             self._unwatched(f"what other nodes say is not heard ({self.peers.fault})")
         for node in self.peers.missing():
-            self._unwatched(f"node {node} is not heard", "open the ports between the machines")
+            self._unwatched(
+                f"{node} is not heard", "see whether its machine is on; if it is, open the ports between them"
+            )
 
     def _tell_peers(self, outcome: str, reason: str) -> None:
         """Say the outcome as soon as it is certain: the others need not wait until all of this node has ended."""
