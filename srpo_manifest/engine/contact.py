@@ -163,7 +163,14 @@ class Contact:
         """
         first, *others = self.nodes
         wait = min(wait_seconds, _LOOK_SECONDS) if others else wait_seconds
-        following = first.chunks(at, wait_seconds=wait, lost=lost, patience_tries=patience_tries, until=until)
+        following = first.chunks(
+            at,
+            wait_seconds=wait,
+            lost=lost,
+            patience_tries=patience_tries,
+            until=until,
+            is_over=first.seen_ended() is not None,
+        )
         if not others:
             yield from following
             return

@@ -109,14 +109,16 @@ class Node:
         lost: Callable[[str | None], None] = lambda _: None,
         patience_tries: int | None = None,
         until: float = math.inf,
+        is_over: bool = False,
     ) -> Iterator[Chunk]:
         """What is new beyond the offsets, again and again, to the end of the run.
 
         *lost* hears the reason when contact breaks, and None when it is back: the offsets make up for the gap.
         *patience_tries* limits the tries, and *until*, on the monotonic clock, how long it tries; without either it goes on
-        for ever, but for what may have come after the end. Raises: ContactLost; LaunchError.
+        for ever. Once the end was seen, which *is_over* says from the start, what is left is tried for shortly.
+        Raises: ContactLost; LaunchError.
         """
-        failures, is_over = 0, False
+        failures = 0
         while True:
             text = follow(self.folder, at, wait_seconds=wait_seconds, node=self.index)
             try:
@@ -147,7 +149,7 @@ class Node:
         try:
             answer = self._exec(self.launcher.status(self.folder, self.index))
         except TransportError as error:
-            last = self._seen_ended()
+            last = self.seen_ended()
             if last is None:
                 raise
             return remembered(last, str(error))
@@ -159,22 +161,23 @@ class Node:
                 raise
         return self._absent()
 
-    def _seen_ended(self) -> Status | None:
+    def seen_ended(self) -> Status | None:
         """What was seen of this node's end, without warnings that say so; None where it was not seen."""
         last = records.seen(self.record.id)
         if last is None:
             return None
         warnings = tuple(one for one in last.warnings if one.code not in (SEEN_LAST, UNSEEN, "run-absent"))
         if not last.nodes:
-            last = msgspec.structs.replace(last, warnings=warnings)
-            return last if last.state == "ended" and not (last.unfinished and last.outcome == "lost") else None
+            if last.state != "ended" or (last.unfinished and last.outcome == "lost"):
+                return None
+            return msgspec.structs.replace(last, warnings=warnings, unfinished=False)
         own = next((one for one in last.nodes if one.node == self.index and one.state == "ended"), None)
         if own is None:
             return None
         ended = {name: getattr(own, name) for name in ("state", "outcome", "exit", "reason", "ended", "end")}
         if self.index:
             return Status(format=FORMAT, run=last.run, unfinished=False, **ended)
-        return msgspec.structs.replace(last, nodes=(), warnings=warnings, **ended)
+        return msgspec.structs.replace(last, nodes=(), warnings=warnings, unfinished=False, **ended)
 
     def _absent(self) -> Status:
         """How a run ended whose folder is not there. Raises: LaunchError `run-absent` where that was not seen."""
@@ -188,7 +191,7 @@ class Node:
             "mount its disk, or put the folder back, where it was moved",
             "`srpo-manifest prune` removes its record, where it was deleted",
         )
-        last = self._seen_ended()
+        last = self.seen_ended()
         if last is None:
             raise LaunchError(
                 "run-absent", f"run {ticked(run)}: {gone}; it was last seen {seen.outcome or seen.state}", *hints

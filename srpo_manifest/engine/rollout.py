@@ -11,7 +11,8 @@ from pathlib import Path
 
 from srpo_manifest.engine.launching import launch
 from srpo_manifest.engine.several import at_once
-from srpo_manifest.errors import LaunchError, PluginError, SrpoManifestError
+from srpo_manifest.errors import LaunchError, PlanRefused, PluginError, SrpoManifestError
+from srpo_manifest.finding import Finding
 from srpo_manifest.ports.launcher import Launcher
 from srpo_manifest.ports.transport import Transport
 from srpo_manifest.values.run import Rank
@@ -35,7 +36,8 @@ def roll_out(
 ) -> None:
     """Start every node; where one cannot be, those that were are ended again.
 
-    Raises: LaunchError with the code of what kept the first one; `launch-unsure` where a node may go on.
+    Raises: LaunchError with the code of what kept the first one; PlanRefused where another run was quicker;
+    LaunchError `launch-unsure` where a node may go on.
     """
     broken = threading.Event()
 
@@ -73,21 +75,24 @@ def roll_out(
         if not isinstance(answer, SrpoManifestError) or _may_have_begun(answer)
     ]
     at, fault = min(faults, key=lambda one: one[1].code in ("launch-given-up", "launch-unsure"))
-    told = str(fault) if fault.code == "launch-given-up" else f"{at.place}: {fault}"
+    told = str(fault) if fault.code == "launch-given-up" or at.place in str(fault) else f"{at.place}: {fault}"
     ends = at_once(
         [partial(_end, machines[node], node, folder, launcher, f"{at.place} was not started") for node in begun]
     )
-    left = [machines[node].place for node, end in zip(begun, ends, strict=True) if end is not True]
+    places = [machines[node].place for node in begun]
+    left = [place for place, end in zip(places, ends, strict=True) if end is not True]
+    taken_back = [place for place in places if place not in left]
+    if taken_back:
+        told += f"; what was started on {listed(taken_back, 'and')} was ended"
     if left:
         raise LaunchError(
             "launch-unsure",
             f"{told}; and what was started on {listed(left, 'and')} could not be ended",
             "`srpo-manifest stop last` tries again",
         )
-    taken_back = (
-        f"; what was started on {listed((machines[node].place for node in begun), 'and')} was ended" if begun else ""
-    )
-    raise LaunchError(fault.code, told + taken_back, *fault.findings[0].hints)
+    if isinstance(fault, PlanRefused):
+        raise PlanRefused((Finding(code=fault.code, level="deny", message=told, hints=fault.findings[0].hints),))
+    raise LaunchError(fault.code, told, *fault.findings[0].hints)
 
 
 def _may_have_begun(error: SrpoManifestError) -> bool:

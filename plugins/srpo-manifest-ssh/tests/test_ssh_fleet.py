@@ -169,7 +169,8 @@ def test_what_cannot_start_everywhere_starts_nowhere(fleet):
     fleet.command("sleep", "600")
     said = fleet.say("apply")
     assert said.status == 5, said.err
-    assert "gpu-1: " in said.err
+    assert "on gpu-1 (exit status" in said.err
+    assert "`gpu-0` and `gpu-2` was ended" in said.err
     assert fleet.say("runs", "--json").json["runs"] == []
     for machine in (fleet.machines[0], fleet.machines[2]):
         for result in machine.home.glob("far/.srpo/runs/far-*/attempt-1/node-*/result.json"):
@@ -179,6 +180,18 @@ def test_what_cannot_start_everywhere_starts_nowhere(fleet):
             for run in machine.home.glob("far/.srpo/runs/far-*/attempt-1/node-*")
             if not (run / "result.json").exists()
         ]
+
+
+def test_of_two_that_start_at_once_one_does(fleet):
+    """The other one is refused, as where it had looked a moment later, and leaves nothing."""
+    fleet.command("sleep", "600")
+    both = [fleet.start("apply", "--detach") for _ in range(2)]
+    said = [one.communicate(timeout=60) for one in both]
+    assert sorted(one.returncode for one in both) == [0, 4], said
+    assert "error[already-running]" in "".join(err for _, err in said)
+    (run,) = fleet.say("runs", "--json").json["runs"]
+    for number in range(3):
+        assert run["id"] in str(fleet.node(number))
 
 
 SLOW = "sleep 4\n"
@@ -266,6 +279,9 @@ def test_an_end_that_was_seen_is_told_for_ever(fleet):
     told = fleet.say("status")
     assert (told.status, told.out.count("[seen-last]"), "`gpu-0` does not answer" in told.out) == (0, 2, True)
     assert "has ended already" in fleet.say("stop").err
+    attached = fleet.say("attach")
+    assert (attached.status, "contact lost: " in attached.err, "ended     succeeded" in attached.err) == (0, True, True)
+    assert fleet.say("logs").status == 5
     for number in (0, 2):
         fleet.machines[number].start()
     assert "seen-last" not in fleet.say("status").out
