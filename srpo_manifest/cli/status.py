@@ -30,7 +30,7 @@ def command(*, run: str, as_json: bool) -> int:
         if last and contact.told:
             last = msgspec.structs.replace(last, nodes=contact.told)
         if as_json and (isinstance(error, TransportError) or error.code == "run-absent"):
-            data({"contact": "lost", "reason": str(error)} | (msgspec.to_builtins(last) if last else {}))
+            data((msgspec.to_builtins(last) if last else {}) | {"contact": "lost", "reason": str(error)})
         elif last and isinstance(error, TransportError):
             print("\n".join(["as it was seen last:", *lines(last, contact.where)]))
         raise

@@ -25,6 +25,7 @@ class View:
         self._bar: Progress | None = None
         self._last = float("-inf")
         self._held = ""
+        self._is_over = False
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Draw one event."""
@@ -95,7 +96,8 @@ class View:
             self._line(f"hint: {hint}")
 
     def _contact_lost(self, event: dict[str, Any]) -> None:
-        self._line(f"contact lost: {event.get('reason', '')}; the run goes on, trying again")
+        meanwhile = "" if self._is_over else "the run goes on, "
+        self._line(f"contact lost: {event.get('reason', '')}; {meanwhile}trying again")
 
     def _contact_restored(self, _event: dict[str, Any]) -> None:
         self._line("contact restored")
@@ -112,5 +114,6 @@ class View:
     def _run_ended(self, event: dict[str, Any]) -> None:
         self.close()
         self._progress_held()
+        self._is_over = True
         reason = f": {event['reason']}" if event.get("reason") else ""
         self._line(f"ended     {event['outcome']}{reason}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 
@@ -11,7 +10,7 @@ import click
 from srpo_manifest.cli.output import data, say
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
-from srpo_manifest.errors import LaunchError, TransportError
+from srpo_manifest.errors import LaunchError
 
 
 @click.command("wait")
@@ -22,10 +21,8 @@ def command(*, run: str, timeout_seconds: float | None, as_json: bool) -> int:
     """Wait until RUN has ended. Interrupting it leaves the run alone."""
     contact = Contact(records.find(run))
     until = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
-    status = None
-    with contextlib.suppress(TransportError):  # who waits longer hears of it below
-        status = contact.status()
-    if status is None or status.state != "ended":
+    status = contact.remembered()
+    if status is None:
         wait = 20.0 if timeout_seconds is None else min(20.0, max(0.0, timeout_seconds))
         for chunk in contact.chunks(wait_seconds=wait, lost=_tell_contact, until=until):
             if chunk.state == "ended":

@@ -14,7 +14,6 @@ import msgspec
 
 from srpo_manifest.bundling.quoting import shell
 from srpo_manifest.engine import records
-from srpo_manifest.engine.link import patiently
 from srpo_manifest.engine.locks import is_held
 from srpo_manifest.engine.node import DECODING, START, WAIT_SECONDS, Node
 from srpo_manifest.engine.registry import Registry
@@ -96,7 +95,7 @@ class Contact:
             return status
         is_coming = records.seen_briefly(self.record.id).state is None and is_held(records.coming(self.record.id))
         seen, failure = self._seen()
-        if is_coming:
+        if is_coming and failure is None:
             return whole_run([_pending(one) for one in seen])
         if (why := reason_to_end(seen, just_succeeded=_just_succeeded(seen[0]))) and self._end(seen, why):
             seen, failure = self._seen()
@@ -106,6 +105,15 @@ class Contact:
         status = whole_run(seen)
         records.saw(self.record, status)
         return status
+
+    def remembered(self) -> Status | None:
+        """The run's end, where that of every node was seen: nobody has to be asked."""
+        ends = [node.seen_ended() for node in self.nodes]
+        if not all(ends):
+            return None
+        return whole_run(
+            [Seen(place=node.transport.place, status=end) for node, end in zip(self.nodes, ends, strict=True)]
+        )
 
     def stop(self, *, reason: str, grace_seconds: float | None = None, checkpoint_seconds: float | None = None) -> None:
         """Ask it to end; returns once the request lies there durably, on every machine.
@@ -172,7 +180,9 @@ class Contact:
             is_over=first.seen_ended() is not None,
         )
         if not others:
-            yield from following
+            for chunk in following:
+                self._remember_end(chunk)
+                yield chunk
             return
         looked, unseen = time.monotonic(), ""
         for chunk in following:
@@ -186,37 +196,64 @@ class Contact:
                 looked = time.monotonic()
             own_end = chunk.state == "ended"
             if own_end:  # it may be the last that is seen of that machine
+                self._remember_end(chunk)
                 with contextlib.suppress(SrpoManifestError):
                     self.status()
             events = tuple(event for event in chunk.events if event["event"] != "run.ended" or _is_final(event))
             yield msgspec.structs.replace(chunk, events=events, state="stopping" if own_end else chunk.state)
-        self._await_others(lost, is_told=bool(unseen))
+        for _ in self._await_others(lost, until, is_told=bool(unseen)):
+            yield Chunk(events=(), log=b"", after=at, state="stopping")
         yield Chunk(events=(), log=b"", after=at, state="ended")
 
-    def _await_others(self, lost: Callable[[str | None], None], *, is_told: bool) -> None:
-        """Until every node has ended. *lost* hears of one that cannot be seen. Raises: ContactLost where that stays so."""
+    def _await_others(self, lost: Callable[[str | None], None], until: float, *, is_told: bool) -> Iterator[None]:
+        """Until every node has ended, look by look. *lost* hears of one that cannot be seen, and None when all are again.
+
+        Raises: ContactLost where one stays away, or still is at *until*.
+        """
         away_since: float | None = None
         while True:
-            status = patiently(self.status)
-            away = [node for node in status.nodes if node.state is None]
-            if status.state == "ended" and not away:
+            away, reason, is_over = self._away()
+            if is_over and not away:
                 return
             away_since = (away_since or time.monotonic()) if away else None
             waited = time.monotonic() - away_since if away_since else 0.0
-            if status.state == "ended" and waited > _ASIDE_SECONDS:
+            if is_over and waited > _ASIDE_SECONDS:
                 return
-            if away and not is_told:
-                lost(away[0].reason)
-                is_told = True
-            if waited > _PATIENCE_SECONDS:
+            if bool(away) != is_told:
+                lost(reason if away else None)
+                is_told = bool(away)
+            if away and (waited > _PATIENCE_SECONDS or time.monotonic() >= until):
                 raise ContactLost(
                     "contact-lost",
-                    f"the first node has {status.nodes[0].outcome or 'ended'}, and no contact with "
-                    f"{listed([node.place for node in away], 'and')} tells how it is there",
-                    f"`srpo-manifest status {status.run}` asks again",
+                    f"the first node has ended, and no contact with {listed(away, 'and')} tells how it is there: {reason}",
+                    f"`srpo-manifest status {self.record.id}` asks again",
                     "`srpo-manifest prune` forgets the run, where that machine is gone for good",
                 )
+            yield
             time.sleep(_LOOK_AGAIN_SECONDS)
+
+    def _away(self) -> tuple[list[str], str, bool]:
+        """The machines that cannot be asked, why, and whether the run has ended."""
+        try:
+            status = self.status()
+        except TransportError as error:
+            return [self.nodes[0].transport.place], str(error), False
+        away = [node for node in status.nodes if node.state is None]
+        return [node.place for node in away], next((node.reason or "" for node in away), ""), status.state == "ended"
+
+    def _remember_end(self, chunk: Chunk) -> None:
+        """Note the first node's end: its machine may be off before anybody can ask for more."""
+        event = next((event for event in chunk.events if event["event"] == "run.ended"), None)
+        if event is None:
+            return
+        told = {name: event.get(name) for name in ("outcome", "exit", "reason")} | {"ended": event.get("time")}
+        last = records.seen(self.record.id) or Status(format=FORMAT, run=self.record.id, state="ended")
+        if self.nodes[1:]:
+            first = NodeStatus(node=0, place=self.nodes[0].transport.place, state="ended", **told)
+            last = msgspec.structs.replace(last, state="stopping", nodes=(first, *last.nodes[1:]))
+        else:
+            last = msgspec.structs.replace(last, state="ended", unfinished=False, **told)
+        records.saw(self.record, last)
 
     def _seen(self) -> tuple[list[Seen], SrpoManifestError | None]:
         """Every node as it is, and why the first one could not be asked."""
@@ -272,7 +309,7 @@ class Contact:
 
 def _is_final(event: Mapping[str, object]) -> bool:
     """Whether the first node's end is the run's, whatever becomes of the others."""
-    return event["outcome"] == "succeeded" and event["reason"] != DRY
+    return event.get("outcome") == "succeeded" and event.get("reason") != DRY
 
 
 def _just_succeeded(first: Seen) -> bool:

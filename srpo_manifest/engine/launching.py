@@ -32,9 +32,8 @@ LAUNCH_SECONDS = 600.0
 _REFUSED = re.compile(r"^error\[([a-z-]+)\]: (.*)\nhint: (.*)$", re.MULTILINE)
 _OTHERS = ("already-running", "run-lives")
 FALLBACK = ("supervise.sh", *(f"bash/{part}.sh" for part in ("answers", "artifacts", "folder", "texts")))
-_RUNTIME = resources.files("srpo_manifest.bundling").joinpath("runtime")
-"""Files that every bundle carries."""
 """The supervisor for a target without Python."""
+_RUNTIME = resources.files("srpo_manifest.bundling").joinpath("runtime")
 # GNU tar reads its pipe to the end: the secrets come first, and `read` takes them byte by byte.
 _RECEIVE = """run={folder}
 runs=${{run%/*}} id=${{run##*/}}

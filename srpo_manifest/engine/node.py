@@ -25,10 +25,8 @@ WAIT_SECONDS = 20.0
 START = Offsets()
 _PATIENCE = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Pauses between tries while contact is lost; the last one repeats."""
-
 _TRIES_AFTER_THE_END = 3
 """For what is left of the log once the end has been told."""
-
 DECODING = threading.Lock()
 """msgspec 0.22 crashes where two threads are the first to decode a type, and nodes and runs are asked in parallel."""
 
@@ -122,7 +120,8 @@ class Node:
         while True:
             text = follow(self.folder, at, wait_seconds=wait_seconds, node=self.index)
             try:
-                chunk = parse_follow(self.transport.exec(text, timeout_seconds=wait_seconds + ASK_SECONDS), at)
+                limit = min(wait_seconds + ASK_SECONDS, max(1.0, until - time.monotonic()))
+                chunk = parse_follow(self.transport.exec(text, timeout_seconds=limit), at)
                 if chunk.unfinished and not self.status().unfinished:
                     chunk = msgspec.structs.replace(chunk, state="stopping")
             except TransportError as error:
@@ -168,11 +167,11 @@ class Node:
             return None
         warnings = tuple(one for one in last.warnings if one.code not in (SEEN_LAST, UNSEEN, "run-absent"))
         if not last.nodes:
-            if last.state != "ended" or (last.unfinished and last.outcome == "lost"):
+            if self.index or last.state != "ended" or (last.unfinished and last.outcome == "lost"):
                 return None
             return msgspec.structs.replace(last, warnings=warnings, unfinished=False)
         own = next((one for one in last.nodes if one.node == self.index and one.state == "ended"), None)
-        if own is None:
+        if own is None or (self.index and own.outcome == "lost"):
             return None
         ended = {name: getattr(own, name) for name in ("state", "outcome", "exit", "reason", "ended", "end")}
         if self.index:

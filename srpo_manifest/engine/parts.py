@@ -27,7 +27,7 @@ A = TypeVar("A")
 _PROPOSALS: tuple[type, ...] = Proposal.__args__
 _CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-_RUNTIME = {"launch.sh", "supervise.py", "settings.sh", "leader.sh", "rules.json", "plan.json", "steps", "on_stop.sh", "deliver", "deliver.py", "supervising", "shim", "shim.sh"}  # fmt: skip
+_RESERVED = {"launch.sh", "supervise.py", "settings.sh", "leader.sh", "rules.json", "plan.json", "steps", "on_stop.sh", "deliver", "deliver.py", "supervising", "shim", "shim.sh"}  # fmt: skip
 
 
 class Part:
@@ -128,5 +128,5 @@ def _misshapen(value: Any) -> str:
 def _stays_inside(name: str) -> bool:
     """Whether a file of the bundle lies in it, in the place of none that makes it run."""
     parts = name.split("/")
-    hidden = parts[0].startswith(".") or parts[0] in _RUNTIME
+    hidden = parts[0].startswith(".") or parts[0] in _RESERVED
     return "\0" not in name and not {"", ".", ".."}.intersection(parts) and not hidden

@@ -61,6 +61,8 @@ class Survey(Value):
 
 _RECORD = msgspec.json.Decoder(Record)
 _BRIEF = msgspec.json.Decoder(Brief)
+_STATUS = msgspec.json.Decoder(Status)
+"""Made before there are threads: msgspec 0.22 crashes where two are the first to decode a type."""
 
 
 def new_id(name: str) -> str:
@@ -128,8 +130,13 @@ def _writing(record: Record) -> Iterator[None]:
 
 
 def saw(record: Record, status: Status) -> None:
-    """Remember what the target said last; a memory that cannot be written is no loss. What is newer is not written to."""
-    if record.format <= FORMAT:
+    """Remember what the target said last; a memory that cannot be written is no loss. What is newer is not written to.
+
+    An end stays one, whatever a slower client saw before it; but who was lost may be found again.
+    """
+    before = seen_briefly(record.id) if status.state != "ended" else Brief()
+    is_final = before.state == "ended" and before.outcome != "lost"
+    if record.format <= FORMAT and not is_final:
         with contextlib.suppress(OSError):
             write_own(_runs() / record.id / "seen.json", msgspec.json.encode(status))
 
@@ -137,7 +144,7 @@ def saw(record: Record, status: Status) -> None:
 def seen(run: str) -> Status | None:
     """What the target said last, if anybody asked."""
     try:
-        return msgspec.json.decode(read_own(_runs() / run / "seen.json"), type=Status)
+        return _STATUS.decode(read_own(_runs() / run / "seen.json"))
     except (OSError, Unfit, msgspec.DecodeError):
         return None
 

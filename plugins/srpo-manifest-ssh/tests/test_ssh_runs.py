@@ -232,3 +232,23 @@ def test_a_passphrase_is_asked_for_once_where_a_person_can_answer(desk):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, said
     assert said.count("Enter passphrase") == 1
     assert "succeeded" in said
+
+
+def test_a_machine_that_goes_off_with_the_end_has_told_it(desk):
+    """The outcome stands, is remembered, and whoever comes later is not kept waiting."""
+    desk.command("true", more="[outputs]\nfetch = []\n")
+    client = desk.start("apply", "--json")
+    for line in client.stdout:
+        if json.loads(line)["event"] == "run.ended":
+            break
+    desk.sshd.cut()
+    desk.sshd.stop()
+    _, told = client.communicate(timeout=120)
+    assert client.returncode == 0, told
+    status = desk.say("status", "--json").json
+    assert (status["state"], status["outcome"], status["contact"]) == ("ended", "succeeded", "lost")
+    assert desk.say("wait").status == 0
+    attached = desk.say("attach")
+    assert (attached.status, "ended     succeeded" in attached.err) == (0, True)
+    (row,) = desk.say("runs", "--refresh", "--json").json["runs"]
+    assert (row["outcome"], row["contact"]) == ("succeeded", "lost")

@@ -475,6 +475,22 @@ def test_a_supervisor_that_dies_while_the_first_node_saves_asks_it_again(fleet, 
     two.gone()
 
 
+def test_a_first_node_whose_trainer_has_ended_holds_up_no_stop(fleet):
+    """What that left behind has its grace, and saves nothing."""
+    two = fleet(2)
+    two.bundles[0].rules["stop"]["grace_seconds"] = 60
+    two.start(0, "worker:deaf", "sleep:1", "exit:0")
+    two.start(1, "forever")
+    two.connected()
+    two.runs[0].until_event("grace.started")
+    two.runs[1].stop()
+    assert two.runs[1].end()["outcome"] == "stopped"
+    assert two.runs[0].status()["state"] == "stopping"
+    two.runs[0].stop("--grace", "0")
+    assert two.outcomes() == ["succeeded", "stopped"]
+    two.gone()
+
+
 def test_a_first_node_that_stands_still_holds_up_a_stop_for_as_long_as_a_checkpoint_may_take(fleet):
     """And no longer than whoever asks for it wants to wait."""
     two = fleet(2)

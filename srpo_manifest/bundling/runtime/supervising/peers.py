@@ -5,7 +5,7 @@ Both sides prove that they know the run's token, which never travels: the first 
 `{"outcome", "reason"}`; the first one says `{"end": REASON}` to those that would wait for ever. Both are answered by
 `{"heard": true}`, which goes a step later: the supervisor has written down by then what was heard. A node that is asked to
 stop says `{"asked": REASON}` before anything else: the first one may be saving what all are needed for, and says `end` when
-its own trainer is told to. Nothing here waits or raises: a supervisor calls `look` at each of its steps. A connection that
+its own trainer is told to, or at once `{"go": true}` where that has ended. Nothing here waits or raises: a supervisor calls `look` at each of its steps. A connection that
 breaks means only that, and is made again.
 """
 
@@ -222,7 +222,9 @@ class Chief(Peer):
             self._note(line.node)
             line.say(heard=True)
         elif "asked" in told:
-            if not (self.wish or self.why or self.is_ending or self.is_over):
+            if self.is_over:
+                line.say(go=True)
+            elif not (self.wish or self.why or self.is_ending):
                 self.wish = because(line.node, line.place, "stopped", str(told["asked"]))
         elif told.get("heard"):
             self._note(line.node)
@@ -255,6 +257,7 @@ class Other(Peer):
         self._line: Optional[Line] = None
         self._owes = self._has_answered = False
         self._asked: Optional[Record] = None
+        self._may_go = False
         self._end: Optional[Record] = None
         self._alone_since = time.monotonic()
         self._due = self._alone_since + self.start_seconds
@@ -295,7 +298,7 @@ class Other(Peer):
 
     def waits_for_first(self, reason: str) -> bool:
         """Until it says so; not where there has been no connection for a while."""
-        if self.why or self._end:
+        if self.why or self._end or self._may_go:
             return False
         if self._asked is None:
             self._asked = {"asked": reason}
@@ -340,6 +343,8 @@ class Other(Peer):
             self.why, self._owes = self.why or str(told["end"]), True
         elif told.get("heard"):
             self.is_done_with(0)
+        else:
+            self._may_go |= bool(told.get("go"))
 
 
 def because(node: int, place: str, outcome: str, reason: str) -> str:

@@ -45,11 +45,6 @@ class Line:
         """Whether the other end has proved that it knows the token."""
         return bool(self._key)
 
-    @property
-    def is_said(self) -> bool:
-        """Whether all has gone."""
-        return not self._goes
-
     def seal(self, key: bytes) -> None:
         """From here on each line carries its own proof, and none can be put in, left out or said again."""
         self._key = key
