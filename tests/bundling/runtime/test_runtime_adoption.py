@@ -219,6 +219,24 @@ def test_both_may_die_at_any_moment(either, seed):
     assert len(run.events("run.ended")) <= 1
 
 
+def test_a_stop_that_was_told_to_the_trainer_stays_one(bundle):
+    """Both supervisors die right after: what the trainer died of is no failure."""
+    bundle.edits = [
+        (
+            "            self._tell_group()\n",
+            "            self._tell_group()\n            time.sleep(0 if self.job.adopted else 600)\n",
+        )
+    ]
+    run = bundle.start("say:ready", "forever")
+    run.until_said("ready")
+    run.ask("stop", "--reason", "enough")
+    run.until(lambda: not bundle.processes(run))
+    lost(bundle, run)
+    adopt(run)
+    ended = run.end()
+    assert (ended["outcome"], ended["reason"]) == ("stopped", "enough")
+
+
 def test_of_two_that_take_over_one_does(bundle):
     """The lock decides; the run is watched by one pair."""
     run = bundle.start("say:ready", "forever")

@@ -375,6 +375,19 @@ def test_a_dry_run_tries_out_every_node(fleet):
     two.gone()
 
 
+def test_a_dry_run_that_is_over_on_the_first_node_holds_up_no_stop(fleet):
+    """There is no trainer whose checkpoint it could wait for."""
+    two = fleet(2)
+    two.bundles[1].before = "sleep 600"
+    for node in range(2):
+        two.start(node, more=("--dry-run",))
+    two.runs[0].until(lambda: two.runs[0].status()["state"] == "ended")
+    two.runs[0].until(lambda: two.connections() == 1)
+    two.runs[1].stop()
+    assert two.outcomes() == ["succeeded", "stopped"]
+    two.gone()
+
+
 def test_a_first_node_whose_supervisor_died_remembers_who_has_ended(fleet):
     """Nobody is waited for who came to his end."""
     two = fleet(2)
@@ -473,6 +486,28 @@ def test_a_supervisor_that_dies_while_the_first_node_saves_asks_it_again(fleet, 
     assert written["time"] < two.runs[1].events("grace.started")[0]["time"]
     assert len(two.runs[0].events("stop.asked")) == 1
     two.gone()
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_node_that_ends_while_the_first_one_saves_ends_no_other_before(fleet, asked):
+    """Whoever it was that ended: the checkpoint may still become whole."""
+    three = fleet(3)
+    three.start(2, "await:go", "exit:7")
+    three.start(1, "forever")
+    first = three.start(0, "held-checkpoint:go", "forever")
+    three.connected()
+    if asked:
+        three.runs[1].stop("--reason", "enough")
+        first.until_event("checkpoint.awaited")
+    (three.runs[2].node / "go").touch()
+    three.runs[2].until_event("run.ended")
+    first.until_event("checkpoint.awaited")
+    time.sleep(2)
+    (first.node / "go").touch()
+    assert three.outcomes() == ["stopped", "stopped", "failed"]
+    (written,) = first.events("checkpoint.written")
+    assert written["time"] < three.runs[1].events("grace.started")[0]["time"]
+    three.gone()
 
 
 def test_a_first_node_whose_trainer_has_ended_holds_up_no_stop(fleet):

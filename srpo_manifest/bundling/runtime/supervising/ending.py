@@ -79,6 +79,7 @@ def leave(node: Node, peers: Optional[Peer]) -> Optional[str]:
     """Stay until the other nodes know of the end, for as long as they are given. Returns: the signal that cut it short."""
     off = None
     if peers:
+        peers.is_over = True
         until = time.monotonic() + peers.leave_seconds
         while not peers.may_leave and time.monotonic() < until and not off:
             peers.look()

@@ -160,12 +160,14 @@ class Chief(Peer):
                     line.broken = True
         if self._parting and not self.why and time.monotonic() >= self._parting[0]:
             self.why = self._parting[1]
+        # not before its own trainer is: that may be saving, and need the others
+        is_told_here = self._parting is not None or self.is_over
         for line in self._lines:
             if line.node in self._due:
                 self._due[line.node] = time.monotonic() + self.missing_seconds
-                if self.why and not line.is_told:
-                    line.is_told = True
-                    line.say(end=self.why)
+            if line.node is not None and self.why and is_told_here and not line.is_told:
+                line.is_told = True
+                line.say(end=self.why)
         for line in self._lines:
             line.broken |= line.node is None and time.monotonic() - line.since > STRANGER_SECONDS
             if line.broken:

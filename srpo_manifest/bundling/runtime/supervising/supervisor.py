@@ -291,6 +291,7 @@ class Supervisor:
             self.page.deadline = self.page.deadline or time.monotonic() + self.grace
             if self.cause:  # not before: a checkpoint that is being written may need the others
                 self._tell_peers(OUTCOMES[self.cause], self.reason)
+            self.job.keep_page()  # who goes on without us has to know that it was ended, and for what
             self._tell_group()
         left = self._tree()
         self._woke()
