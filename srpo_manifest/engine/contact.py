@@ -187,6 +187,7 @@ class Contact:
         looked, unseen = time.monotonic(), ""
         for chunk in following:
             at = chunk.after
+            self._remember_end(chunk)
             if chunk.state != "ended" and time.monotonic() - looked >= _LOOK_SECONDS:
                 with contextlib.suppress(SrpoManifestError):  # the stream itself tells when the first one is lost
                     now = next((one.reason or one.place for one in self.status().nodes if one.state is None), "")
@@ -196,7 +197,6 @@ class Contact:
                 looked = time.monotonic()
             own_end = chunk.state == "ended"
             if own_end:  # it may be the last that is seen of that machine
-                self._remember_end(chunk)
                 with contextlib.suppress(SrpoManifestError):
                     self.status()
             events = tuple(event for event in chunk.events if event["event"] != "run.ended" or _is_final(event))

@@ -24,6 +24,8 @@ from srpo_manifest.wording import listed
 
 TRACE_SECONDS = 20.0
 _LARGEST_FILE = 256 << 10
+_DELIVERS = ("shim", "deliver", "supervising/")
+"""What hands a launch over: the names of its files in a bundle begin so."""
 _TOOLS = (
     "bash", "sh", "basename", "cat", "cut", "date", "dirname", "env", "expr", "grep", "head", "hostname", "id", "ls",
     "nohup", "nice", "nproc", "printenv", "readlink", "realpath", "seq", "sort", "tail", "timeout", "tr", "uname",
@@ -122,9 +124,8 @@ class _Scratch:
     def fill(self) -> None:
         """The bundle's files, and the programs."""
         for file in bundle_of(self.planned).files:
-            if file.data and (
-                file.name.startswith("shim") or "deliver" in file.name or file.name in ("rules.json", "supervise.py")
-            ):
+            if file.data and (file.name.startswith(_DELIVERS) or file.name == "rules.json"):
+                (self.bundle / file.name).parent.mkdir(exist_ok=True)
                 (self.bundle / file.name).write_bytes(file.data)
                 (self.bundle / file.name).chmod(0o755 if file.executable else 0o644)
         with (self.bundle / "shim.sh").open("a") as functions:
