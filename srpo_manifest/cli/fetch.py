@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from srpo_manifest.cli.bringing import brought, home_of
-from srpo_manifest.cli.output import data, say
+from srpo_manifest.cli.output import data, say, tell_contact
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.engine.fetching import Fetched
@@ -44,7 +44,7 @@ def command(*, run: str, checkpoints: str | None, to: str | None, follow: bool, 
     chunks = contact.chunks()
     ended = False
     while not ended:
-        status = patiently(contact.status, lambda reason: say(f"contact lost: {reason}; trying again"))
+        status = patiently(contact.status, tell_contact)
         ended = status.state == "ended" or not follow
         here, good = brought(contact, status, home, wanted)
         for one in here:

@@ -10,7 +10,7 @@ from datetime import datetime
 import click
 
 from srpo_manifest.cli.logview import Bytes, Objects, Screen
-from srpo_manifest.cli.output import say
+from srpo_manifest.cli.output import say, tell_contact
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.engine.node import Node
@@ -101,13 +101,9 @@ def _chosen(contact: Contact, named: str | None, *, one: bool) -> tuple[Node, ..
 
 def _pieces(node: Node, lines: int | None, moment: datetime | float | None, *, follow: bool) -> Iterator[bytes]:
     """The log as it comes; an empty piece ends a line that nothing more belongs to."""
-
-    def lost(reason: str | None) -> None:
-        say(f"contact lost: {reason}; trying again" if reason else "contact restored")
-
     tries, wait_seconds = (None, 20.0) if follow else (3, 0.0)
     for chunk in node.chunks(
-        Offsets(log=_begin(node, lines, moment)), wait_seconds=wait_seconds, lost=lost, patience_tries=tries
+        Offsets(log=_begin(node, lines, moment)), wait_seconds=wait_seconds, lost=tell_contact, patience_tries=tries
     ):
         if chunk.log_anew:
             yield b""

@@ -30,6 +30,11 @@ def tell(findings: Iterable[Finding]) -> None:
         say(told(finding, paint_for(sys.stderr)), "")
 
 
+def tell_contact(reason: str | None) -> None:
+    """Contact is lost, for that reason; None: it is back."""
+    say(f"contact lost: {reason}; trying again" if reason else "contact restored")
+
+
 def data(value: object) -> None:
     """One JSON document; of a file's name that is no UTF-8, what is none is spelled out."""
     try:

@@ -8,7 +8,7 @@ import time
 
 import click
 
-from srpo_manifest.cli.output import data, say
+from srpo_manifest.cli.output import data, say, tell_contact
 from srpo_manifest.cli.status import told
 from srpo_manifest.cli.view import View
 from srpo_manifest.engine import records
@@ -93,13 +93,10 @@ def _watch(contact: Contact) -> None:
     """Tell what the end waits for, until it is there. Interrupting this takes nothing back."""
     run, view, is_asked, is_told = contact.record.id, View(), False, False
 
-    def lost(reason: str | None) -> None:
-        say(f"contact lost: {reason}; trying again" if reason else "contact restored")
-
     say(f"stopping {run}")
     begun = time.monotonic()
     try:
-        for chunk in contact.chunks(wait_seconds=TAKEN_SECONDS, lost=lost):
+        for chunk in contact.chunks(wait_seconds=TAKEN_SECONDS, lost=tell_contact):
             for event in chunk.events:
                 is_asked = is_asked or event["event"] == "stop.asked" or event.get("phase") in ("ending", "digests")
                 if is_asked and event["event"] in _TOLD:

@@ -7,7 +7,7 @@ import time
 
 import click
 
-from srpo_manifest.cli.output import data, say
+from srpo_manifest.cli.output import data, tell_contact
 from srpo_manifest.engine import records
 from srpo_manifest.engine.contact import Contact
 from srpo_manifest.errors import LaunchError
@@ -24,7 +24,7 @@ def command(*, run: str, timeout_seconds: float | None, as_json: bool) -> int:
     status = contact.remembered()
     if status is None:
         wait = 20.0 if timeout_seconds is None else min(20.0, max(0.0, timeout_seconds))
-        for chunk in contact.chunks(wait_seconds=wait, lost=_tell_contact, until=until):
+        for chunk in contact.chunks(wait_seconds=wait, lost=tell_contact, until=until):
             if chunk.state == "ended":
                 break
             if time.monotonic() >= until:
@@ -35,7 +35,3 @@ def command(*, run: str, timeout_seconds: float | None, as_json: bool) -> int:
     else:
         print(f"{status.run} {status.outcome}")
     return 0 if status.outcome == "succeeded" else 1
-
-
-def _tell_contact(reason: str | None) -> None:
-    say(f"contact lost: {reason}; trying again" if reason else "contact restored")

@@ -133,11 +133,12 @@ class Contact:
         ]
         reached = [node.transport.place for node in going if node not in dict(failed)]
         if failed and reached:
-            finding = failed[0][1].findings[0]
-            raise TransportError(
+            error = failed[0][1]
+            finding = error.findings[0]
+            raise type(error)(
                 finding.code,
                 f"{listed(reached, 'and')} {'were' if reached[1:] else 'was'} asked to stop, "
-                f"{listed([node.transport.place for node, _ in failed], 'and')} not: {failed[0][1]}",
+                f"{listed([node.transport.place for node, _ in failed], 'and')} not: {error}",
                 *finding.hints,
                 f"`srpo-manifest stop {self.record.id}` asks again",
             )

@@ -135,6 +135,18 @@ def test_nothing_is_lost_or_doubled_over_two_hundred_disconnects(place, say, mon
     assert [told == happened for _, told in read.values()] == [True] * 4
 
 
+def test_an_end_is_remembered_when_it_is_told(place, say, monkeypatch):
+    """The machine may be off before anybody can ask it for more."""
+    place.write("srpo.toml", running("true"))
+    run = say("apply", "--detach").out.strip()
+    monkeypatch.setenv("SRPO_MANIFEST_HOME", str(place.home))
+    assert records.seen(run).state == "pending"
+    for chunk in Contact(records.find(run)).chunks():
+        if any(event["event"] == "run.ended" for event in chunk.events):
+            break
+    assert (records.seen(run).state, records.seen(run).outcome) == ("ended", "succeeded")
+
+
 def peak(pid: int) -> int:
     """The most memory that a process has had, in bytes."""
     (line,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))

@@ -222,3 +222,12 @@ def test_what_killed_clients_left_goes_with_the_next_record(home: Path):
     records.discard(three)
     records.discard(three)
     assert {path.name for path in home.iterdir()} == {ONE.id, TWO.id, living.name, ".v.1-1-abroad.new"}
+
+
+def test_an_end_is_not_taken_back(home: Path):
+    """A slower client saw the run before it; but who was lost may be found again."""
+    at_work = Status(format=1, run=ONE.id, state="running")
+    for outcome, kept in (("lost", "running"), ("succeeded", "ended")):
+        records.saw(ONE, Status(format=1, run=ONE.id, state="ended", outcome=outcome))
+        records.saw(ONE, at_work)
+        assert records.seen(ONE.id).state == kept

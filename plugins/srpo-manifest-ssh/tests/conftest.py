@@ -118,6 +118,11 @@ class Sshd:
             self.process.wait()
             self.process = None
 
+    def off(self) -> None:
+        """It answers nobody any more; what runs there lives on."""
+        self.cut()
+        self.stop()
+
     def count(self, pattern: str) -> int:
         return len(re.findall(pattern, self.log.read_text(), re.MULTILINE))
 
@@ -218,8 +223,7 @@ def sshd(folder: Path, logins: None) -> Iterator[Sshd]:
     found = Sshd(folder)
     found.start()
     yield found
-    found.cut()
-    found.stop()
+    found.off()
 
 
 MANIFEST = """
@@ -304,6 +308,12 @@ class Fleet(Program):
         text = GENERIC.format(command=json.dumps(words), workspace="~/far") + more
         (self.folder / "srpo.toml").write_text(text + self.tables)
 
+    def running(self) -> None:
+        """A run that goes on everywhere, and nobody is attached."""
+        self.command("sleep", "600")
+        assert self.say("apply", "--detach").status == 0
+        self.machines[0].until(lambda: self.say("status", "--json").json["state"] == "running")
+
     def node(self, index: int) -> Path:
         """Its folder of the only run."""
         (found,) = self.machines[index].home.glob(f"far/.srpo/runs/far-*/attempt-1/node-{index}")
@@ -352,8 +362,7 @@ def fleet(folder, logins):
         if run["state"] != "ended":
             found.say("stop", run["id"], "--grace", "0")
     for machine in machines:
-        machine.cut()
-        machine.stop()
+        machine.off()
 
 
 class Apart(Fleet):

@@ -170,7 +170,6 @@ def test_what_cannot_start_everywhere_starts_nowhere(fleet):
     said = fleet.say("apply")
     assert said.status == 5, said.err
     assert "on gpu-1 (exit status" in said.err
-    assert "`gpu-0` and `gpu-2` was ended" in said.err
     assert fleet.say("runs", "--json").json["runs"] == []
     for machine in (fleet.machines[0], fleet.machines[2]):
         for result in machine.home.glob("far/.srpo/runs/far-*/attempt-1/node-*/result.json"):
@@ -218,6 +217,20 @@ def test_whoever_asks_while_it_starts_ends_nothing(fleet):
     assert fleet.say("wait").status == 0, fleet.say("status").out
 
 
+def test_whoever_asks_while_it_starts_and_the_first_machine_is_gone_is_told_so(fleet):
+    """That is no bug of ours."""
+    (fleet.machines[1].home / ".bashrc").write_text(SLOW)
+    fleet.command("sleep", "600")
+    client = fleet.start("apply")
+    fleet.machines[0].until(lambda: list(fleet.machines[0].home.glob("far/.srpo/runs/far-*/attempt-1/node-0/slots")))
+    fleet.machines[0].off()
+    asked = fleet.say("status")
+    assert (asked.status, "error[host-unreachable]" in asked.err) == (5, True)
+    assert fleet.say("runs", "--refresh").status == 0
+    fleet.machines[0].start()
+    client.communicate(timeout=60)
+
+
 def test_a_client_that_is_killed_while_it_starts_leaves_nothing_that_waits(fleet):
     """What had begun is ended by the next command."""
     (fleet.machines[1].home / ".bashrc").write_text(SLOW)
@@ -246,11 +259,8 @@ def test_a_machine_out_of_reach_keeps_all_from_starting(fleet):
 
 def test_contact_with_one_is_lost_and_the_run_goes_on(fleet):
     """It is told with the node; what the others are is told as well, and a stop says whom it did not reach."""
-    fleet.command("sleep", "600")
-    assert fleet.say("apply", "--detach").status == 0
-    fleet.machines[0].until(lambda: fleet.say("status", "--json").json["state"] == "running")
-    fleet.machines[1].cut()
-    fleet.machines[1].stop()
+    fleet.running()
+    fleet.machines[1].off()
     status = fleet.say("status", "--json").json
     assert (status["state"], status["outcome"]) == ("running", None)
     assert [node["state"] for node in status["nodes"]] == ["running", None, "running"]
@@ -267,8 +277,7 @@ def test_an_end_that_was_seen_is_told_for_ever(fleet):
     fleet.command("true")
     assert fleet.say("apply").status == 0
     for number in (0, 2):
-        fleet.machines[number].cut()
-        fleet.machines[number].stop()
+        fleet.machines[number].off()
     for _ in range(2):
         (row,) = fleet.say("runs", "--refresh", "--json").json["runs"]
         assert (row["state"], row["outcome"], row["contact"]) == ("ended", "succeeded", "lost")
@@ -297,8 +306,7 @@ def test_a_machine_that_goes_after_the_success_changes_nothing(fleet, gone):
         if json.loads(line)["event"] == "run.ended":
             break
     for number in gone:
-        fleet.machines[number].cut()
-        fleet.machines[number].stop()
+        fleet.machines[number].off()
     rest, told = client.communicate(timeout=120)
     assert client.returncode == 0, told
     assert not [line for line in rest.splitlines() if json.loads(line)["event"] == "run.ended"]
@@ -324,17 +332,26 @@ def test_what_the_machines_do_after_the_end_is_told_of_each(fleet):
 
 def test_whoever_waits_hears_that_contact_is_lost(fleet):
     """And waits no longer than he wants to."""
-    fleet.command("sleep", "600")
-    assert fleet.say("apply", "--detach").status == 0
-    fleet.machines[0].until(lambda: fleet.say("status", "--json").json["state"] == "running")
-    fleet.machines[0].cut()
-    fleet.machines[0].stop()
+    fleet.running()
+    fleet.machines[0].off()
     said = fleet.say("wait", "--timeout", "8")
     assert said.status == 5
     assert "contact lost: `gpu-0` does not answer" in said.err
     assert "error[contact-lost]" in said.err
     told = fleet.say("status")
     assert (told.status, "as it was seen last:" in told.out, "gpu-2  running" in told.out) == (5, True, True)
+
+
+def test_whoever_waits_for_the_others_waits_no_longer_than_he_wants_to(fleet):
+    """The first one has ended, and how another one did nobody can tell."""
+    fleet.command("bash", "-c", "sleep 4; exit 7")
+    assert fleet.say("apply", "--detach").status == 0
+    fleet.machines[1].off()
+    said = fleet.say("wait", "--timeout", "9")
+    assert said.status == 5
+    assert (
+        "error[contact-lost]: the first node has ended, and no contact with `gpu-1` tells how it is there" in said.err
+    )
 
 
 def test_a_client_that_is_killed_is_not_missed(fleet):
@@ -351,11 +368,8 @@ def test_a_client_that_is_killed_is_not_missed(fleet):
 
 def test_a_stop_reaches_all_but_the_one_that_is_away(fleet):
     """Even where that is the first one, of which nothing can be known."""
-    fleet.command("sleep", "600")
-    assert fleet.say("apply", "--detach").status == 0
-    fleet.machines[0].until(lambda: fleet.say("status", "--json").json["state"] == "running")
-    fleet.machines[0].cut()
-    fleet.machines[0].stop()
+    fleet.running()
+    fleet.machines[0].off()
     said = fleet.say("stop")
     assert (said.status, "`gpu-0` does not answer" in said.err) == (5, True)
     for number in (1, 2):
@@ -367,9 +381,7 @@ def test_a_stop_reaches_all_but_the_one_that_is_away(fleet):
 
 def test_a_node_whose_folder_is_gone_is_lost_once_nothing_else_goes_on(fleet):
     """A disk may come back, so it ends nobody by itself; but nobody waits for it either."""
-    fleet.command("sleep", "600")
-    assert fleet.say("apply", "--detach").status == 0
-    fleet.machines[0].until(lambda: fleet.say("status", "--json").json["state"] == "running")
+    fleet.running()
     shutil.rmtree(fleet.node(1).parents[1])
     status = fleet.say("status", "--json").json
     assert (status["state"], status["nodes"][1]["state"]) == ("running", None)
@@ -397,8 +409,7 @@ def test_one_machine_that_is_away_hides_nothing_of_the_others(fleet):
     """Neither logs, nor what comes home, nor what can be pruned; and it is told."""
     fleet.command("bash", "-c", 'echo "I am $SRPO_RUN_INDEX"')
     assert fleet.say("apply").status == 0
-    fleet.machines[1].cut()
-    fleet.machines[1].stop()
+    fleet.machines[1].off()
     logs = fleet.say("logs")
     assert (logs.status, "gpu-1" in logs.err) == (5, True)
     assert "[gpu-0] I am 0" in logs.out

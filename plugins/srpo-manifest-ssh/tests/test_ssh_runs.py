@@ -84,8 +84,7 @@ def test_a_machine_that_is_out_of_reach_is_no_outcome(desk):
     desk.command("sleep", "600")
     assert desk.say("apply", "--detach").status == 0
     desk.sshd.until(lambda: desk.say("status", "--json").json["state"] == "running")
-    desk.sshd.cut()
-    desk.sshd.stop()
+    desk.sshd.off()
     said = desk.say("status", "--json")
     assert (said.json["state"], said.json["outcome"], said.json["contact"]) == ("running", None, "lost")
     assert said.status == 5
@@ -241,8 +240,7 @@ def test_a_machine_that_goes_off_with_the_end_has_told_it(desk):
     for line in client.stdout:
         if json.loads(line)["event"] == "run.ended":
             break
-    desk.sshd.cut()
-    desk.sshd.stop()
+    desk.sshd.off()
     _, told = client.communicate(timeout=120)
     assert client.returncode == 0, told
     status = desk.say("status", "--json").json

@@ -5,12 +5,13 @@ Both sides prove that they know the run's token, which never travels: the first 
 `{"outcome", "reason"}`; the first one says `{"end": REASON}` to those that would wait for ever. Both are answered by
 `{"heard": true}`, which goes a step later: the supervisor has written down by then what was heard. A node that is asked to
 stop says `{"asked": REASON}` before anything else: the first one may be saving what all are needed for, and says `end` when
-its own trainer is told to, or at once `{"go": true}` where that has ended. Nothing here waits or raises: a supervisor calls `look` at each of its steps. A connection that
-breaks means only that, and is made again.
+its own trainer is told to, or at once `{"go": true}` where that has ended. Nothing here waits or raises: a supervisor calls
+`look` at each of its steps. A connection that breaks means only that, and is made again.
 """
 
 from __future__ import annotations
 
+import abc
 import hmac
 import json
 import math
@@ -42,7 +43,7 @@ LEAVE_SECONDS = 300.0
 """So long an ended node tries to be heard; it may say `leave_seconds`."""
 
 
-class Peer:
+class Peer(abc.ABC):
     """A node's part. *told* is `peers.json`: `nodes`, `chief`, `port`, `token` and the node's own `place`."""
 
     def __init__(self, told: Record) -> None:
@@ -71,9 +72,9 @@ class Peer:
         self._again = 0.0
 
     @property
+    @abc.abstractmethod
     def may_leave(self) -> bool:
         """Whether all know of this node's end who have to."""
-        raise NotImplementedError
 
     def look(self) -> None:
         """Hear the others, and tell them."""
@@ -83,28 +84,29 @@ class Peer:
         except Exception as error:
             self.fault = f"{type(error).__name__}: {error}"
 
+    @abc.abstractmethod
     def step(self) -> None:
         """The work of a look."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def part(self, outcome: str, reason: str) -> None:
         """This node has ended, or is being ended: it is told once."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def hurry(self) -> None:
         """Whoever has to be told is told at the next look."""
 
+    @abc.abstractmethod
     def missing(self) -> list[str]:
         """Nodes that have not been heard of for long."""
-        raise NotImplementedError
 
-    def waits_for_first(self, reason: str) -> bool:  # noqa: ARG002 - it waits for nobody
+    @abc.abstractmethod
+    def waits_for_first(self, reason: str) -> bool:
         """Whether a stop for *reason* has to wait until the first node tells its trainer, too. It is told of the stop."""
-        return False
 
+    @abc.abstractmethod
     def close(self) -> None:
         """Nothing more is heard or told."""
-        raise NotImplementedError
 
     def is_time(self) -> bool:
         """Whether to try again."""
@@ -113,7 +115,7 @@ class Peer:
         self._again = time.monotonic() + AGAIN_SECONDS
         return True
 
-    def is_done_with(self, node: int) -> None:
+    def settle(self, node: int) -> None:
         """It need not be told any more."""
         self.done_with = sorted({*self.done_with, node})
 
@@ -193,6 +195,10 @@ class Chief(Peer):
         if self._parting and self.is_needed:
             self._parting = (0.0, self._parting[1])
 
+    def waits_for_first(self, reason: str) -> bool:  # noqa: ARG002 - whatever it is for
+        """It is that one."""
+        return False
+
     def close(self) -> None:
         """Whoever comes now finds nobody."""
         for one in (*self._lines, self._server):
@@ -247,7 +253,7 @@ class Chief(Peer):
 
     def _note(self, node: int) -> None:
         self._due.pop(node, None)
-        self.is_done_with(node)
+        self.settle(node)
 
 
 class Other(Peer):
@@ -276,7 +282,7 @@ class Other(Peer):
             # it may take its time: a refusal is met where the line is read
             self._line.connection.connect_ex(self.address)
         if self._has_answered and not self._may_be_there:
-            self.is_done_with(0)
+            self.settle(0)
         line = self._line
         if line is None:
             return
@@ -295,8 +301,7 @@ class Other(Peer):
 
     def missing(self) -> list[str]:
         """The first one, as long as it is needed."""
-        is_there = self._line is not None and self._line.is_sealed
-        return [] if is_there or self.why or self.done_with or time.monotonic() <= self._due else ["node 0"]
+        return [] if self._is_there or self.why or self.done_with or time.monotonic() <= self._due else ["node 0"]
 
     def waits_for_first(self, reason: str) -> bool:
         """Until it says so; not where there has been no connection for a while."""
@@ -313,16 +318,23 @@ class Other(Peer):
             self._end = {"outcome": outcome, "reason": reason}
             self._tell(self._end)
 
+    def hurry(self) -> None:
+        """It has been told."""
+
     def close(self) -> None:
         """The first node learns nothing from that."""
         if self._line:
             self._line.close()
 
     @property
+    def _is_there(self) -> bool:
+        """Whether the first node is at the other end."""
+        return self._line is not None and self._line.is_sealed
+
+    @property
     def _may_be_there(self) -> bool:
-        """Whether the first node is, or may be in a moment."""
-        is_there = self._line is not None and self._line.is_sealed
-        return is_there or time.monotonic() - self._alone_since < RETURN_SECONDS
+        """Whether it is, or may be in a moment."""
+        return self._is_there or time.monotonic() - self._alone_since < RETURN_SECONDS
 
     def _tell(self, told: Optional[Record]) -> None:
         """Now, if there is a connection; a new one tells it by itself."""
@@ -344,7 +356,7 @@ class Other(Peer):
         elif told.get("end"):
             self.why, self._owes = self.why or str(told["end"]), True
         elif told.get("heard"):
-            self.is_done_with(0)
+            self.settle(0)
         else:
             self._may_go |= bool(told.get("go"))
 
