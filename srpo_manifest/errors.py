@@ -79,6 +79,14 @@ class StalePlan(PlanRefused):
     """The saved plan rests on facts that no longer hold."""
 
 
+class NameTaken(PlanRefused):
+    """A run of this name was quicker on the target; *run* is its id, empty where the target did not tell it."""
+
+    def __init__(self, findings: tuple[Finding, ...], run: str) -> None:
+        super().__init__(findings)
+        self.run = run
+
+
 class TransportError(SrpoManifestError):
     """A place or a program could not be reached."""
 

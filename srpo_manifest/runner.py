@@ -233,7 +233,7 @@ class Runner:
                 with held(records.coming(run), code="launch-busy", patience_seconds=1.0):
                     ranks = meeting.meet(several, chief=chief, port=decision.planned.port)
                     rollout.roll_out(
-                        stream, folder, values, several, ranks, launcher, dry_run=dry_run, given_up=given_up
+                        stream, run, folder, values, several, ranks, launcher, dry_run=dry_run, given_up=given_up
                     )
                     records.saw(record, pending)
                     forget(records.coming(run))

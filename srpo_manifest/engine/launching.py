@@ -13,7 +13,7 @@ from srpo_manifest.bundling.quoting import shell
 from srpo_manifest.bundling.render import render, secrets
 from srpo_manifest.engine.files import beside
 from srpo_manifest.engine.packing import LAST
-from srpo_manifest.errors import LaunchError, ManifestError, PlanRefused, TransportError
+from srpo_manifest.errors import LaunchError, ManifestError, NameTaken, TransportError
 from srpo_manifest.finding import Finding
 from srpo_manifest.planning import handover
 from srpo_manifest.planning.anchors import RUNS_FOLDER
@@ -31,6 +31,7 @@ from srpo_manifest.wording import ticked
 LAUNCH_SECONDS = 600.0
 _REFUSED = re.compile(r"^error\[([a-z-]+)\]: (.*)\nhint: (.*)$", re.MULTILINE)
 _OTHERS = ("already-running", "run-lives")
+_RUN = re.compile(r"run `([^`]+)`")
 FALLBACK = ("supervise.sh", *(f"bash/{part}.sh" for part in ("answers", "artifacts", "folder", "texts")))
 """The supervisor for a target without Python."""
 _RUNTIME = resources.files("srpo_manifest.bundling").joinpath("runtime")
@@ -120,8 +121,8 @@ def launch(
     """Send a bundle's tar and start it, as one of several nodes where *rank* says so. When it returns, the supervisor on the target has it, durably.
 
     Once *given_up* says so, no more is sent: what arrives cut off is not started.
-    Raises: LaunchError `launch-failed` when the target says no, `launch-given-up` when the bundle was not sent to its
-    end, or `launch-unsure` when contact broke before the answer.
+    Raises: NameTaken where another run was quicker; LaunchError `launch-failed` when the target says no,
+    `launch-given-up` when the bundle was not sent to its end, or `launch-unsure` when contact broke before the answer.
     """
     cut = False
 
@@ -156,13 +157,15 @@ def launch(
         raise _refusal(answer, transport.place)
 
 
-def _refusal(answer: Answer, place: str) -> LaunchError | PlanRefused:
+def _refusal(answer: Answer, place: str) -> LaunchError | NameTaken:
     """What the target says, by its own code where it has one."""
     said = answer.error.decode("utf-8", "replace").strip()
     if found := _REFUSED.search(said):
         code, message, hint = found.groups()
         if code in _OTHERS:  # somebody was quicker: what was planned does not hold any more
-            return PlanRefused((Finding(code=code, level="deny", message=message, hints=(hint,)),))
+            other = _RUN.search(message)
+            finding = Finding(code=code, level="deny", message=message, hints=(hint,))
+            return NameTaken((finding,), run=other[1] if other else "")
         return LaunchError(code, message, hint)
     if "No space left on device" in said:
         return LaunchError("disk-full", f"the bundle has no room in the workspace on {place}", "free some room there")

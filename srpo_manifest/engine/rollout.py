@@ -11,7 +11,7 @@ from pathlib import Path
 
 from srpo_manifest.engine.launching import launch
 from srpo_manifest.engine.several import at_once
-from srpo_manifest.errors import LaunchError, PlanRefused, PluginError, SrpoManifestError
+from srpo_manifest.errors import LaunchError, NameTaken, PlanRefused, PluginError, SrpoManifestError
 from srpo_manifest.finding import Finding
 from srpo_manifest.ports.launcher import Launcher
 from srpo_manifest.ports.transport import Transport
@@ -21,10 +21,12 @@ from srpo_manifest.wording import listed
 _CHUNK = 1 << 20
 _ASK_SECONDS = 60.0
 _END_SECONDS = 60.0
+_AGAIN_SECONDS = 1.0
 
 
 def roll_out(
     tar: Iterator[bytes],
+    run: str,
     folder: str,
     values: Mapping[str, str],
     machines: Sequence[Transport],
@@ -36,26 +38,42 @@ def roll_out(
 ) -> None:
     """Start every node; where one cannot be, those that were are ended again.
 
+    Of two that start at once, and keep machines from each other, the one whose id is the smaller waits until the other
+    one has left.
+
     Raises: LaunchError with the code of what kept the first one; PlanRefused where another run was quicker;
     LaunchError `launch-unsure` where a node may go on.
     """
     broken = threading.Event()
+    kept_out: set[int] = set()
 
     def start(machine: Transport, rank: Rank, spool: Path) -> None:
-        try:
-            launch(
-                _chunks(spool),
-                folder,
-                dict(values),
-                machine,
-                launcher,
-                dry_run=dry_run,
-                rank=rank,
-                given_up=lambda: broken.is_set() or given_up(),
-            )
-        except BaseException:
-            broken.set()
-            raise
+        until = None
+        while True:
+            try:
+                launch(
+                    _chunks(spool),
+                    folder,
+                    dict(values),
+                    machine,
+                    launcher,
+                    dry_run=dry_run,
+                    rank=rank,
+                    given_up=lambda: broken.is_set() or given_up(),
+                )
+            except NameTaken as taken:
+                kept_out.add(rank.index)
+                until = until or time.monotonic() + _END_SECONDS
+                is_ours = run < taken.run and len(kept_out) < len(machines) and time.monotonic() < until
+                if not is_ours or broken.wait(_AGAIN_SECONDS):
+                    broken.set()
+                    raise
+            except BaseException:
+                broken.set()
+                raise
+            else:
+                kept_out.discard(rank.index)
+                return
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         spool = Path(scratch, "bundle.tar")
@@ -74,7 +92,7 @@ def roll_out(
         for rank, answer in zip(ranks, answers, strict=True)
         if not isinstance(answer, SrpoManifestError) or _may_have_begun(answer)
     ]
-    at, fault = min(faults, key=lambda one: one[1].code in ("launch-given-up", "launch-unsure"))
+    at, fault = min(faults, key=lambda one: _rank_of_cause(one[1]))
     told = str(fault) if fault.code == "launch-given-up" or at.place in str(fault) else f"{at.place}: {fault}"
     ends = at_once(
         [partial(_end, machines[node], node, folder, launcher, f"{at.place} was not started") for node in begun]
@@ -93,6 +111,11 @@ def roll_out(
     if isinstance(fault, PlanRefused):
         raise PlanRefused((Finding(code=fault.code, level="deny", message=told, hints=fault.findings[0].hints),))
     raise LaunchError(fault.code, told, *fault.findings[0].hints)
+
+
+def _rank_of_cause(error: SrpoManifestError) -> tuple[bool, str]:
+    """What a machine says of itself tells more than that it was given up; of the runs in the way, the first one stays."""
+    return error.code in ("launch-given-up", "launch-unsure"), error.run if isinstance(error, NameTaken) else ""
 
 
 def _may_have_begun(error: SrpoManifestError) -> bool:

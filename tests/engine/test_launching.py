@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from srpo_manifest.engine.launching import _refusal
-from srpo_manifest.errors import LaunchError, PlanRefused, SrpoManifestError
+from srpo_manifest.errors import LaunchError, NameTaken, SrpoManifestError
 from srpo_manifest.ports.probes import Answer
 
 BUSY = b"noise\nerror[already-running]: run `a-1` of this name has not ended\nhint: attach to it, or stop it\n"
@@ -14,7 +14,7 @@ BUSY = b"noise\nerror[already-running]: run `a-1` of this name has not ended\nhi
 @pytest.mark.parametrize(
     ("said", "kind", "code", "message", "hint"),
     [
-        (BUSY, PlanRefused, "already-running", "run `a-1` of this name has not ended", "attach to it, or stop it"),
+        (BUSY, NameTaken, "already-running", "run `a-1` of this name has not ended", "attach to it, or stop it"),
         (b"error[python-missing]: no Python\nhint: install one\n", LaunchError, "python-missing", "no Python", "install one"),
         (b"tar: a: Cannot write: No space left on device\n", LaunchError, "disk-full", "the bundle has no room", "free some room"),
         (b"bash: oops\n", LaunchError, "launch-failed", "(exit status 9): bash: oops", "mend what it says"),
@@ -25,6 +25,7 @@ def test_a_refusal_keeps_its_own_code(said: bytes, kind: type[SrpoManifestError]
     """Who was too late is refused as if the plan had known; what the target words is not worded again."""
     error = _refusal(Answer(status=9, output=b"", error=said), "this machine")
     assert type(error) is kind
+    assert getattr(error, "run", "a-1") == "a-1"
     (finding,) = error.findings
     assert finding.code == code
     assert message in finding.message

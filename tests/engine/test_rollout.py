@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from srpo_manifest.engine.rollout import roll_out
-from srpo_manifest.errors import LaunchError, PluginError, SrpoManifestError, TransportError
+from srpo_manifest.errors import LaunchError, PlanRefused, PluginError, SrpoManifestError, TransportError
 from srpo_manifest.piped import PipedTransport
 from srpo_manifest.ports.direct import DirectLauncher
+from srpo_manifest.ports.probes import Answer
 from srpo_manifest.values.run import Rank
 
 STATUS = """[ -e {folder}/began-{node} ] || exit 66
@@ -79,6 +80,21 @@ class Refusing(PipedTransport):
         raise TransportError("host-unreachable", "it is away")
 
 
+class Contested(PipedTransport):
+    """A run of this name is there; *left* is set once it has gone."""
+
+    def __init__(self, place: str, other: str, left: threading.Event | None = None) -> None:
+        super().__init__(place=place)
+        self.other, self.left, self.asked = other, left or threading.Event(), threading.Event()
+
+    def exec(self, script, data=(), *, timeout_seconds):
+        if self.left.is_set() or "touch" not in script:
+            return super().exec(script, data, timeout_seconds=timeout_seconds)
+        self.asked.set()
+        said = f"error[already-running]: run `{self.other}` of this name has not ended\nhint: attach to it\n"
+        return Answer(status=75, output=b"", error=said.encode())
+
+
 def a_tar() -> Iterator[bytes]:
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as tar:
@@ -96,7 +112,7 @@ def test_what_may_have_begun_is_ended(tmp_path: Path, error: SrpoManifestError):
     machines = [PipedTransport(place="gpu-0"), Broken(error)]
     ranks = [Rank(index=index, chief="127.0.0.1", port=1) for index in range(2)]
     with pytest.raises(LaunchError, match=r"gpu-1\b.*it broke.*; what was started on .*`gpu-1` was ended"):
-        roll_out(a_tar(), str(run), {}, machines, ranks, Files(), dry_run=False, given_up=lambda: False)
+        roll_out(a_tar(), "r", str(run), {}, machines, ranks, Files(), dry_run=False, given_up=lambda: False)
     assert {path.name for path in run.glob("*-1")} == {"began-1", "stopped-1"}
     assert (run / "began-0").exists() == (run / "stopped-0").exists()
 
@@ -106,5 +122,50 @@ def test_what_is_not_needed_any_more_is_not_sent(tmp_path: Path):
     go, run = threading.Event(), tmp_path / ".srpo/runs/r"
     ranks = [Rank(index=index, chief="127.0.0.1", port=1) for index in range(2)]
     with pytest.raises(LaunchError, match="gpu-0"):
-        roll_out(a_tar(), str(run), {}, [Refusing(go), Slow(go)], ranks, Files(), dry_run=False, given_up=lambda: False)
+        roll_out(
+            a_tar(), "r", str(run), {}, [Refusing(go), Slow(go)], ranks, Files(), dry_run=False, given_up=lambda: False
+        )
     assert not (run / "began-1").exists()
+
+
+def meet(tmp_path: Path, *contested: PipedTransport, run: str = "r-2") -> Path:
+    """Start *run* on a free machine and on the contested ones. Returns: its folder."""
+    folder = tmp_path / ".srpo/runs" / run
+    machines = [PipedTransport(place="gpu-0"), *contested]
+    ranks = [Rank(index=index, chief="127.0.0.1", port=1) for index in range(len(machines))]
+    roll_out(a_tar(), run, str(folder), {}, machines, ranks, Files(), dry_run=False, given_up=lambda: False)
+    return folder
+
+
+def test_whoever_began_first_waits_until_the_other_one_has_left(tmp_path: Path):
+    """Both hold a machine that the other one wants: one of them has to go on."""
+    machine = Contested("gpu-1", other="r-3")
+
+    def leave() -> None:
+        assert machine.asked.wait(30)
+        machine.left.set()
+
+    threading.Thread(target=leave).start()
+    run = meet(tmp_path, machine)
+    assert {path.name for path in run.glob("began-*")} == {"began-0", "began-1"}
+    assert not list(run.glob("stopped-*"))
+
+
+def test_whoever_began_later_leaves_at_once(tmp_path: Path):
+    """Also where it waits on another machine for one that began later still."""
+    with pytest.raises(PlanRefused, match=r"gpu-[12]: run `r-1` of this name has not ended"):
+        meet(tmp_path, Contested("gpu-1", other="r-3"), Contested("gpu-2", other="r-1"))
+    run = tmp_path / ".srpo/runs/r-2"
+    assert (run / "began-0").exists() == (run / "stopped-0").exists()
+    assert not list(run.glob("began-[12]"))
+
+
+def test_whoever_has_no_machine_waits_for_none(tmp_path: Path):
+    """The other one has them all, and stays."""
+    left = threading.Event()
+    machines = [Contested(f"gpu-{number}", "r-3", left) for number in range(2)]
+    ranks = [Rank(index=index, chief="127.0.0.1", port=1) for index in range(2)]
+    with pytest.raises(PlanRefused, match=r"run `r-3` of this name has not ended$"):
+        roll_out(
+            a_tar(), "r-2", str(tmp_path / "r-2"), {}, machines, ranks, Files(), dry_run=False, given_up=lambda: False
+        )

@@ -21,6 +21,11 @@ def outcomes(status):
     return [node["outcome"] for node in status["nodes"]]
 
 
+def nodes_on(machine):
+    """Folders of all nodes that were ever started there."""
+    return list(machine.home.glob("far/.srpo/runs/far-*/attempt-1/node-*"))
+
+
 def test_the_demo_trains_on_three_machines(fleet):
     """Each rank on its own, at one meeting point; the first one's artifacts end it, and the others with it."""
     fleet.demo()
@@ -172,25 +177,50 @@ def test_what_cannot_start_everywhere_starts_nowhere(fleet):
     assert "on gpu-1 (exit status" in said.err
     assert fleet.say("runs", "--json").json["runs"] == []
     for machine in (fleet.machines[0], fleet.machines[2]):
-        for result in machine.home.glob("far/.srpo/runs/far-*/attempt-1/node-*/result.json"):
-            assert json.loads(result.read_text())["outcome"] in ("stopped", "failed")
-        assert not [
-            run
-            for run in machine.home.glob("far/.srpo/runs/far-*/attempt-1/node-*")
-            if not (run / "result.json").exists()
-        ]
+        for node in nodes_on(machine):
+            assert json.loads((node / "result.json").read_text())["outcome"] in ("stopped", "failed")
 
 
-def test_of_two_that_start_at_once_one_does(fleet):
-    """The other one is refused, as where it had looked a moment later, and leaves nothing."""
+def test_of_those_that_start_at_once_one_does(fleet):
+    """The others are refused, as where they had looked a moment later, and leave nothing."""
     fleet.command("sleep", "600")
-    both = [fleet.start("apply", "--detach") for _ in range(2)]
-    said = [one.communicate(timeout=60) for one in both]
-    assert sorted(one.returncode for one in both) == [0, 4], said
+    clients = [fleet.start("apply", "--detach") for _ in range(3)]
+    said = [one.communicate(timeout=60) for one in clients]
+    assert sorted(one.returncode for one in clients) == [0, 4, 4], said
     assert "error[already-running]" in "".join(err for _, err in said)
     (run,) = fleet.say("runs", "--json").json["runs"]
-    for number in range(3):
-        assert run["id"] in str(fleet.node(number))
+    assert [node["state"] for node in fleet.say("status", "--json").json["nodes"]] == ["running"] * 3
+    for machine in fleet.machines:
+        left = [node for node in nodes_on(machine) if not (node / "result.json").exists()]
+        assert [node.parts[-3] for node in left] == [run["id"]]
+
+
+PASSING = """#!/bin/sh
+case $* in *.new/bundle)
+  came=${{2##*/.}} && echo "${{came%%.*}}" >>"$HOME/came"
+  while [ "$(sort -u "$HOME/came" | wc -l)" -lt 2 ]; do sleep 0.05; done
+  [ "${{came%%.*}}" = "$(sort {order} "$HOME/came" | head -n 1)" ] || sleep 3;;
+esac
+exec {mkdir} "$@"
+"""
+
+
+def test_two_that_keep_machines_from_each_other(fleet):
+    """One has the first machine, the other one the last: who began first waits, and goes on; the other one leaves."""
+    for machine, order in zip(fleet.machines, ("-u", "-u", "-ur"), strict=True):
+        passing = machine.home / "bin/mkdir"
+        passing.parent.mkdir()
+        passing.write_text(PASSING.format(order=order, mkdir=shutil.which("mkdir")))
+        passing.chmod(0o755)
+        (machine.home / ".bashrc").write_text("PATH=$HOME/bin:$PATH\n")
+    fleet.command("sleep", "600")
+    clients = [fleet.start("apply", "--detach") for _ in range(2)]
+    said = [one.communicate(timeout=120) for one in clients]
+    assert sorted(one.returncode for one in clients) == [0, 4], said
+    assert len(nodes_on(fleet.machines[2])) == 2, "they did not meet"
+    (run,) = fleet.say("runs", "--json").json["runs"]
+    assert run["id"] == min(node.parts[-3] for node in nodes_on(fleet.machines[2]))
+    assert [node["state"] for node in fleet.say("status", "--json").json["nodes"]] == ["running"] * 3
 
 
 SLOW = "sleep 4\n"

@@ -81,8 +81,11 @@ case $id in
   [.-]* | *[!A-Za-z0-9._-]*) refuse 2 run-id "\`$id\` is no run id" "use letters, digits, \`.\`, \`_\` and \`-\`" ;;
 esac
 run=$workspace/.srpo/runs/$id
-(umask 077 && mkdir -p -- "$run" && chmod 700 -- "$run" && printf 'exec %s "$@"\n' "$supervisor" >"$run/supervisor" &&
-  { [ -z "$python" ] || printf '%s\n' "$python" >"$run/python"; }) ||
+put() { # NAME TEXT: whole at every moment, as machines that share the folder read it meanwhile
+  printf '%s\n' "$2" >"$run/$1.$HOSTNAME.$$" && mv -f -- "$run/$1.$HOSTNAME.$$" "$run/$1"
+}
+(umask 077 && mkdir -p -- "$run" && chmod 700 -- "$run" && put supervisor "exec $supervisor \"\$@\"" &&
+  { [ -z "$python" ] || put python "$python"; }) ||
   refuse 73 run-unwritable "the run's folder \`$run\` could not be made" 'choose a workspace that can be written to'
 if ! [ "$here" -ef "$run/bundle" ]; then
   [ ! -e "$run/bundle" ] || refuse 73 run-used "run \`$id\` has another bundle" "leave \`--run-id\` out, or choose a new one"

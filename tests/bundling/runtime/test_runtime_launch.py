@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from bundles import Run
 
 from .conftest import RUNTIME
 
@@ -156,6 +157,23 @@ def test_a_run_is_launched_once(bundle):
     assert (refused.returncode, refused.stderr.split(":")[0]) == (73, "error[run-used]")
     copied = bundle.launch("--detach", "--run-id", "twice")
     assert (copied.returncode, copied.stderr.split(":")[0]) == (73, "error[run-used]")
+
+
+def test_machines_that_share_a_run_find_its_files_whole(bundle):
+    """Read while another one writes it, an emptied file would start nothing, and call that done."""
+    run = bundle.start("forever", flags=("--run-id", "shared"))
+    shared = run.node.parents[1]
+    with (shared / "supervisor").open() as supervisor, (shared / "python").open() as python:
+        other = ["bash", shared / "bundle/launch.sh", "--detach", "--run-id", "shared", "--node", "1"]
+        subprocess.run(other, check=True)
+        for held in (supervisor, python):
+            assert held.read() == Path(held.name).read_text()
+            assert not os.path.samestat(os.fstat(held.fileno()), Path(held.name).stat()), "it was written over"
+    second = Run(shared / "attempt-1/node-1", bundle.supervise)
+    for one in (run, second):
+        one.stop()
+        one.end()
+    assert {path.name for path in shared.iterdir()} == {"attempt-1", "bundle", "python", "supervisor"}
 
 
 def test_no_python_is_said_so(bundle):
