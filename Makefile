@@ -12,7 +12,7 @@ demo: .venv/core
 	$(BIN)/srpo-manifest apply --again manifests/demo.toml
 
 test: .venv/dev
-	$(BIN)/python -m pytest -q -n auto -m "not slow"
+	$(BIN)/python -m pytest -q -n auto -m "not slow and not several"
 
 check: lint parts test
 	$(BIN)/python -m pytest -q -m slow

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.several
 TORCHRUN = Path(__file__).parents[3] / ".venv/torch-env/bin/torchrun"
 WORKER = """
 import os, torch, torch.distributed as dist

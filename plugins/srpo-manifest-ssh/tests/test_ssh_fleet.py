@@ -14,6 +14,7 @@ import pytest
 
 from srpo_manifest.testing import Program
 
+pytestmark = pytest.mark.several
 MANY = 64
 
 
