@@ -26,6 +26,8 @@ def run(arguments: list[str]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except KeyboardInterrupt:
+        # Passing through an `exec` of text, as where a class is made, it has Python end by SIGINT, unless another one follows.
+        exec("")  # noqa: S102
         return INTERRUPTED
     except BrokenPipeError:
         # Who read our output has gone; Python would complain once more at exit.

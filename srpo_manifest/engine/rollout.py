@@ -64,8 +64,8 @@ def roll_out(
             except NameTaken as taken:
                 kept_out.add(rank.index)
                 until = until or time.monotonic() + _END_SECONDS
-                is_ours = run < taken.run and len(kept_out) < len(machines) and time.monotonic() < until
-                if not is_ours or broken.wait(_AGAIN_SECONDS):
+                waits = run < taken.run and len(kept_out) < len(machines) and time.monotonic() < until
+                if not waits or broken.wait(_AGAIN_SECONDS):
                     broken.set()
                     raise
             except BaseException:

@@ -128,6 +128,13 @@ def test_a_stage_plugin_has_its_say(place, install, say):
     assert [step["provider"] for step in plan["steps"] if step["id"] == "tell"] == ["notify"]
 
 
+def test_a_stop_is_told_by_its_status_whatever_was_going_on(place, install, say):
+    """Here text that a library makes a class of: Python would rather end itself by SIGINT."""
+    install("asked", "exec('import os, signal; os.kill(os.getpid(), signal.SIGTERM); os.getpid()')")
+    manifest(place, "asked")
+    assert say("apply").status == 130
+
+
 def test_a_plan_does_not_depend_on_what_else_is_installed(place, install, say):
     """Only what the manifest names is loaded."""
     manifest(place)

@@ -198,9 +198,11 @@ def test_of_those_that_start_at_once_one_does(fleet):
 
 PASSING = """#!/bin/sh
 case $* in *.new/bundle)
-  came=${{2##*/.}} && echo "${{came%%.*}}" >>"$HOME/came"
+  run=${{2##*/.}} run=${{run%%.*}}
+  echo "$run" >>"$HOME/came"
   while [ "$(sort -u "$HOME/came" | wc -l)" -lt 2 ]; do sleep 0.05; done
-  [ "${{came%%.*}}" = "$(sort {order} "$HOME/came" | head -n 1)" ] || sleep 3;;
+  first=$(sort {order} "$HOME/came" | head -n 1)
+  until [ "$first" = "$run" ] || [ -e "$HOME/far/.srpo/runs/$first"/attempt-1/node-*/slots ]; do sleep 0.05; done;;
 esac
 exec {mkdir} "$@"
 """
