@@ -95,7 +95,7 @@ def test_the_signature_of_the_dead_is_not_believed(supervise, tmp_path: Path):
 def test_a_launch_does_not_wait_for_ever(bundle, supervise, monkeypatch, tmp_path: Path):
     """It is refused with the holder's name, and what to do."""
     holder = holding(tmp_path / "gate")
-    monkeypatch.setattr(supervise, "GATE_SECONDS", 0.1)
+    monkeypatch.setattr("supervising.launching.GATE_SECONDS", 0.1)
     lock = os.open(tmp_path / "gate", os.O_RDWR)
     with pytest.raises(supervise.Refused) as caught:
         supervise.take_gate(lock, str(tmp_path / "gate"))
