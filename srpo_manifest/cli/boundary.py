@@ -26,7 +26,7 @@ def run(arguments: list[str]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except KeyboardInterrupt:
-        # Passing through an `exec` of text, as where a class is made, it has Python end by SIGINT, unless another one follows.
+        # Where it passed through an `exec` of text (a library makes a class), `python -m` ends by SIGINT unless another `exec` follows.
         exec("")  # noqa: S102
         return INTERRUPTED
     except BrokenPipeError:

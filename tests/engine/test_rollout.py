@@ -83,14 +83,15 @@ class Refusing(PipedTransport):
 class Contested(PipedTransport):
     """A run of this name is there; *left* is set once it has gone."""
 
-    def __init__(self, place: str, other: str, left: threading.Event | None = None) -> None:
+    def __init__(self, place: str, other: str) -> None:
         super().__init__(place=place)
-        self.other, self.left, self.asked = other, left or threading.Event(), threading.Event()
+        self.other, self.left, self.asked, self.refused = other, threading.Event(), threading.Event(), 0
 
     def exec(self, script, data=(), *, timeout_seconds):
         if self.left.is_set() or "touch" not in script:
             return super().exec(script, data, timeout_seconds=timeout_seconds)
         self.asked.set()
+        self.refused += 1
         said = f"error[already-running]: run `{self.other}` of this name has not ended\nhint: attach to it\n"
         return Answer(status=75, output=b"", error=said.encode())
 
@@ -128,12 +129,11 @@ def test_what_is_not_needed_any_more_is_not_sent(tmp_path: Path):
     assert not (run / "began-1").exists()
 
 
-def meet(tmp_path: Path, *contested: PipedTransport, run: str = "r-2") -> Path:
-    """Start *run* on a free machine and on the contested ones. Returns: its folder."""
-    folder = tmp_path / ".srpo/runs" / run
-    machines = [PipedTransport(place="gpu-0"), *contested]
+def meet(tmp_path: Path, *machines: PipedTransport) -> Path:
+    """Start run `r-2` on the machines. Returns: its folder."""
+    folder = tmp_path / ".srpo/runs/r-2"
     ranks = [Rank(index=index, chief="127.0.0.1", port=1) for index in range(len(machines))]
-    roll_out(a_tar(), run, str(folder), {}, machines, ranks, Files(), dry_run=False, given_up=lambda: False)
+    roll_out(a_tar(), "r-2", str(folder), {}, machines, ranks, Files(), dry_run=False, given_up=lambda: False)
     return folder
 
 
@@ -146,26 +146,25 @@ def test_whoever_began_first_waits_until_the_other_one_has_left(tmp_path: Path):
         machine.left.set()
 
     threading.Thread(target=leave).start()
-    run = meet(tmp_path, machine)
+    run = meet(tmp_path, PipedTransport(place="gpu-0"), machine)
     assert {path.name for path in run.glob("began-*")} == {"began-0", "began-1"}
     assert not list(run.glob("stopped-*"))
 
 
 def test_whoever_began_later_leaves_at_once(tmp_path: Path):
     """Also where it waits on another machine for one that began later still."""
-    with pytest.raises(PlanRefused, match=r"gpu-[12]: run `r-1` of this name has not ended"):
-        meet(tmp_path, Contested("gpu-1", other="r-3"), Contested("gpu-2", other="r-1"))
+    first = Contested("gpu-2", other="r-1")
+    with pytest.raises(PlanRefused, match=r"gpu-2: run `r-1` of this name has not ended"):
+        meet(tmp_path, PipedTransport(place="gpu-0"), Contested("gpu-1", other="r-3"), first)
     run = tmp_path / ".srpo/runs/r-2"
+    assert first.refused == 1
     assert (run / "began-0").exists() == (run / "stopped-0").exists()
     assert not list(run.glob("began-[12]"))
 
 
 def test_whoever_has_no_machine_waits_for_none(tmp_path: Path):
     """The other one has them all, and stays."""
-    left = threading.Event()
-    machines = [Contested(f"gpu-{number}", "r-3", left) for number in range(2)]
-    ranks = [Rank(index=index, chief="127.0.0.1", port=1) for index in range(2)]
+    machines = [Contested(f"gpu-{number}", other="r-3") for number in range(2)]
     with pytest.raises(PlanRefused, match=r"run `r-3` of this name has not ended$"):
-        roll_out(
-            a_tar(), "r-2", str(tmp_path / "r-2"), {}, machines, ranks, Files(), dry_run=False, given_up=lambda: False
-        )
+        meet(tmp_path, *machines)
+    assert sum(machine.refused for machine in machines) < 10, "it was tried on and on"
